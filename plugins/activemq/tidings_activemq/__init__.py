@@ -1,0 +1,1 @@
+"""The activemq backend of tidings."""

@@ -1,0 +1,1 @@
+"""The zeromq backend of tidings."""
