@@ -1,0 +1,24 @@
+"""The real servers that the tests talk to, on private ports and in folders of their own."""
+
+from tests.servers.activemq import ActiveMQ
+from tests.servers.certificates import Certificates, KeyPair
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.process import Server, ServerFailed, free_port, new_directory, wait_for
+from tests.servers.rabbitmq import RabbitMQ
+from tests.servers.redis import Redis
+
+__all__ = [
+    "ActiveMQ",
+    "Certificates",
+    "KeyPair",
+    "MariaDB",
+    "PostgreSQL",
+    "RabbitMQ",
+    "Redis",
+    "Server",
+    "ServerFailed",
+    "free_port",
+    "new_directory",
+    "wait_for",
+]

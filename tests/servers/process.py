@@ -1,0 +1,336 @@
+"""Server processes for tests: started on private ports, and gone when the test session is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
+
+POLL_SECONDS = 0.02
+PROBE_SECONDS = 5.0
+
+# A child's parent-death signal comes when the *thread* that started it ends, so every child is
+# started from this one thread, which lives as long as the interpreter.
+_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-servers")
+
+_ports_given: set[int] = set()
+
+
+class ServerFailed(RuntimeError):
+    """A server ended, or never became ready; the message holds the end of its output."""
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on, never the same one twice."""
+    while True:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = int(listener.getsockname()[1])
+        if port not in _ports_given:
+            _ports_given.add(port)
+            return port
+
+
+def new_directory() -> Path:
+    """Make a folder for one server, short enough for a Unix socket's path and open to its user.
+
+    Not pytest's `tmp_path`: its parents are closed to other users, and PostgreSQL runs as one
+    where the tests run as root.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="tidings-"))
+    directory.chmod(0o755)
+    return directory
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
+    """Return once `condition()` is true; raise `TimeoutError` naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:g} seconds for {what}")
+        time.sleep(POLL_SECONDS)
+
+
+def answers(port: int, question: bytes, answer: bytes, *, skip: int = 0) -> bool:
+    """Tell whether what listens on `port` answers `question` with `answer`, `skip` bytes in."""
+    expected = skip + len(answer)
+    received = b""
+    try:
+        with socket.create_connection(("127.0.0.1", port), PROBE_SECONDS) as connection:
+            connection.sendall(question)
+            while len(received) < expected and (chunk := connection.recv(4096)):
+                received += chunk
+    except OSError:
+        return False
+    return received[skip:expected] == answer
+
+
+def spawn(
+    command: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    output: Path,
+    user: str | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start `command` with its output appended to `output`; on Linux it dies when we do."""
+    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    prefix = [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+    def start() -> subprocess.Popen[bytes]:
+        with output.open("ab") as log:
+            return subprocess.Popen(
+                [*prefix, *command],
+                env=dict(environment),
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                user=user,
+                # A Ctrl-C in the terminal is for the tests: they stop the servers in order.
+                process_group=0,
+            )
+
+    return _starter.submit(start).result()
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    environment: Mapping[str, str],
+    directory: Path,
+    user: str | None = None,
+    seconds: float = 60.0,
+) -> str:
+    """Run `command` to its end and return its output; raise `ServerFailed` if it fails."""
+    done = subprocess.run(
+        command,
+        env=dict(environment),
+        cwd=directory,
+        user=user,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=seconds,
+    )
+    if done.returncode:
+        words = " ".join(str(word) for word in command)
+        raise ServerFailed(f"{words}\nended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+class Server(ABC):
+    """One server process with its own folder and ports, which stay the same over restarts.
+
+    Not thread safe, but any thread may use it: a server started by a thread outlives it.
+    """
+
+    name: ClassVar[str]
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    start_seconds: ClassVar[float] = 60.0
+    stop_seconds: ClassVar[float] = 30.0
+
+    def __init__(self, directory: Path) -> None:
+        """Put everything the server writes into `directory`, which exists or can be made."""
+        self.directory = directory
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    @abstractmethod
+    def available() -> str | None:
+        """Return None where the server is installed, else a sentence that says what to install."""
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """The server's address, as it stands in tidings.toml."""
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Make what must exist before the process starts; called at each start."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str | Path]:
+        """Return the command that *becomes* the server: the child's pid is the server's."""
+
+    @abstractmethod
+    def ready(self) -> bool:
+        """Ask the server, in its own protocol, whether it serves clients now."""
+
+    def environment(self) -> dict[str, str]:
+        """Return all of the server's environment: nothing of ours leaks into it."""
+        return base_environment(self.directory)
+
+    def user(self) -> str | None:
+        """Return the user to run the server as, or None for our own."""
+        return None
+
+    @property
+    def output(self) -> Path:
+        """The file that holds what the server wrote to its standard output and error."""
+        return self.directory / "output.log"
+
+    @property
+    def pid(self) -> int:
+        """The running server's process id."""
+        return self._running().pid
+
+    def start(self) -> None:
+        """Start the server, and return when it serves clients."""
+        if self._process is not None:
+            raise RuntimeError(f"this {self.name} is already running")
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.prepare()
+        self._process = spawn(
+            self.command(),
+            environment=self.environment(),
+            directory=self.directory,
+            output=self.output,
+            user=self.user(),
+        )
+        try:
+            wait_for(self._ready_or_dead, f"{self.name} to get ready", self.start_seconds)
+        except (TimeoutError, ServerFailed) as error:
+            self.stop()
+            raise ServerFailed(f"{error}\n{self._last_words()}") from error
+
+    def stop(self) -> None:
+        """Ask the server to end (kill it if it doesn't), and wait; no error if none runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.thaw()
+            self._process.send_signal(self.stop_signal)
+            try:
+                self._process.wait(self.stop_seconds)
+            except subprocess.TimeoutExpired:
+                self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the server and its children with `kill -9`, and wait until they are gone."""
+        process = self._running()
+        # A stopped process starts no more children, so the list is complete.
+        family = _signal_family(process.pid, signal.SIGSTOP)
+        for pid in family:
+            _send(pid, signal.SIGKILL)
+        process.wait()
+        wait_for(lambda: all(_gone(pid) for pid in family), f"{self.name} to be gone", 30.0)
+        self._process = None
+
+    def freeze(self) -> None:
+        """Stop the server and its children where they are (`SIGSTOP`): connected, but silent."""
+        family = _signal_family(self._running().pid, signal.SIGSTOP)
+        if sys.platform == "linux":
+            wait_for(
+                lambda: all(_state(pid) in "TtZX" for pid in family), f"{self.name} to freeze", 10.0
+            )
+
+    def thaw(self) -> None:
+        """Let a frozen server go on (`SIGCONT`); no effect on a running one."""
+        _signal_family(self._running().pid, signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Stop the server if it runs, and start it with the same ports, settings and data."""
+        self.stop()
+        self.start()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise RuntimeError(f"this {self.name} is not running")
+        return self._process
+
+    def _ready_or_dead(self) -> bool:
+        code = self._running().poll()
+        if code is not None:
+            raise ServerFailed(f"{self.name} ended with {code} before it was ready")
+        return self.ready()
+
+    def _last_words(self) -> str:
+        lines = self.output.read_text(errors="replace").splitlines() if self.output.exists() else []
+        return "\n".join(lines[-40:])
+
+
+def base_environment(directory: Path) -> dict[str, str]:
+    """Return the little environment that a server needs to run in `directory`."""
+    return {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(directory),
+        "TMPDIR": str(directory),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+    }
+
+
+def _signal_family(pid: int, number: signal.Signals) -> list[int]:
+    """Signal `pid`, then its descendants; return all of them."""
+    _send(pid, number)
+    family = [pid]
+    children = _children()
+    for parent in family:  # grows while we walk it
+        for child in children.get(parent, ()):
+            _send(child, number)
+            family.append(child)
+    return family
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def _children() -> dict[int, list[int]]:
+    children: dict[int, list[int]] = {}
+    for pid, parent in _processes():
+        children.setdefault(parent, []).append(pid)
+    return children
+
+
+def _processes() -> Iterator[tuple[int, int]]:
+    """Give (process id, parent's id) of every process."""
+    if sys.platform != "linux":
+        listing = subprocess.check_output(["ps", "-A", "-o", "pid=,ppid="], text=True)
+        for line in listing.splitlines():
+            pid, parent = line.split()
+            yield int(pid), int(parent)
+        return
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (fields := _stat(int(entry))):
+            yield int(entry), int(fields[1])
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on, or none if the process is gone."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return []
+    return text.rpartition(")")[2].split()
+
+
+def _state(pid: int) -> str:
+    fields = _stat(pid)
+    return fields[0] if fields else "X"
+
+
+def _gone(pid: int) -> bool:
+    if sys.platform == "linux":
+        # A zombie whose new parent never waits for it holds neither a port nor a file.
+        return _state(pid) in "ZX"
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False

@@ -1,0 +1,189 @@
+"""RabbitMQ, with its own epmd, for tests."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from tests.servers.certificates import Certificates
+from tests.servers.process import Server, answers, free_port, run, spawn, wait_for
+
+# The scripts here run as the user who calls them; the ones in /usr/sbin change user.
+PACKAGED_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
+AMQP_QUESTION, AMQP_ANSWER = b"AMQP\0\0\t\1", b"\1"  # answered by a method frame
+# The stream protocol's PeerProperties: key 17, version 1, correlation id 1, no properties.
+STREAM_QUESTION = struct.pack(">IHHII", 12, 17, 1, 1, 0)
+STREAM_ANSWER = struct.pack(">HHIH", 0x8011, 1, 1, 1)  # after the frame's length; code 1 is OK
+CTL_PORTS = 20
+
+
+class RabbitMQ(Server):
+    """A RabbitMQ node for `guest`, reachable from this machine only."""
+
+    name: ClassVar[str] = "RabbitMQ"
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        tls: Certificates | None = None,
+        stream: bool = False,
+        extra_config: str = "",
+    ) -> None:
+        """Configure the node: `amqps` with `tls`, streams with `stream`, lines of rabbitmq.conf."""
+        super().__init__(directory)
+        self.tls = tls
+        self.stream = stream
+        self.extra_config = extra_config
+        self.port = free_port()
+        self.tls_port = free_port()
+        self.stream_port = free_port()
+        self._distribution_port = free_port()
+        self._epmd_port = free_port()
+        self._epmd: subprocess.Popen[bytes] | None = None
+
+    @staticmethod
+    def available() -> str | None:
+        """Return None where RabbitMQ is installed, else what to install."""
+        if _script("rabbitmq-server") and shutil.which("epmd"):
+            return None
+        return "RabbitMQ is not installed: install the package rabbitmq-server"
+
+    @property
+    def url(self) -> str:
+        """The address for AMQP without TLS."""
+        return self.url_for("guest", "guest")
+
+    @property
+    def tls_url(self) -> str:
+        """The address for AMQP over TLS, by the name that the certificate holds."""
+        return f"amqps://guest:guest@localhost:{self.tls_port}/"
+
+    @property
+    def stream_url(self) -> str:
+        """The address for the stream protocol."""
+        return f"rabbitmq-stream://guest:guest@127.0.0.1:{self.stream_port}/"
+
+    def url_for(self, user: str, password: str) -> str:
+        """Return the address for AMQP without TLS, as another user."""
+        return f"amqp://{user}:{password}@127.0.0.1:{self.port}/"
+
+    def ctl(self, *arguments: str) -> str:
+        """Run `rabbitmqctl` on this node and return its output; takes most of a second."""
+        return run(
+            [_script("rabbitmqctl") or "rabbitmqctl", "--quiet", *arguments],
+            environment=self.environment(),
+            directory=self.directory,
+        )
+
+    def add_user(self, user: str, password: str, *, configure: str, write: str, read: str) -> str:
+        """Make a user with these permissions (regular expressions of names); return its URL."""
+        self.ctl("add_user", user, password)
+        self.ctl("set_permissions", user, configure, write, read)
+        return self.url_for(user, password)
+
+    def prepare(self) -> None:
+        """Write the configuration and start epmd."""
+        for folder in ("log", "mnesia", "conf.d"):
+            (self.directory / folder).mkdir(exist_ok=True)
+        plugins = "[rabbitmq_stream]." if self.stream else "[]."
+        (self.directory / "enabled_plugins").write_text(plugins + "\n")
+        (self.directory / "rabbitmq.conf").write_text("\n".join(self._config()) + "\n")
+        self._start_epmd()
+
+    def command(self) -> Sequence[str | Path]:
+        """Return the server's script, which becomes the Erlang machine."""
+        return [_script("rabbitmq-server") or "rabbitmq-server"]
+
+    def ready(self) -> bool:
+        """Ask over AMQP, and over the stream protocol where it is on."""
+        if not answers(self.port, AMQP_QUESTION, AMQP_ANSWER):
+            return False
+        return not self.stream or answers(self.stream_port, STREAM_QUESTION, STREAM_ANSWER, skip=4)
+
+    def stop(self) -> None:
+        """End the node, and its epmd."""
+        super().stop()
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+            self._epmd = None
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables that keep the node in its folder and on its ports."""
+        folder = self.directory
+        return super().environment() | {
+            "RABBITMQ_NODENAME": f"tidings{self.port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(self.port),
+            "RABBITMQ_DIST_PORT": str(self._distribution_port),
+            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_CTL_DIST_PORT_MIN": str(self._distribution_port + 1),
+            "RABBITMQ_CTL_DIST_PORT_MAX": str(self._distribution_port + CTL_PORTS),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq"),
+            "RABBITMQ_CONFIG_FILES": str(folder / "conf.d"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_PID_FILE": str(folder / "pid"),
+            # Makes the script exec the Erlang machine: the child's pid is the broker's.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "-start_epmd false -kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+        }
+
+    def _config(self) -> list[str]:
+        lines = [
+            f"listeners.tcp.default = 127.0.0.1:{self.port}",
+            "num_acceptors.tcp = 2",
+            "loopback_users.guest = true",
+            "log.console = false",
+            "disk_free_limit.absolute = 50MB",
+        ]
+        if self.stream:
+            lines += [
+                f"stream.listeners.tcp.1 = 127.0.0.1:{self.stream_port}",
+                "stream.advertised_host = 127.0.0.1",
+                f"stream.advertised_port = {self.stream_port}",
+            ]
+        if self.tls:
+            lines += [
+                f"listeners.ssl.default = 127.0.0.1:{self.tls_port}",
+                f"ssl_options.cacertfile = {self.tls.authority}",
+                f"ssl_options.certfile = {self.tls.server.certificate}",
+                f"ssl_options.keyfile = {self.tls.server.key}",
+                "ssl_options.verify = verify_peer",
+                "ssl_options.fail_if_no_peer_cert = false",
+            ]
+        return [*lines, self.extra_config]
+
+    def _start_epmd(self) -> None:
+        """Run epmd as our child, lest the node starts one that nobody ends."""
+        if self._epmd is not None:
+            return
+        port = str(self._epmd_port)
+        self._epmd = spawn(
+            ["epmd", "-port", port, "-address", "127.0.0.1"],
+            environment=self.environment(),
+            directory=self.directory,
+            output=self.output,
+        )
+        names = struct.pack(">HB", 1, ord("n"))
+        own_port = struct.pack(">I", self._epmd_port)
+        wait_for(lambda: answers(self._epmd_port, names, own_port), "epmd", 30.0)
+
+
+def _script(name: str) -> Path | None:
+    packaged = PACKAGED_SCRIPTS / name
+    if packaged.exists():
+        return packaged
+    found = shutil.which(name)
+    return Path(found) if found else None

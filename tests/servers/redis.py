@@ -1,0 +1,48 @@
+"""Redis for tests."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from tests.servers.process import Server, answers, free_port
+
+
+class Redis(Server):
+    """A Redis that has written each command to its log before it answers."""
+
+    name: ClassVar[str] = "Redis"
+
+    def __init__(self, directory: Path) -> None:
+        """Take a port."""
+        super().__init__(directory)
+        self.port = free_port()
+
+    @staticmethod
+    def available() -> str | None:
+        """Return None where Redis is installed, else what to install."""
+        if shutil.which("redis-server"):
+            return None
+        return "Redis is not installed: install the package redis-server"
+
+    @property
+    def url(self) -> str:
+        """The address of its first database."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def prepare(self) -> None:
+        """Nothing to make."""
+
+    def command(self) -> Sequence[str | Path]:
+        """Return the server's command."""
+        return [
+            shutil.which("redis-server") or "redis-server",
+            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.directory),
+            *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
+        ]
+
+    def ready(self) -> bool:
+        """Ask PING, which is refused while it still loads its log."""
+        return answers(self.port, b"PING\r\n", b"+PONG")
