@@ -10,8 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -36,6 +35,9 @@ from tests.servers.given import (
     given_url,
     missing,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 Factory = Callable[..., AnyServer]

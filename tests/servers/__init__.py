@@ -4,7 +4,7 @@ from tests.servers.activemq import ActiveMQ
 from tests.servers.certificates import Certificates, KeyPair
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.process import Server, ServerFailed, free_port, new_directory, wait_for
+from tests.servers.process import Server, ServerFailedError, free_port, new_directory, wait_for
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
 
@@ -17,7 +17,7 @@ __all__ = [
     "RabbitMQ",
     "Redis",
     "Server",
-    "ServerFailed",
+    "ServerFailedError",
     "free_port",
     "new_directory",
     "wait_for",

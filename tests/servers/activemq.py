@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from xml.sax.saxutils import quoteattr
 
 from tests.servers.certificates import KEYSTORE_PASSWORD, Certificates
 from tests.servers.process import Server, answers, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 USER, PASSWORD = "relay", "secret"
 READER, READER_PASSWORD = "reader", "look-only"
@@ -136,7 +138,7 @@ class ActiveMQ(Server):
             *("--add-opens", "java.base/java.lang=ALL-UNNAMED"),
             *("--add-opens", "java.base/java.util=ALL-UNNAMED"),
             "-Djava.awt.headless=true",
-            f"-Djava.io.tmpdir={folder}/tmp",
+            f"-Djava.io.tmpdir={folder / 'tmp'}",
             f"-Dactivemq.home={_home()}",
             f"-Dactivemq.base={folder}",
             f"-Dactivemq.conf={folder}",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.servers.databases import create_database
 from tests.servers.process import Server, answers, free_port, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 SYSTEM_PATH = "/usr/sbin:/usr/local/sbin"
 PROTOCOL_10 = b"\x0a"  # the greeting's first byte, after its packet's header

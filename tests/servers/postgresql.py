@@ -8,12 +8,14 @@ import re
 import shutil
 import signal
 import struct
-from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tests.servers.databases import create_database
 from tests.servers.process import Server, answers, free_port, run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SUPERUSER = "postgres"
 PACKAGED = Path("/usr/lib/postgresql")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -11,13 +12,19 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 POLL_SECONDS = 0.02
 PROBE_SECONDS = 5.0
+# A zombie whose new parent never waits for it holds neither a port nor a file.
+GONE = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
 
 # A child's parent-death signal comes when the *thread* that started it ends, so every child is
 # started from this one thread, which lives as long as the interpreter.
@@ -26,7 +33,7 @@ _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-servers")
 _ports_given: set[int] = set()
 
 
-class ServerFailed(RuntimeError):
+class ServerFailedError(RuntimeError):
     """A server ended, or never became ready; the message holds the end of its output."""
 
 
@@ -112,7 +119,7 @@ def run(
     user: str | None = None,
     seconds: float = 60.0,
 ) -> str:
-    """Run `command` to its end and return its output; raise `ServerFailed` if it fails."""
+    """Run `command` to its end and return its output; raise `ServerFailedError` if it fails."""
     done = subprocess.run(
         command,
         env=dict(environment),
@@ -127,7 +134,7 @@ def run(
     )
     if done.returncode:
         words = " ".join(str(word) for word in command)
-        raise ServerFailed(f"{words}\nended with {done.returncode}:\n{done.stdout}")
+        raise ServerFailedError(f"{words}\nended with {done.returncode}:\n{done.stdout}")
     return done.stdout
 
 
@@ -202,9 +209,9 @@ class Server(ABC):
         )
         try:
             wait_for(self._ready_or_dead, f"{self.name} to get ready", self.start_seconds)
-        except (TimeoutError, ServerFailed) as error:
+        except (TimeoutError, ServerFailedError) as error:
             self.stop()
-            raise ServerFailed(f"{error}\n{self._last_words()}") from error
+            raise ServerFailedError(f"{error}\n{self._last_words()}") from error
 
     def stop(self) -> None:
         """Ask the server to end (kill it if it doesn't), and wait; no error if none runs."""
@@ -220,25 +227,21 @@ class Server(ABC):
     def kill(self) -> None:
         """End the server and its children with `kill -9`, and wait until they are gone."""
         process = self._running()
-        # A stopped process starts no more children, so the list is complete.
-        family = _signal_family(process.pid, signal.SIGSTOP)
-        for pid in family:
-            _send(pid, signal.SIGKILL)
+        family = _stopped_family(process.pid)
+        _send(family, signal.SIGKILL)
         process.wait()
-        wait_for(lambda: all(_gone(pid) for pid in family), f"{self.name} to be gone", 30.0)
+        self._wait_for_family(family, GONE, "be gone")
         self._process = None
 
     def freeze(self) -> None:
         """Stop the server and its children where they are (`SIGSTOP`): connected, but silent."""
-        family = _signal_family(self._running().pid, signal.SIGSTOP)
-        if sys.platform == "linux":
-            wait_for(
-                lambda: all(_state(pid) in "TtZX" for pid in family), f"{self.name} to freeze", 10.0
-            )
+        family = _stopped_family(self._running().pid)
+        self._wait_for_family(family, {psutil.STATUS_STOPPED, *GONE}, "freeze")
 
     def thaw(self) -> None:
         """Let a frozen server go on (`SIGCONT`); no effect on a running one."""
-        _signal_family(self._running().pid, signal.SIGCONT)
+        server = psutil.Process(self.pid)
+        _send([server, *server.children(recursive=True)], signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop the server if it runs, and start it with the same ports, settings and data."""
@@ -250,10 +253,19 @@ class Server(ABC):
             raise RuntimeError(f"this {self.name} is not running")
         return self._process
 
+    def _wait_for_family(
+        self, family: Sequence[psutil.Process], states: Collection[str], what: str
+    ) -> None:
+        wait_for(
+            lambda: all(_status(process) in states for process in family),
+            f"{self.name} to {what}",
+            self.stop_seconds,
+        )
+
     def _ready_or_dead(self) -> bool:
         code = self._running().poll()
         if code is not None:
-            raise ServerFailed(f"{self.name} ended with {code} before it was ready")
+            raise ServerFailedError(f"{self.name} ended with {code} before it was ready")
         return self.ready()
 
     def _last_words(self) -> str:
@@ -272,65 +284,25 @@ def base_environment(directory: Path) -> dict[str, str]:
     }
 
 
-def _signal_family(pid: int, number: signal.Signals) -> list[int]:
-    """Signal `pid`, then its descendants; return all of them."""
-    _send(pid, number)
-    family = [pid]
-    children = _children()
-    for parent in family:  # grows while we walk it
-        for child in children.get(parent, ()):
-            _send(child, number)
-            family.append(child)
+def _stopped_family(pid: int) -> list[psutil.Process]:
+    """Stop `pid` and its descendants; return all of them."""
+    family = [psutil.Process(pid)]
+    _send(family, signal.SIGSTOP)
+    # A stopped process starts no more children, so this goes down until nobody is left to stop.
+    while new := [child for child in family[0].children(recursive=True) if child not in family]:
+        _send(new, signal.SIGSTOP)
+        family += new
     return family
 
 
-def _send(pid: int, number: signal.Signals) -> None:
+def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _status(process: psutil.Process) -> str:
     try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        pass
-
-
-def _children() -> dict[int, list[int]]:
-    children: dict[int, list[int]] = {}
-    for pid, parent in _processes():
-        children.setdefault(parent, []).append(pid)
-    return children
-
-
-def _processes() -> Iterator[tuple[int, int]]:
-    """Give (process id, parent's id) of every process."""
-    if sys.platform != "linux":
-        listing = subprocess.check_output(["ps", "-A", "-o", "pid=,ppid="], text=True)
-        for line in listing.splitlines():
-            pid, parent = line.split()
-            yield int(pid), int(parent)
-        return
-    for entry in os.listdir("/proc"):
-        if entry.isdigit() and (fields := _stat(int(entry))):
-            yield int(entry), int(fields[1])
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on, or none if the process is gone."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return []
-    return text.rpartition(")")[2].split()
-
-
-def _state(pid: int) -> str:
-    fields = _stat(pid)
-    return fields[0] if fields else "X"
-
-
-def _gone(pid: int) -> bool:
-    if sys.platform == "linux":
-        # A zombie whose new parent never waits for it holds neither a port nor a file.
-        return _state(pid) in "ZX"
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
+        return process.status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_DEAD

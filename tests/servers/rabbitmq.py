@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import shutil
 import struct
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from tests.servers.certificates import Certificates
 from tests.servers.process import Server, answers, free_port, run, spawn, wait_for
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+
+    from tests.servers.certificates import Certificates
 
 # The scripts here run as the user who calls them; the ones in /usr/sbin change user.
 PACKAGED_SCRIPTS = Path("/usr/lib/rabbitmq/bin")
