@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from typing import NoReturn, Protocol
+from urllib.parse import urlsplit
 
 import pytest
-from sqlalchemy import make_url
 
 from tests.servers.databases import create_database, drop_database
 
@@ -79,9 +79,11 @@ class GivenRabbitMQ(GivenBroker):
     def __init__(self, url: str, stream_url: str | None) -> None:
         """Take the addresses for AMQP and, where it differs from the usual, for streams."""
         super().__init__(url)
-        usual = make_url(url).set(drivername="rabbitmq-stream", port=STREAM_PORT)
-        self.stream_url = stream_url or usual.render_as_string(hide_password=False)
-        self.stream_port = make_url(self.stream_url).port or STREAM_PORT
+        usual = urlsplit(url)
+        login, at, _ = usual.netloc.rpartition("@")
+        netloc = f"{login}{at}{usual.hostname}:{STREAM_PORT}"
+        self.stream_url = stream_url or f"rabbitmq-stream://{netloc}{usual.path}"
+        self.stream_port = urlsplit(self.stream_url).port or STREAM_PORT
 
     def ctl(self, *arguments: str) -> str:
         """Skip the test."""
