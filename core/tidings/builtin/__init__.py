@@ -1,0 +1,1 @@
+"""What tidings brings along and needs no extra for."""

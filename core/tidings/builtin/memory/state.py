@@ -1,0 +1,48 @@
+"""What the broker in memory keeps."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tidings.interfaces import Notification, Position, ReceivedMessage
+
+if TYPE_CHECKING:
+    from tidings.errors import DeliveryError
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One producer's, or one consumer's, connection to one exchange."""
+
+    exchange_name: str
+    generation: int = 0
+    pending: deque[Notification] = field(default_factory=deque)
+    accepted_id: int | None = None
+    error: DeliveryError | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """What the broker keeps of one exchange."""
+
+    messages: list[ReceivedMessage] = field(default_factory=list)
+    last: Position | None = None
+    bound: bool = True
+    to_reject: int = 0
+    publisher: Connection | None = None
+    acknowledged: dict[str, set[int]] = field(default_factory=dict)
+
+
+def as_received(notification: Notification) -> ReceivedMessage:
+    """Return the notification as a subscriber sees it."""
+    message = notification.message
+    return ReceivedMessage(
+        message_id=str(notification.event_id),
+        type_name=notification.type_name,
+        occurred_on=notification.occurred_on,
+        body=message.body,
+        content_type=message.content_type,
+        headers=dict(message.headers),
+    )
