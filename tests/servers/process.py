@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import psutil
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 POLL_SECONDS = 0.02
 PROBE_SECONDS = 5.0
@@ -223,7 +225,7 @@ class Server(ABC):
     def kill(self) -> None:
         """End the server and its children with `kill -9`, and wait until they are gone."""
         process = self._running()
-        family = _stop_family(process.pid)
+        family = _stopped_family(process.pid)
         _send(family, signal.SIGKILL)
         process.wait()
         self._wait_for_all(family, is_gone, "be gone")
@@ -231,11 +233,12 @@ class Server(ABC):
 
     def freeze(self) -> None:
         """Stop the server and its children where they are (`SIGSTOP`): connected, but silent."""
-        self._wait_for_all(_stop_family(self.pid), _is_stopped, "freeze")
+        self._wait_for_all(_stopped_family(self.pid), _is_stopped, "freeze")
 
     def thaw(self) -> None:
         """Let a frozen server go on (`SIGCONT`); no effect on a running one."""
-        _send(_family(self.pid), signal.SIGCONT)
+        server = psutil.Process(self.pid)
+        _send([server, *server.children(recursive=True)], signal.SIGCONT)
 
     def restart(self) -> None:
         """Stop the server if it runs, and start it with the same ports, settings and data."""
@@ -247,8 +250,15 @@ class Server(ABC):
             raise RuntimeError(f"this {self.name} is not running")
         return self._process
 
-    def _wait_for_all(self, pids: list[int], condition: Callable[[int], bool], what: str) -> None:
-        wait_for(lambda: all(map(condition, pids)), f"{self.name} to {what}", self.stop_seconds)
+    def _wait_for_all(
+        self,
+        processes: list[psutil.Process],
+        condition: Callable[[psutil.Process], bool],
+        what: str,
+    ) -> None:
+        wait_for(
+            lambda: all(map(condition, processes)), f"{self.name} to {what}", self.stop_seconds
+        )
 
     def _ready_or_dead(self) -> bool:
         code = self._running().poll()
@@ -272,71 +282,35 @@ def base_environment(directory: Path) -> dict[str, str]:
     }
 
 
-def is_gone(pid: int) -> bool:
-    """Tell whether the process has ended (also where nobody has waited for it yet)."""
-    if sys.platform == "linux":
-        # A zombie whose new parent never waits for it holds neither a port nor a file.
-        return _state(pid) in "ZX"
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
-
-
-def _is_stopped(pid: int) -> bool:
-    return sys.platform != "linux" or _state(pid) in "TtZX"
-
-
-def _stop_family(pid: int) -> list[int]:
-    """Stop `pid` and its descendants (`SIGSTOP`); return all of them."""
-    family: list[int] = []
-    # A stopped process starts no more children, so this ends, with nobody left to stop.
-    while new := [member for member in _family(pid) if member not in family]:
+def _stopped_family(pid: int) -> list[psutil.Process]:
+    """Stop `pid` and its descendants; return all of them."""
+    family = [psutil.Process(pid)]
+    _send(family, signal.SIGSTOP)
+    # A stopped process starts no more children, so this goes down until nobody is left to stop.
+    while new := [child for child in family[0].children(recursive=True) if child not in family]:
         _send(new, signal.SIGSTOP)
         family += new
     return family
 
 
-def _family(pid: int) -> list[int]:
-    """Return `pid` and its descendants."""
-    children: dict[int, list[int]] = {}
-    for child, parent in _processes():
-        children.setdefault(parent, []).append(child)
-    family = [pid]
-    for member in family:  # grows while we walk it
-        family += children.get(member, [])
-    return family
+def _send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
 
 
-def _send(pids: Iterable[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+def is_gone(process: psutil.Process) -> bool:
+    """Tell whether the process has ended; nobody need have waited for it."""
+    # A zombie whose new parent never waits for it holds neither a port nor a file.
+    return _status(process) in {psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD}
 
 
-def _processes() -> Iterator[tuple[int, int]]:
-    """Give (process id, parent's id) of every process."""
-    if sys.platform == "linux":
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and (fields := _stat(int(entry.name))):
-                yield int(entry.name), int(fields[1])
-    else:
-        listing = subprocess.check_output(["ps", "-A", "-o", "pid=,ppid="], text=True)
-        for line in listing.splitlines():
-            pid, parent = line.split()
-            yield int(pid), int(parent)
+def _is_stopped(process: psutil.Process) -> bool:
+    return _status(process) == psutil.STATUS_STOPPED or is_gone(process)
 
 
-def _state(pid: int) -> str:
-    fields = _stat(pid)
-    return fields[0] if fields else "X"
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields of /proc/PID/stat from the state on, or none if the process is gone."""
+def _status(process: psutil.Process) -> str:
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return []
-    return text.rpartition(")")[2].split()
+        return process.status()
+    except psutil.NoSuchProcess:
+        return psutil.STATUS_DEAD

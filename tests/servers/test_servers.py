@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pika
+import psutil
 import psycopg
 import pymysql
 import pytest
@@ -287,7 +288,7 @@ def test_servers_die_with_a_session_that_is_killed() -> None:
     command = [sys.executable, "-c", program, str(directory)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as session:
         assert session.stdout
-        orphan = int(session.stdout.readline())
+        orphan = psutil.Process(int(session.stdout.readline()))
 
         session.kill()
 
