@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import shutil
 import socket
@@ -321,11 +320,8 @@ def test_the_run_ends_with_what_was_skipped_and_why(tmp_path: Path) -> None:
         "@pytest.mark.parametrize('number', [1, 2])\n"
         "def test_skipped(number): pytest.skip('no broker: install one')\n"
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-q", "-o", f"pythonpath={ROOT}", str(tmp_path)]
 
-    run = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
 
     assert "2 tests: no broker: install one" in run.stdout
