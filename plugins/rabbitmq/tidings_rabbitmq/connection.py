@@ -1,0 +1,216 @@
+"""One AMQP connection with one channel, used like a blocking one."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pika
+from pika import exceptions
+
+from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, DeliveryError
+from tidings_rabbitmq.explain import explain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pika.channel import Channel
+
+    from tidings_rabbitmq.loop import Loop
+    from tidings_rabbitmq.settings import RabbitMQSettings
+
+WRITE_SIZE = 256 * 1024
+CLOSE_SECONDS = 1.0
+CONNECT_GRACE = 1.0
+"""Seconds past pika's own limit for connecting, after which we don't wait for its word."""
+
+
+class Connection:
+    """A connection whose calls wait for the broker's answer, with a limit.
+
+    What goes wrong, now or while nobody calls, is kept in ``failure`` and raised by the next call.
+    """
+
+    channel: Channel
+
+    def __init__(self, loop: Loop, settings: RabbitMQSettings, exchange_name: str) -> None:
+        self.address = settings.address
+        self.exchange_name = exchange_name
+        self.failure: DeliveryError | None = None
+        self.reason: BaseException | None = None
+        """pika's own error behind ``failure``."""
+        self.blocked = False
+        """Whether the broker has stopped reading because of an alarm."""
+        self._loop = loop
+        self._settings = settings
+        self._services = loop.services()
+        self._gone = True
+        self._connection: pika.SelectConnection
+
+    def open(self) -> None:
+        """Connect and open the channel."""
+        opened: list[Any] = []
+        self._gone = False
+        self._connection = pika.SelectConnection(
+            self._parameters(),
+            on_open_callback=opened.append,
+            on_open_error_callback=self._on_connection_lost,
+            on_close_callback=self._on_connection_lost,
+            custom_ioloop=self._services,
+        )
+        self._connection.add_on_connection_blocked_callback(self._on_blocked)
+        self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
+        self.wait_for(opened, "connecting", self._settings.connect_timeout + CONNECT_GRACE)
+        self.channel = self.new_channel()
+        self.channel.add_on_close_callback(self._on_channel_closed)
+
+    def new_channel(self) -> Channel:
+        """Open another channel; what happens on it is the caller's business."""
+        opened: list[Channel] = []
+        self._connection.channel(on_open_callback=opened.append)
+        self.wait_for(opened, "opening a channel")
+        return opened[0]
+
+    def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
+        """Call one of the channel's methods and return the broker's answer."""
+        answers: list[Any] = []
+        self.start(method, callback=answers.append, **arguments)
+        doing = getattr(method, "__name__", "a call").replace("_", ".")
+        self.wait_for(answers, doing)
+        return answers[0]
+
+    def start(self, method: Callable[..., Any], *positional: Any, **arguments: Any) -> None:
+        """Call one of the channel's methods; the answer comes to the callback given to it."""
+        self.check()
+        try:
+            method(*positional, **arguments)
+        except exceptions.AMQPError as error:
+            self.fail(error)
+            self.check()
+
+    def wait_for(self, answers: list[Any], doing: str, seconds: float | None = None) -> None:
+        """Return when a callback has put something into ``answers``; raise what went wrong."""
+        seconds = seconds or self._settings.connect_timeout
+        deadline = time.monotonic() + seconds
+        while not answers:
+            self.step(deadline - time.monotonic())
+            if not answers and time.monotonic() >= deadline:
+                self.fail_silent(doing, seconds)
+
+    @property
+    def frame_max(self) -> int:
+        """The size of frames that was agreed on."""
+        return int(self._connection.params.frame_max)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that the socket has not taken yet."""
+        stream = self._services.stream
+        return 0 if self._gone or stream is None else int(stream.get_write_buffer_size())
+
+    def write(self, frames: bytes) -> None:
+        """Queue encoded frames of the channel, behind whatever was sent before."""
+        self.check()
+        stream = self._services.stream
+        # The stream cuts what a socket did not take off the front: costly for a large piece.
+        for start in range(0, len(frames), WRITE_SIZE):
+            stream.write(frames[start : start + WRITE_SIZE])  # type: ignore[union-attr] # is open
+
+    def step(self, seconds: float) -> None:
+        """Let the connection work, up to ``seconds``; raise what went wrong."""
+        self.check()
+        self._loop.step(seconds)
+        self.check()
+
+    def check(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self.failure is not None:
+            raise self.failure
+
+    def fail(self, error: BaseException) -> None:
+        """Keep the first thing that went wrong."""
+        if self.failure is None:
+            self.reason = error
+            self.failure = (
+                error
+                if isinstance(error, DeliveryError)
+                else explain(error, self.address, self.exchange_name)
+            )
+
+    def fail_silent(self, doing: str, seconds: float) -> None:
+        """Give up, because the broker did not answer for so long; raises."""
+        why = (
+            "it blocks publishers, because its memory or disk alarm is on. Let it drain its "
+            "queues, or give it more memory or disk (rabbitmqctl status)."
+            if self.blocked
+            else "check that it is not frozen or overloaded, and the network between."
+        )
+        self.fail(
+            BrokerUnavailableError(
+                f"Exchange {self.exchange_name!r}: RabbitMQ at {self.address} did not answer "
+                f"within {seconds:g} s ({doing}): {why}",
+                exchange_name=self.exchange_name,
+            )
+        )
+        self.check()
+
+    def close(self) -> None:
+        """Close, politely where the broker answers at once, else abruptly. Never raises."""
+        if self._gone:
+            return
+        deadline = time.monotonic() + CLOSE_SECONDS
+        if self._connection.is_open and not self.blocked:
+            with suppress(exceptions.AMQPError):
+                self._connection.close()
+            while not self._gone and time.monotonic() < deadline:
+                self._loop.step(deadline - time.monotonic())
+        self._abort()
+
+    def _abort(self) -> None:
+        deadline = time.monotonic() + CLOSE_SECONDS
+        if not self._gone and self._services.stream is not None:
+            self._services.stream.abort()
+        elif not self._gone:
+            self._connection.close()
+        while not self._gone and time.monotonic() < deadline:
+            self._loop.step(deadline - time.monotonic())
+
+    def _parameters(self) -> pika.ConnectionParameters:
+        settings, address = self._settings, self.address
+        try:
+            context = settings.ssl_context(address)
+        except (ssl.SSLError, OSError) as error:
+            raise BrokerRefusedError(
+                f"Exchange {self.exchange_name!r}: ca_file, certificate_file or key_file cannot "
+                f"be used: {error.strerror or error}.",
+                exchange_name=self.exchange_name,
+            ) from error
+        return pika.ConnectionParameters(
+            host=address.host,
+            port=address.port,
+            virtual_host=address.virtual_host,
+            credentials=pika.PlainCredentials(
+                address.user, address.password.get_secret_value(), erase_on_connect=True
+            ),
+            ssl_options=pika.SSLOptions(context, address.host) if context else None,
+            heartbeat=settings.heartbeat,
+            blocked_connection_timeout=settings.blocked_connection_timeout,
+            socket_timeout=settings.connect_timeout,
+            stack_timeout=settings.connect_timeout,
+            client_properties={"connection_name": f"tidings {self.exchange_name}"},
+        )
+
+    def _on_connection_lost(self, _connection: object, error: BaseException) -> None:
+        self._gone = True
+        self.fail(error)
+
+    def _on_channel_closed(self, _channel: object, error: BaseException) -> None:
+        self.fail(error)
+
+    def _on_blocked(self, _connection: object, _frame: object) -> None:
+        self.blocked = True
+
+    def _on_unblocked(self, _connection: object, _frame: object) -> None:
+        self.blocked = False
