@@ -86,6 +86,13 @@ class EventStore(ABC):
     def create(self) -> None:
         """Create what the store needs, where it isn't there yet. Idempotent."""
 
+    def ddl(self) -> str:
+        """Return the statements that :meth:`create` runs, for those who run them themselves.
+
+        Empty where there are none to show.
+        """
+        return ""
+
     @abstractmethod
     def check(self) -> None:
         """Raise an :class:`~tidings.errors.EventStoreError` where the store cannot keep its word.

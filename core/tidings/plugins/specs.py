@@ -40,6 +40,10 @@ class Capability(enum.StrEnum):
     MOST_RECENT_ACCEPTED_ID = "most_recent_accepted_id"
     """The broker remembers the newest id it has; nothing is published twice after a crash."""
 
+    REMEMBERS_DURABLY = "remembers_durably"
+    """What ``most_recent_accepted_id`` says, and all it stands for, survives the broker's crash:
+    the tracker may be moved there. Without it, only own acceptance moves the tracker."""
+
     LOCK = "lock"
     """The broker lets only one producer at a time publish to an exchange."""
 

@@ -1,0 +1,1 @@
+"""The ``tidings`` command: a module for each group of commands."""

@@ -1,0 +1,83 @@
+"""What all commands share: where the configuration is, and how to speak."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tidings.bootstrap import Tidings
+
+
+@dataclass
+class Context:
+    """The global options, and what they lead to."""
+
+    path: str | None
+    debug: bool
+
+    @cached_property
+    def tidings(self) -> Tidings:
+        """What the configuration describes."""
+        from tidings.bootstrap import bootstrap  # noqa: PLC0415 - not needed for --help
+
+        return bootstrap(self.path)
+
+    def exchange(self, name: str | None) -> str:
+        """Return the exchange that a command is about; an error where it is not configured."""
+        chosen = name or self.tidings.default_exchange()
+        self.tidings.configuration.exchange(chosen)
+        return chosen
+
+    def log_to_stderr(self, *, as_json: bool = False, level: int = logging.INFO) -> None:
+        """Show the library's log lines."""
+        handler = logging.StreamHandler()
+        handler.setFormatter(_JsonLines() if as_json else _Plain())
+        logger = logging.getLogger("tidings")
+        logger.handlers = [handler]
+        logger.setLevel(logging.DEBUG if self.debug else level)
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+def console(stream: TextIO | None = None) -> Console:
+    """Return a console; in a pipe it is wide enough that no line is folded."""
+    from rich.console import Console  # noqa: PLC0415 - it is slow to import
+
+    stream = stream or sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 400, highlight=False)
+
+
+def echo_json(value: Any) -> None:
+    """Print ``value`` as JSON for scripts."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+class _Plain(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        when = datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        text = f"{when} {record.levelname.lower()}: {record.getMessage()}"
+        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+
+
+class _JsonLines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)

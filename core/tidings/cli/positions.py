@@ -1,0 +1,124 @@
+"""``status``, ``replay`` and ``prune``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tidings.cli.context import Context, console, echo_json, pass_context
+
+if TYPE_CHECKING:
+    from tidings.bootstrap import Tidings
+    from tidings.interfaces import EventStore, TrackedExchange
+
+
+@dataclass(frozen=True, slots=True)
+class _Status:
+    exchange: str
+    producer: str
+    last_published_id: int | None
+    newest_event_id: int | None
+    events_behind: int
+    seconds_behind: float
+    relay: str | None
+    hold: dict[str, Any] | None
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@pass_context
+def status(context: Context, *, as_json: bool) -> None:
+    """Show how far each exchange has got."""
+    tidings = context.tidings
+    store = tidings.event_store()
+    try:
+        store.check()
+        tracked = {row.exchange_name: row for row in tidings.tracker.tracked_exchanges()}
+        rows = [
+            _status(tidings, store, name, tracked.get(name))
+            for name in tidings.configuration.exchanges
+        ]
+    finally:
+        store.close()
+    if as_json:
+        echo_json({"exchanges": [asdict(row) for row in rows]})
+    else:
+        _show(rows)
+
+
+@click.command()
+@click.argument("exchange")
+@click.option(
+    "--from", "from_id", type=click.IntRange(min=1), metavar="ID", help="From that event."
+)
+@click.option("--all", "everything", is_flag=True, help="From the first event.")
+@pass_context
+def replay(context: Context, exchange: str, from_id: int | None, *, everything: bool) -> None:
+    """Let EXCHANGE have its events again, from an id or from the first.
+
+    No other exchange notices. A running relay goes on from there by itself.
+    """
+    if everything == (from_id is not None):
+        raise click.UsageError("Say either --from ID or --all.")
+    name = context.exchange(exchange)
+    after = 0 if from_id is None else from_id - 1
+    store = context.tidings.event_store()
+    try:
+        store.check()
+        count = store.count_stored_events_since(after)
+    finally:
+        store.close()
+    context.tidings.tracker.replay(name, after)
+    click.echo(f"Exchange {name!r} gets every event from {after + 1} again: {count} event(s).")
+
+
+def _status(tidings: Tidings, store: EventStore, name: str, row: TrackedExchange | None) -> _Status:
+    position = row.position.event_id if row else 0
+    unpublished = store.all_stored_events_since(position, 1)
+    hold = store.hold()
+    seconds = hold.seconds if hold else 0.0
+    if unpublished:
+        seconds = (datetime.now(UTC) - unpublished[0].occurred_on).total_seconds()
+    return _Status(
+        exchange=name,
+        producer=tidings.configuration.exchange(name).producer,
+        last_published_id=position or None,
+        newest_event_id=store.newest_event_id(),
+        events_behind=store.count_stored_events_since(position),
+        seconds_behind=round(max(seconds, 0.0), 3),
+        relay=row.owner if row else None,
+        hold=hold._asdict() if hold else None,
+    )
+
+
+def _show(rows: list[_Status]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - it is slow to import
+
+    if not rows:
+        click.echo("No exchange is configured: add [exchanges.NAME].")
+        return
+    table = Table("exchange", "producer", box=None, pad_edge=False)
+    for title in ("last published", "newest event", "behind", "seconds"):
+        table.add_column(title, justify="right")
+    table.add_column("relay")
+    for row in rows:
+        table.add_row(
+            row.exchange,
+            row.producer,
+            str(row.last_published_id or "-"),
+            str(row.newest_event_id or "-"),
+            str(row.events_behind),
+            f"{row.seconds_behind:.1f}",
+            row.relay or "-",
+        )
+    out = console()
+    out.print(table)
+    for row in rows:
+        if row.hold:
+            out.print(
+                f"{row.exchange}: waits for event {row.hold['missing_id']}, which "
+                f"{row.hold['holder']} may still commit (open for {row.hold['seconds']:.0f} s)."
+            )

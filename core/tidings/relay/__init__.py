@@ -1,0 +1,1 @@
+"""From the event store to the broker."""

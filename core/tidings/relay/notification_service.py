@@ -1,0 +1,96 @@
+"""The book's service: publish what an exchange has not had yet, then return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tidings.builtin.json_serializer import JsonSerializer
+from tidings.relay.exchange_relay import ExchangeRelay, Route
+from tidings.relay.lease_keeper import LeaseKeeper
+from tidings.relay.observers import Observers
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidings.interfaces import (
+        EventStore,
+        MessageProducer,
+        Observer,
+        PublishedMessageTracker,
+        Serializer,
+    )
+    from tidings.plugins.specs import Capability
+
+
+class NotificationService:
+    """Publishes an exchange's unpublished events, and remembers how far it got.
+
+    Knows no backend: whatever keeps the promises of :mod:`tidings.interfaces` will do.
+    ``capabilities`` are those of the producer; ``events`` are type names to send (wildcards
+    allowed; all without it).
+
+    **Threads.** One object is used by one thread at a time. Several processes may publish to one
+    exchange: the lease lets one of them work.
+    """
+
+    def __init__(
+        self,
+        event_store: EventStore,
+        tracker: PublishedMessageTracker,
+        producer: MessageProducer,
+        serializer: Serializer | None = None,
+        *,
+        capabilities: frozenset[Capability] = frozenset(),
+        events: Sequence[str] = (),
+        batch_size: int = 1000,
+        lease_seconds: float = 15.0,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self._event_store = event_store
+        self._tracker = tracker
+        self._producer = producer
+        self._serializer = serializer or JsonSerializer()
+        self._capabilities = capabilities
+        self._events = events
+        self._batch_size = batch_size
+        self._lease_seconds = lease_seconds
+        self._observers = Observers(observers)
+
+    def publish_notifications(self, exchange_name: str, limit: int | None = None) -> int:
+        """Publish every event the exchange has not had, at most ``limit``; return how many.
+
+        Returns when the broker has accepted them all and the position is tracked. Where something
+        fails, what was accepted until then is tracked and the error is raised: calling again goes
+        on from there. Raises :class:`~tidings.errors.LeaseHeldError` while another relay works on
+        the exchange; any other :class:`~tidings.errors.TidingsError` says what failed.
+        """
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit must be at least 1, not {limit}")
+        relay = ExchangeRelay(self._route(exchange_name), LeaseKeeper(self._tracker))
+        relay.start()
+        try:
+            self._publish(relay, limit)
+        finally:
+            relay.stop()
+        return relay.accepted_count
+
+    def _publish(self, relay: ExchangeRelay, limit: int | None) -> None:
+        while True:
+            remaining = None if limit is None else limit - relay.sent_count
+            if remaining == 0 or relay.step(remaining) == 0:
+                break
+        relay.flush()
+
+    def _route(self, exchange_name: str) -> Route:
+        return Route(
+            exchange_name=exchange_name,
+            event_store=self._event_store,
+            tracker=self._tracker,
+            producer=self._producer,
+            serializer=self._serializer,
+            observers=self._observers,
+            capabilities=self._capabilities,
+            events=self._events,
+            batch_size=self._batch_size,
+            lease_seconds=self._lease_seconds,
+        )

@@ -1,0 +1,34 @@
+"""When to try again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+FIRST_PASSING, LONGEST_PASSING = 0.2, 10.0
+FIRST_LASTING, LONGEST_LASTING = 2.0, 300.0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Exponential backoff with full jitter; a new one for each row of failures.
+
+    What passes by itself is tried soon and never less often than every ten seconds; what somebody
+    has to mend is tried at growing intervals, up to five minutes.
+    """
+
+    _failures: int = 0
+    _random: random.Random = field(default_factory=random.Random)
+
+    def next(self, *, passes: bool) -> float:
+        """Return the seconds to wait before the next try."""
+        first, longest = (
+            (FIRST_PASSING, LONGEST_PASSING) if passes else (FIRST_LASTING, LONGEST_LASTING)
+        )
+        ceiling = min(first * 2.0 ** min(self._failures, 30), longest)
+        self._failures += 1
+        return ceiling / 2 + self._random.uniform(0, ceiling / 2)
+
+    def reset(self) -> None:
+        """Begin again: it has worked."""
+        self._failures = 0
