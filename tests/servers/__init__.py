@@ -4,9 +4,10 @@ from tests.servers.activemq import ActiveMQ
 from tests.servers.certificates import Certificates, KeyPair
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.process import Server, ServerFailedError, free_port, new_directory, wait_for
+from tests.servers.process import ServerFailedError, free_port, new_directory, wait_for
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.redis import Redis
+from tests.servers.server import Server
 
 __all__ = [
     "ActiveMQ",

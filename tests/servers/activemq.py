@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from xml.sax.saxutils import quoteattr
 
 from tests.servers.certificates import KEYSTORE_PASSWORD, Certificates
-from tests.servers.process import Server, answers, free_port
+from tests.servers.process import answers, free_port
+from tests.servers.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

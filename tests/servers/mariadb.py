@@ -7,7 +7,8 @@ import shutil
 from typing import TYPE_CHECKING, ClassVar
 
 from tests.servers.databases import create_database
-from tests.servers.process import Server, answers, free_port, run
+from tests.servers.process import answers, free_port, run
+from tests.servers.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

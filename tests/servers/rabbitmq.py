@@ -7,7 +7,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.servers.process import Server, answers, free_port, run, spawn, wait_for
+from tests.servers.process import answers, free_port, run, spawn, wait_for
+from tests.servers.server import Server
 
 if TYPE_CHECKING:
     import subprocess

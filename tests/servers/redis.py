@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.servers.process import Server, answers, free_port
+from tests.servers.process import answers, free_port
+from tests.servers.server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
