@@ -158,6 +158,7 @@ def stopped_family(pid: int) -> list[psutil.Process]:
 
 
 def send(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    """Signal each of the processes that is still there."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(number)
@@ -170,6 +171,7 @@ def is_gone(process: psutil.Process) -> bool:
 
 
 def is_stopped(process: psutil.Process) -> bool:
+    """Tell whether the process stands still, or has ended."""
     return _status(process) == psutil.STATUS_STOPPED or is_gone(process)
 
 
