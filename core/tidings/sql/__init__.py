@@ -1,0 +1,1 @@
+"""Event store, tracker, recording and outbox on SQLAlchemy."""

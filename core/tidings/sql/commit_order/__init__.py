@@ -1,0 +1,22 @@
+"""How the order of commits is known, which each kind of database does in its own way."""
+
+from __future__ import annotations
+
+from tidings.sql.commit_order.base import CommitOrder
+from tidings.sql.commit_order.mysql import MySQLCommitOrder
+from tidings.sql.commit_order.postgresql import PostgreSQLCommitOrder
+from tidings.sql.commit_order.sqlite import SQLiteCommitOrder
+
+_KINDS: dict[str, type[CommitOrder]] = {
+    "mysql": MySQLCommitOrder,
+    "postgresql": PostgreSQLCommitOrder,
+    "sqlite": SQLiteCommitOrder,
+}
+
+
+def commit_order(dialect_name: str) -> CommitOrder:
+    """Return a new reader's knowledge of a database of this kind."""
+    return _KINDS[dialect_name]()
+
+
+__all__ = ["CommitOrder", "commit_order"]

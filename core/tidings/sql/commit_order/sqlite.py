@@ -1,0 +1,36 @@
+"""SQLite: one writer at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from tidings.errors import UnsafeStoreError
+from tidings.sql.commit_order.base import CommitOrder
+from tidings.sql.queries import events_since
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from tidings.event import StoredEvent
+
+_DEFINITION = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'event'")
+
+
+class SQLiteCommitOrder(CommitOrder):
+    """Ids are drawn by the one transaction that may write, so they commit in their order."""
+
+    def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
+        """Return what is visible."""
+        return events_since(connection, since, limit)
+
+    def check(self, connection: Connection) -> None:
+        """Refuse a table that gives the ids of pruned rows out again."""
+        definition = connection.execute(_DEFINITION).scalar_one()
+        if "AUTOINCREMENT" not in definition.upper():
+            raise UnsafeStoreError(
+                "The table 'event' has no AUTOINCREMENT: after pruning, SQLite would give old ids "
+                "out again, and the relay would pass those events. Make the table with "
+                "`tidings init` (`tidings schema` shows it)."
+            )

@@ -1,0 +1,110 @@
+"""The event store in a SQL database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tidings.interfaces import EventStore
+from tidings.sql import queries, schema
+from tidings.sql.append import core_connection, event_row, insert_rows
+from tidings.sql.commit_order import commit_order
+from tidings.sql.connection import Database
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection
+
+    from tidings.event import NewEvent, StoredEvent
+    from tidings.interfaces import Hold
+    from tidings.sql.settings import SqlAlchemySettings
+
+Result = TypeVar("Result")
+
+
+class SqlAlchemyEventStore(EventStore):
+    """Keeps events in the table ``event`` of SQLite, PostgreSQL, MySQL or MariaDB.
+
+    Reads on one connection of its own, in autocommit; a connection that failed is dropped, and
+    the next call connects anew. Raises :class:`~tidings.errors.MissingLibraryError` where the
+    database's driver isn't installed.
+    """
+
+    def __init__(self, settings: SqlAlchemySettings) -> None:
+        """Take the settings; connects to nothing."""
+        self._database = Database(settings)
+        self._order = commit_order(self._database.dialect_name)
+        self._connection: Connection | None = None
+
+    @property
+    def database(self) -> Database:
+        """The database it is kept in."""
+        return self._database
+
+    def append(self, connection: Any, *events: NewEvent) -> None:
+        """Store ``events``, in their order, in the caller's transaction.
+
+        ``connection`` is a SQLAlchemy ``Session`` or ``Connection``, of any driver; from asyncio:
+        ``await session.run_sync(store.append, event)``. What the database says against it comes
+        as SQLAlchemy's own error, since the transaction is the caller's.
+        """
+        rows = [event_row(event) for event in events]
+        insert_rows(core_connection(connection), rows)
+
+    def transaction(self) -> AbstractContextManager[Connection]:
+        """Begin a transaction of the store's own for :meth:`append`: commits, or rolls back."""
+        return self._database.transaction()
+
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        """Return up to ``limit`` events with an id greater than ``event_id``, ascending."""
+        return self._read(lambda c: self._order.events_since(c, event_id, limit))
+
+    def stored_event(self, event_id: int) -> StoredEvent | None:
+        """Return the event of that id, or ``None`` where there is none (any more)."""
+        return self._read(lambda connection: queries.one_event(connection, event_id))
+
+    def newest_event_id(self) -> int | None:
+        """Return the greatest id stored and visible, or ``None`` in an empty store."""
+        return self._read(queries.newest_id)
+
+    def count_stored_events_since(self, event_id: int) -> int:
+        """Return how many events have an id greater than ``event_id``; reads their index."""
+        return self._read(lambda connection: queries.count_since(connection, event_id))
+
+    def hold(self) -> Hold | None:
+        """Return what holds this reader since its last read, or ``None``."""
+        return self._read(self._order.hold)
+
+    def create(self) -> None:
+        """Create the tables, where they aren't there yet. Idempotent."""
+        schema.create(self._database)
+
+    def check(self) -> None:
+        """Raise where the tables aren't as they must be, or the order of commits is not kept."""
+        with self._database.autocommit() as connection:
+            schema.check(connection, self._database)
+            self._order.check(connection)
+
+    def close(self) -> None:
+        """Give back connections. Idempotent; the store may be used again."""
+        self._drop_connection()
+        self._database.close()
+
+    def _read(self, query: Callable[[Connection], Result]) -> Result:
+        with self._database.errors():
+            try:
+                if self._connection is None:
+                    self._connection = self._database.connect()
+                    self._order.begin(self._connection)
+                return query(self._connection)
+            except BaseException:
+                # Also where we were interrupted: the answer to our question may still come.
+                self._drop_connection()
+                raise
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None

@@ -1,0 +1,99 @@
+"""The tables, as SQLAlchemy Core describes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Identity,
+    Integer,
+    MetaData,
+    Table,
+    UniqueConstraint,
+)
+
+from tidings.sql.types import MYSQL, BigId, LongText, Name, UtcDateTime
+
+SCHEMA_VERSION = 1
+"""The number of the tables' shape; grows when ``metadata`` changes."""
+
+metadata = MetaData()
+"""Every table of tidings: give it to Alembic's ``target_metadata`` beside your own."""
+
+_IN_UTF8: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in MYSQL
+    for option, value in {
+        "engine": "InnoDB",
+        "charset": "utf8mb4",
+        "collate": "utf8mb4_bin",
+    }.items()
+}
+
+event = Table(
+    "event",
+    metadata,
+    # ALWAYS: an id that somebody drew beforehand would defeat the order of the store.
+    Column("event_id", BigId, Identity(always=True), primary_key=True),
+    Column("type_name", Name, nullable=False),
+    Column("body", LongText, nullable=False),
+    Column("occurred_on", UtcDateTime, nullable=False),
+    Column("aggregate_id", Name),
+    Column("metadata", LongText),
+    # Without it, SQLite gives the ids of pruned rows out again.
+    sqlite_autoincrement=True,
+    comment="Domain events, in the order in which they count",
+    **_IN_UTF8,
+)
+
+event_published_message_tracker = Table(
+    "event_published_message_tracker",
+    metadata,
+    Column("tracker_id", Integer, primary_key=True),
+    Column("most_recent_published_message_id", BigInteger, nullable=False, server_default="0"),
+    Column("type_name", Name, nullable=False, comment="The exchange's name"),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("fingerprint", Name, comment="What tells the event at this position from another"),
+    Column("lease_owner", Name),
+    Column("lease_epoch", BigInteger, nullable=False, server_default="0"),
+    Column(
+        "lease_expires",
+        Double,
+        nullable=False,
+        server_default="0",
+        comment="Seconds since 1970, by the database's clock",
+    ),
+    UniqueConstraint("type_name", name="uq_event_published_message_tracker_type_name"),
+    comment="How far each exchange has got, and who relays it",
+    **_IN_UTF8,
+)
+
+event_append_lock = Table(
+    "event_append_lock",
+    metadata,
+    Column("lock_id", Integer, primary_key=True, autoincrement=False),
+    comment="Its one row is locked from an append to the end of the transaction",
+    info={"dialects": MYSQL},
+    **_IN_UTF8,
+)
+
+tidings_schema = Table(
+    "tidings_schema",
+    metadata,
+    Column("schema_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    comment="Which tidings made these tables",
+    **_IN_UTF8,
+)
+
+
+def tables_for(dialect_name: str) -> list[Table]:
+    """Return the tables that a database of this kind needs, in the order of their creation."""
+    return [
+        table
+        for table in metadata.sorted_tables
+        if dialect_name in table.info.get("dialects", (dialect_name,))
+    ]

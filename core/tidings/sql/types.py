@@ -1,0 +1,95 @@
+"""Column types that are the same on every database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, DateTime, Double, Integer, String, Text
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.types import TypeEngine
+
+MYSQL = ("mysql", "mariadb")
+"""SQLAlchemy's names for what is one kind of database to us."""
+
+# SQLite numbers rows by itself only where the column is called INTEGER.
+BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+# MySQL's TEXT ends at 64 KB, and its comparisons ignore case where nothing else is said.
+LongText = Text().with_variant(mysql.LONGTEXT(charset="utf8mb4", collation="utf8mb4_bin"), *MYSQL)
+Name = String(255).with_variant(
+    mysql.VARCHAR(255, charset="utf8mb4", collation="utf8mb4_bin"), *MYSQL
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time to the microsecond, UTC on every database.
+
+    ``timestamptz`` on PostgreSQL, ``DATETIME(6)`` in UTC on MySQL, and on SQLite ISO text of
+    fixed width, which sorts: ``2026-01-02T03:04:05.000006+00:00``. What others wrote is read as
+    UTC where it has no zone.
+    """
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type that this database keeps."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(postgresql.TIMESTAMP(timezone=True))
+        if dialect.name in MYSQL:
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(String(40))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Return ``value`` as this database takes it."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        if dialect.name == "sqlite":
+            return value.isoformat(timespec="microseconds")
+        if dialect.name in MYSQL:
+            return value.replace(tzinfo=None)
+        return value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the interface's
+        """Return ``value`` as a datetime in UTC."""
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if value is None or value.tzinfo is UTC:
+            return value  # type: ignore[no-any-return]  # drivers are untyped
+        if value.tzinfo is None:
+            return value.replace(tzinfo=UTC)  # type: ignore[no-any-return]
+        return value.astimezone(UTC)  # type: ignore[no-any-return]
+
+
+class DatabaseClock(FunctionElement[float]):
+    """The database's time of day, now, in seconds since 1970."""
+
+    name = "database_clock"
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(DatabaseClock, "postgresql")
+def _postgresql_clock(_element: DatabaseClock, _compiler: Any, **_options: Any) -> str:
+    # Not now(), which stands still in a transaction.
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+@compiles(DatabaseClock, *MYSQL)
+def _mysql_clock(_element: DatabaseClock, _compiler: Any, **_options: Any) -> str:
+    return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) AS DOUBLE)"
+
+
+@compiles(DatabaseClock, "sqlite")
+def _sqlite_clock(_element: DatabaseClock, _compiler: Any, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
