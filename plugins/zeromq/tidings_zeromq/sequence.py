@@ -1,0 +1,59 @@
+"""Which frames a subscriber takes: the law that makes its stream ascending and gapless."""
+
+from __future__ import annotations
+
+import enum
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tidings_zeromq.wire import Head
+
+
+class Verdict(enum.Enum):
+    """What to do with a frame."""
+
+    TAKE = "take"
+    """The next event."""
+    BEGIN = "begin"
+    """The relay confirms the stream; events follow."""
+    DROP = "drop"
+    """Of an earlier stream, or here already."""
+    HOLE = "hole"
+    """Something before it is missing: ask again."""
+
+
+class Sequence:
+    """The stream as one subscriber has it.
+
+    Whatever frames of an honest relay are dropped, repeated or delayed, those judged ``TAKE`` are
+    ascending, without repeats, and leave out none that the relay has between them.
+    """
+
+    def __init__(self, last_id: int | None) -> None:
+        self.last_id = last_id
+        """The newest event taken; ``None`` until the relay says where the stream begins."""
+        self.nonce = secrets.randbits(64)
+
+    def renew(self) -> None:
+        """Begin a new stream: frames of the one before are dropped from now on."""
+        self.nonce = secrets.randbits(64)
+
+    def judge(self, head: Head) -> Verdict:
+        """Say what to do with a frame of that head; changes nothing."""
+        if head.nonce != self.nonce:
+            return Verdict.DROP
+        if head.event_id is None:
+            return Verdict.BEGIN
+        if self.last_id is None or head.previous_id > self.last_id:
+            return Verdict.HOLE
+        return Verdict.TAKE if head.event_id > self.last_id else Verdict.DROP
+
+    def begin(self, head: Head) -> None:
+        """Take the relay's word for where the stream begins, if we named no id."""
+        if self.last_id is None:
+            self.last_id = head.previous_id
+
+    def take(self, event_id: int) -> None:
+        """Move on to an event that was judged ``TAKE``."""
+        self.last_id = event_id
