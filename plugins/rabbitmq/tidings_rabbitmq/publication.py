@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pika import exceptions, spec
@@ -29,6 +30,9 @@ CHUNK_BYTES = 128 * 1024
 UNSENT_BYTES = 4 * 1024 * 1024
 """How much we encode ahead of the socket: memory stays flat with large bodies."""
 
+SETTLE_SECONDS = 1.0
+"""How long we wait for the confirms of what was sent before a refused message."""
+
 _TOO_LARGE = re.compile(r"message size (\d+) is larger than configured max size (\d+)")
 
 
@@ -48,6 +52,7 @@ class Publication:
         self._window = Window()
         self._chunk: list[bytes] = []
         self._chunk_size = 0
+        self._refusal: NotAcceptedError | None = None
         self._piece = min(CHUNK_MESSAGES, max(settings.window // 2, 1))
         self._progress = time.monotonic()
 
@@ -103,11 +108,12 @@ class Publication:
             self._step_until(self._progress + self._settings.no_progress_timeout, deadline, timeout)
 
     def wait(self, seconds: float) -> None:
-        """Keep the connection alive for so long."""
+        """Keep the connection alive for so long, or until the last confirm has come in."""
         self._check()
         self._write()
+        owed = bool(self._window)
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
+        while (left := end - time.monotonic()) > 0 and (self._window or not owed):
             self._step(left)
             if self._window:
                 self._give_up_after(self._progress + self._settings.no_progress_timeout)
@@ -151,11 +157,9 @@ class Publication:
 
     def _step(self, seconds: float) -> None:
         unsent = self._connection.unsent
-        try:
+        with suppress(DeliveryError):
             self._connection.step(seconds)
-        except DeliveryError:
-            self._check()
-            raise
+        self._check()
         if self._connection.unsent < unsent:
             self._progress = time.monotonic()
 
@@ -181,9 +185,19 @@ class Publication:
 
     def _check(self) -> None:
         connection = self._connection
+        if self._refusal is not None:
+            self._settle()
+            raise self._refusal
         if isinstance(connection.reason, exceptions.ChannelClosedByBroker):
             connection.failure = self._name_the_event(connection.reason, connection.failure)
         connection.check()
+
+    def _settle(self) -> None:
+        """Hear what becomes of the messages before the refused one, lest they are sent again."""
+        end = time.monotonic() + SETTLE_SECONDS
+        with suppress(DeliveryError):
+            while not self._window.is_settled and (left := end - time.monotonic()) > 0:
+                self._connection.step(left)
 
     def _name_the_event(
         self, reason: exceptions.ChannelClosedByBroker, failure: DeliveryError | None
@@ -234,11 +248,11 @@ class Publication:
         )
 
     def _not_accepted(self, event_id: int | None, what: str, advice: str) -> None:
-        self._connection.fail(
-            NotAcceptedError(
-                f"Exchange {self.exchange_name!r}: RabbitMQ at {self._connection.address} did not "
-                f"accept event {event_id}: {what}. {advice}",
-                exchange_name=self.exchange_name,
-                event_id=event_id,
-            )
+        if self._refusal is not None and (self._refusal.event_id or 0) <= (event_id or 0):
+            return
+        self._refusal = NotAcceptedError(
+            f"Exchange {self.exchange_name!r}: RabbitMQ at {self._connection.address} did not "
+            f"accept event {event_id}: {what}. {advice}",
+            exchange_name=self.exchange_name,
+            event_id=event_id,
         )

@@ -30,6 +30,11 @@ class Window:
         """The first event that is not confirmed, or ``None``."""
         return self._pending[0][0] if self._pending else None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more can be accepted: all was, or the refused message comes next."""
+        return not self._pending or self._first_tag == self._refused_tag
+
     def add(self, event_id: int, size: int) -> None:
         """Note the next message of the channel, with its body's size."""
         self._pending.append((event_id, size))

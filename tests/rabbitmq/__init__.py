@@ -1,0 +1,1 @@
+"""Tests of the rabbitmq plugin, on real brokers."""

@@ -1,0 +1,98 @@
+"""Which id counts as accepted, whatever order the confirms come in."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidings_rabbitmq.window import Window
+
+
+def window(*ids: int) -> Window:
+    window = Window()
+    for event_id in ids:
+        window.add(event_id, size=event_id * 100)
+    return window
+
+
+def test_a_single_confirm_accepts_its_own_message_only() -> None:
+    sent = window(10, 20, 30)
+    sent.accept(1, multiple=False)
+
+    assert (sent.accepted_id, len(sent), sent.oldest_id) == (10, 2, 20)
+
+
+def test_a_multiple_confirm_accepts_everything_up_to_it() -> None:
+    sent = window(10, 20, 30)
+    sent.accept(2, multiple=True)
+
+    assert (sent.accepted_id, len(sent)) == (20, 1)
+
+
+def test_a_confirm_out_of_order_waits_for_those_before_it() -> None:
+    sent = window(10, 20, 30)
+    sent.accept(3, multiple=False)
+    sent.accept(2, multiple=False)
+    before = sent.accepted_id
+    sent.accept(1, multiple=False)
+
+    assert before is None
+    assert (sent.accepted_id, len(sent), sent.oldest_id) == (30, 0, None)
+
+
+def test_nothing_from_a_refused_message_on_is_accepted() -> None:
+    sent = window(10, 20, 30)
+    refused = sent.refuse(2, multiple=False)
+    sent.accept(3, multiple=True)
+
+    assert (refused, sent.accepted_id) == (20, 10)
+
+
+def test_a_multiple_refusal_names_the_first_of_them() -> None:
+    sent = window(10, 20, 30)
+    sent.accept(1, multiple=False)
+    refused = sent.refuse(3, multiple=True)
+    sent.accept(3, multiple=True)
+
+    assert (refused, sent.accepted_id) == (20, 10)
+
+
+def test_what_went_before_a_refused_message_is_still_awaited() -> None:
+    sent = window(10, 20, 30)
+    sent.refuse(2, multiple=False)
+    before = sent.is_settled
+    sent.accept(1, multiple=False)
+
+    assert (before, sent.is_settled, sent.accepted_id) == (False, True, 10)
+
+
+def test_a_returned_message_is_not_accepted_by_the_confirm_that_follows() -> None:
+    sent = window(10, 20, 30)
+    sent.give_back(20)
+    sent.accept(2, multiple=True)
+    sent.accept(3, multiple=False)
+
+    assert sent.accepted_id == 10
+
+
+def test_the_message_of_a_size_is_the_first_unconfirmed_one() -> None:
+    sent = window(10, 20, 30)
+    sent.accept(1, multiple=False)
+
+    assert (sent.id_of_size(2000), sent.id_of_size(1000)) == (20, None)
+
+
+@given(st.data(), st.integers(1, 30))
+def test_accepted_is_the_greatest_id_without_a_hole_before_it(data: st.DataObject, n: int) -> None:
+    sent = window(*range(1, n + 1))
+    confirmed: set[int] = set()
+    for tag in data.draw(st.permutations(range(1, n + 1))):
+        if tag in confirmed:
+            continue
+        multiple = data.draw(st.booleans())
+        confirmed |= set(range(1, tag + 1)) if multiple else {tag}
+        sent.accept(tag, multiple=multiple)
+        whole = next(i for i in range(n + 1) if i + 1 not in confirmed)
+
+        assert sent.accepted_id == (whole or None)
+        assert len(sent) == n - whole
