@@ -1,0 +1,218 @@
+"""What the producer suite works with: driven producers, the oracle, the events sent."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+from tidings.interfaces import MessageProducer, Notification, ReceivedMessage
+from tidings.plugins.specs import Capability, ProducerContext
+from tidings.testing._driver import GRACE, DrivenProducer, Failures
+from tidings.testing.promises import Producer, Wire, broken, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class MakeProducer(Protocol):
+    """Makes a producer that is not open; ``via`` is where to connect instead of the server."""
+
+    def __call__(self, via: tuple[str, int] | None = ...) -> MessageProducer:
+        """Make it."""
+
+
+class EventLog:
+    """Stands in for the event store: every notification that a test sends is in it before."""
+
+    def __init__(self) -> None:
+        self._notifications: dict[str, dict[int, Notification]] = {}
+
+    def add(self, exchange_name: str, notifications: Sequence[Notification]) -> None:
+        """Store notifications."""
+        stored = self._notifications.setdefault(exchange_name, {})
+        stored.update({each.event_id: each for each in notifications})
+
+    def since(self, exchange_name: str, event_id: int, limit: int) -> Sequence[Notification]:
+        """Return the exchange's notifications after ``event_id``, ascending."""
+        stored = self._notifications.get(exchange_name, {})
+        return [stored[each] for each in sorted(stored.copy()) if each > event_id][:limit]
+
+    @property
+    def context(self) -> ProducerContext:
+        """What a producer's factory is given."""
+        return ProducerContext(self.since)
+
+
+class Kit:
+    """Makes driven producers, and compares what was sent with what arrived."""
+
+    def __init__(
+        self,
+        make_producer: MakeProducer,
+        read_back: Callable[[str, int], Sequence[ReceivedMessage]],
+        log: EventLog,
+        *,
+        capabilities: frozenset[Capability],
+        no_progress_seconds: float,
+        secrets: Sequence[str],
+    ) -> None:
+        self._make_producer = make_producer
+        self._read_back = read_back
+        self._log = log
+        self._secrets = secrets
+        self._producers: list[DrivenProducer] = []
+        self.capabilities = capabilities
+        self.patience = 2 * no_progress_seconds + GRACE
+
+    def producer(self, via: tuple[str, int] | None = None) -> DrivenProducer:
+        """Make a producer that is closed when the test ends."""
+        make = self._make_producer
+        return self.drive(lambda: make() if via is None else make(via=via))
+
+    def drive(self, make: Callable[[], MessageProducer]) -> DrivenProducer:
+        """Drive a producer that ``make`` makes."""
+        producer = DrivenProducer(make, self.patience, self.capabilities, self._secrets)
+        self._producers.append(producer)
+        return producer
+
+    def store(self, exchange_name: str, notifications: Sequence[Notification]) -> None:
+        """Put notifications into the event log, where a real relay would have read them."""
+        self._log.add(exchange_name, notifications)
+
+    def send_and_flush(
+        self, producer: DrivenProducer, exchange_name: str, notifications: Sequence[Notification]
+    ) -> None:
+        """Store, send and flush on an open exchange."""
+        self.store(exchange_name, notifications)
+        producer.send(exchange_name, notifications)
+        producer.flush(exchange_name)
+
+    def read(self, exchange_name: str, sent: Sequence[Notification]) -> list[ReceivedMessage]:
+        """Return what arrived, until every one of ``sent`` has, or no more comes."""
+        missing = {str(each.event_id) for each in sent}
+        arrived: list[ReceivedMessage] = []
+        while missing:
+            more = list(self._read_back(exchange_name, len(missing)))
+            if not more:
+                break
+            for message in more:
+                check(
+                    isinstance(message, ReceivedMessage),
+                    "read_back gives ReceivedMessage objects",
+                    f"read_back gave {message!r}.",
+                )
+            arrived += more
+            missing -= {message.message_id for message in more}
+        return arrived
+
+    def expect_exactly(self, exchange_name: str, sent: Sequence[Notification]) -> None:
+        """Fail unless exactly ``sent`` arrived, in order, unchanged, each once."""
+        arrived = self.read(exchange_name, sent)
+        expect_none_lost(sent, arrived)
+        ids = [message.message_id for message in arrived]
+        twice = [each for each, count in Counter(ids).items() if count > 1]
+        check(
+            not twice,
+            Producer.NOTHING_DROPPED,
+            f"{len(twice)} event(s) arrived more than once although no call failed: {few(twice)}.",
+        )
+        expect_order(arrived)
+        expect_contents(sent, arrived)
+
+    def expect_first_deliveries(
+        self, exchange_name: str, sent: Sequence[Notification], failures: Failures
+    ) -> None:
+        """Fail unless all arrived, first deliveries in order, again only what may."""
+        arrived = self.read(exchange_name, sent)
+        expect_none_lost(sent, arrived)
+        firsts = {message.message_id: message for message in reversed(arrived)}
+        seen = dict.fromkeys(message.message_id for message in arrived)
+        expect_order([firsts[each] for each in seen])
+        expect_contents(sent, [firsts[each] for each in seen])
+        twice = [
+            int(each) for each, count in Counter(m.message_id for m in arrived).items() if count > 1
+        ]
+        if Capability.MOST_RECENT_ACCEPTED_ID in self.capabilities:
+            check(
+                not twice,
+                f"{Producer.MOST_RECENT} The service then starts after it, and so publishes "
+                "nothing twice after a crash.",
+                f"{len(twice)} event(s) arrived more than once: {few(twice)}.",
+            )
+        accepted = max(failures.accepted, default=0)
+        wrong = [each for each in twice if each <= min(failures.accepted, default=0)]
+        check(
+            not wrong,
+            Producer.NOTHING_DROPPED,
+            f"Accepted up to {accepted} when the connection failed, and {few(wrong)} came again.",
+        )
+
+    def end(self) -> None:
+        """Close every producer that the test made."""
+        for producer in self._producers:
+            producer.end()
+
+
+def expect_none_lost(sent: Sequence[Notification], arrived: Sequence[ReceivedMessage]) -> None:
+    """Fail when one of ``sent`` is not among what arrived."""
+    seen = {message.message_id for message in arrived}
+    lost = [each.event_id for each in sent if str(each.event_id) not in seen]
+    check(
+        not lost,
+        Producer.FLUSH,
+        f"{len(lost)} of {len(sent)} event(s) that the producer said were accepted cannot be read "
+        f"back from the broker: {few(lost)}. They are lost, or were said to be accepted too early.",
+    )
+
+
+def expect_order(arrived: Sequence[ReceivedMessage]) -> None:
+    """Fail when an event arrived before one with a lower id."""
+    ids = [int(message.message_id) for message in arrived]
+    for earlier, later in itertools.pairwise(ids):
+        if later < earlier:
+            broken(Producer.ORDER, f"Event {later} arrived after event {earlier}.")
+
+
+def expect_contents(sent: Sequence[Notification], arrived: Sequence[ReceivedMessage]) -> None:
+    """Fail when something did not arrive as it was sent."""
+    by_id = {message.message_id: message for message in arrived}
+    for event in sent:
+        message = by_id[str(event.event_id)]
+        pairs = {
+            "type_name": (event.type_name, message.type_name),
+            "body": (event.message.body, message.body),
+            "content_type": (event.message.content_type, message.content_type),
+            "headers": (dict(event.message.headers), dict(message.headers)),
+            "occurred_on": (event.occurred_on, message.occurred_on),
+        }
+        for name, (wanted, got) in pairs.items():
+            check(
+                wanted == got,
+                Wire.MESSAGE,
+                f"The {name} of event {event.event_id} was sent as {short(wanted)} and arrived as "
+                f"{short(got)}.",
+            )
+
+
+def few(items: Sequence[object]) -> str:
+    """Return the first few of many, for a sentence."""
+    shown = ", ".join(str(item) for item in items[:5])
+    return shown + (", …" if len(items) > 5 else "")  # noqa: PLR2004 - as many as read well
+
+
+def short(value: object) -> str:
+    """Return a value's repr, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}… ({len(text)} characters)"  # noqa: PLR2004
+
+
+def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Return whether ``condition`` became true within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)  # the pace of looking; the condition decides
+    return True

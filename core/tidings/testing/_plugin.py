@@ -1,0 +1,123 @@
+"""What holds for a plugin's module and its settings, whatever it offers."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pydantic
+import pytest
+
+from tidings.plugins.specs import API, Settings, Spec
+from tidings.testing.promises import check
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LAZY = "The factory imports the broker's library; importing the plugin's module does not."
+STRICT = "Base of a backend's settings: unknown words are errors, values don't change."
+
+UNKNOWN_WORD = "no_such_word_in_any_backend"
+
+SCRIPT = """
+import importlib, json, sys
+module = importlib.import_module(sys.argv[1])
+specs = {spec.name: spec for spec in getattr(module, sys.argv[2])()}
+spec = specs.get(sys.argv[3])
+loaded = [] if spec is None else [name for name in spec.requires if name in sys.modules]
+print(json.dumps({"names": sorted(specs), "loaded": loaded}))
+"""
+
+
+class PluginPromises:
+    """What holds where ``plugin_module`` and ``backend`` are given."""
+
+    plugin_module: ClassVar[str]
+    backend: ClassVar[str]
+    hook: ClassVar[str]
+
+    def test_importing_the_plugin_imports_no_library(self) -> None:
+        self._need_plugin()
+        done = subprocess.run(  # noqa: S603 - our own interpreter and script
+            [sys.executable, "-c", SCRIPT, self.plugin_module, self.hook, self.backend],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        check(
+            done.returncode == 0,
+            LAZY,
+            f"Importing {self.plugin_module} and calling {self.hook}() failed:\n{done.stderr}",
+        )
+        found = json.loads(done.stdout)
+        check(
+            self.backend in found["names"],
+            "the entry point's name is the backend's name",
+            f"{self.hook}() offers {found['names']}, not {self.backend!r}.",
+        )
+        check(
+            not found["loaded"],
+            LAZY,
+            f"Importing {self.plugin_module} imported {', '.join(found['loaded'])}.",
+        )
+
+    def test_the_spec_was_written_for_this_interface(self) -> None:
+        spec = self._spec()
+        check(spec.api == API, "API", f"The spec says api={spec.api}; this tidings has {API}.")
+        missing = [name for name in spec.requires if "." in name]
+        check(not missing, "requires: top-level modules", f"requires names {missing}.")
+        check(
+            spec.install or not spec.requires,
+            "install: what pip is to install when one of them is missing",
+            f"The spec requires {list(spec.requires)} and does not say what to install.",
+        )
+
+    def test_settings_refuse_unknown_words(self, settings: Mapping[str, Any]) -> None:
+        spec = self._spec()
+        check(issubclass(spec.settings, Settings), STRICT, f"{spec.settings} is no Settings.")
+        try:
+            spec.settings(**settings)
+        except pydantic.ValidationError as error:
+            pytest.fail(f"The fixture `settings` gives settings that do not validate: {error}")
+        try:
+            spec.settings(**{**settings, UNKNOWN_WORD: 1})
+        except pydantic.ValidationError:
+            return
+        check(False, STRICT, "An unknown word in the settings was taken without an error.")
+
+    def test_settings_show_no_secret(
+        self, settings: Mapping[str, Any], secrets: Sequence[str]
+    ) -> None:
+        made = self._spec().settings(**settings)
+        shown = f"{made!r} {made} {made.model_dump()}"
+        try:
+            made.__class__(**{**settings, UNKNOWN_WORD: 1})
+        except pydantic.ValidationError as error:
+            shown += str(error)
+        for secret in secrets:
+            check(
+                secret not in shown,
+                "Secrets are `pydantic.SecretStr`",
+                "The settings show a secret: " + shown.replace(secret, "<the secret>"),
+            )
+
+    def _need_plugin(self) -> None:
+        if not self.plugin_module:
+            pytest.skip('declared: plugin_module = "" (not offered through a hook)')
+
+    def _spec(self) -> Spec:
+        self._need_plugin()
+        module = importlib.import_module(self.plugin_module)
+        specs = {spec.name: spec for spec in getattr(module, self.hook)()}
+        check(
+            self.backend in specs,
+            "the entry point's name is the backend's name",
+            f"{self.hook}() of {self.plugin_module} offers {sorted(specs)}, not {self.backend!r}.",
+        )
+        spec = specs[self.backend]
+        assert isinstance(spec, Spec)
+        return spec

@@ -1,0 +1,150 @@
+"""What a producer promises beyond its interface, by capability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from tidings.errors import DeliveryError, ExchangeLockedError, NotAcceptedError
+from tidings.interfaces import Position
+from tidings.plugins.specs import Capability
+from tidings.testing import _samples as samples
+from tidings.testing._driver import GRACE
+from tidings.testing._kit import until
+from tidings.testing.promises import Producer, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidings.testing._driver import DrivenProducer
+    from tidings.testing._kit import Kit
+
+
+class CapabilityPromises:
+    """What holds where the capability is declared."""
+
+    capabilities: ClassVar[frozenset[Capability]]
+    can_reject: ClassVar[bool]
+
+    def test_an_unroutable_message_is_not_accepted(
+        self, kit: Kit, exchange_name: str, unbind: Callable[[str], None]
+    ) -> None:
+        self._need(Capability.UNROUTABLE)
+        self._expect_refusal(kit, exchange_name, unbind, "no queue would get it")
+
+    def test_a_rejected_message_is_not_accepted(
+        self, kit: Kit, exchange_name: str, reject: Callable[[str], None]
+    ) -> None:
+        if not self.can_reject:
+            pytest.skip("declared: can_reject = False")
+        self._expect_refusal(kit, exchange_name, reject, "the broker rejects it")
+
+    def test_a_second_producer_is_locked_out_until_the_first_closes(
+        self, kit: Kit, exchange_name: str
+    ) -> None:
+        self._need(Capability.LOCK)
+        first, second = kit.producer(), kit.producer()
+        sent = samples.notifications(1, 30)
+        kit.store(exchange_name, sent)
+        first.open(exchange_name)
+        kit.send_and_flush(first, exchange_name, sent[:10])
+        try:
+            second.open(exchange_name, Position(10))
+        except ExchangeLockedError:
+            second.close(exchange_name)
+        else:
+            check(False, Producer.LOCK, "A second producer opened an exchange that was open.")
+        kit.send_and_flush(first, exchange_name, sent[10:20])
+        first.close(exchange_name)
+        failures = second.deliver(exchange_name, sent, after=20)
+        others = [each for each in failures.errors if not isinstance(each, ExchangeLockedError)]
+        check(not others, Producer.LOCK, f"After the first closed, the second met {others}.")
+        kit.expect_exactly(exchange_name, sent)
+
+    def test_the_broker_remembers_the_newest_id(self, kit: Kit, exchange_name: str) -> None:
+        self._need(Capability.MOST_RECENT_ACCEPTED_ID)
+        first = kit.producer()
+        first.open(exchange_name)
+        self._expect_most_recent(first, exchange_name, None)
+        sent = samples.notifications(5, 10, step=3)
+        kit.send_and_flush(first, exchange_name, sent)
+        first.close(exchange_name)
+        second = kit.producer()
+        self._open(second, exchange_name, Position(5))
+        self._expect_most_recent(second, exchange_name, sent[-1].event_id)
+
+    def test_the_broker_remembers_nothing_of_another_generation(
+        self, kit: Kit, exchange_name: str
+    ) -> None:
+        self._need(Capability.MOST_RECENT_ACCEPTED_ID)
+        first = kit.producer()
+        first.open(exchange_name, Position(0, 3))
+        sent = samples.notifications(1, 10)
+        kit.send_and_flush(first, exchange_name, sent)
+        first.close(exchange_name)
+        second = kit.producer()
+        self._open(second, exchange_name, Position(0, 4))
+        self._expect_most_recent(second, exchange_name, None)
+        kit.send_and_flush(second, exchange_name, sent[:2])
+        second.close(exchange_name)
+        third = kit.producer()
+        self._open(third, exchange_name, Position(0, 4))
+        self._expect_most_recent(third, exchange_name, 2)
+
+    def _need(self, capability: Capability) -> None:
+        if capability not in self.capabilities:
+            pytest.skip(f"declared: no {capability.value}")
+
+    def _open(self, producer: DrivenProducer, exchange_name: str, position: Position) -> None:
+        """Open as soon as the broker has let go of the last producer."""
+
+        def opened() -> bool:
+            try:
+                producer.open(exchange_name, position)
+            except ExchangeLockedError:
+                producer.close(exchange_name)
+                return False
+            return True
+
+        check(until(opened, 3 * GRACE), Producer.LOCK, "The lock outlives close() by 30 s.")
+
+    def _expect_most_recent(
+        self, producer: DrivenProducer, exchange_name: str, event_id: int | None
+    ) -> None:
+        found = producer.most_recent_accepted_id(exchange_name)
+        check(
+            found == event_id,
+            f"{Producer.MOST_RECENT} {Producer.GENERATION}",
+            f"The broker accepted up to {event_id} in this generation, and "
+            f"most_recent_accepted_id() is {found!r}.",
+        )
+
+    def _expect_refusal(
+        self, kit: Kit, exchange_name: str, refuse: Callable[[str], None], why: str
+    ) -> None:
+        producer = kit.producer()
+        sent = samples.notifications(1, 20)
+        kit.store(exchange_name, sent)
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, sent[:10])
+        refuse(exchange_name)
+        error: DeliveryError | None = None
+        try:
+            producer.send(exchange_name, sent[10:])
+            producer.flush(exchange_name)
+        except DeliveryError as raised:
+            error = raised
+        check(
+            isinstance(error, NotAcceptedError),
+            Producer.UNROUTABLE,
+            f"Events 11 to 20 were sent where {why}; send() and flush() ended in {error!r}.",
+        )
+        accepted = producer.accepted_id(exchange_name)
+        check(
+            accepted == sent[9].event_id,
+            Producer.UNROUTABLE,
+            f"Events 11 to 20 were sent where {why}, and accepted_id() is {accepted}.",
+        )
+        producer.close(exchange_name)
+        kit.expect_exactly(exchange_name, sent[:10])

@@ -1,0 +1,261 @@
+"""A producer while everything works."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from tidings.errors import UndeliverableEventError
+from tidings.testing import _samples as samples
+from tidings.testing._kit import until
+from tidings.testing._own_thread import THREAD_NAME
+from tidings.testing.promises import Producer, check
+from tidings.testing.proxy import THREAD_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tidings.interfaces import Notification
+    from tidings.testing._kit import Kit
+
+
+class DeliveryPromises:
+    """What holds while nothing fails."""
+
+    many: ClassVar[int]
+    binary_bodies: ClassVar[bool]
+    has_undeliverable: ClassVar[bool]
+
+    def test_everything_sent_arrives_once_and_in_order(self, kit: Kit, exchange_name: str) -> None:
+        sent = samples.notifications(1, self.many)
+        producer = kit.producer()
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, sent)
+        kit.expect_exactly(exchange_name, sent)
+
+    def test_ids_with_holes_up_to_the_largest_arrive(self, kit: Kit, exchange_name: str) -> None:
+        sent = [samples.notification(event_id) for event_id in samples.IDS]
+        producer = kit.producer()
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, sent)
+        kit.expect_exactly(exchange_name, sent)
+        accepted = producer.accepted_id(exchange_name)
+        check(
+            accepted == samples.IDS[-1],
+            Producer.IDS,
+            f"Up to {samples.IDS[-1]} was sent and flushed, and accepted_id() is {accepted}.",
+        )
+
+    def test_bodies_arrive_unchanged(self, kit: Kit, exchange_name: str) -> None:
+        bodies = [body for body in samples.BODIES.values() if self.binary_bodies or _is_text(body)]
+        self._arrive(
+            kit,
+            exchange_name,
+            [samples.notification(place, body) for place, body in enumerate(bodies, 1)],
+        )
+
+    def test_headers_arrive_unchanged(self, kit: Kit, exchange_name: str) -> None:
+        self._arrive(
+            kit,
+            exchange_name,
+            [
+                samples.notification(place, headers=headers)
+                for place, headers in enumerate(samples.HEADERS.values(), 1)
+            ],
+        )
+
+    def test_times_arrive_to_the_microsecond(self, kit: Kit, exchange_name: str) -> None:
+        self._arrive(
+            kit,
+            exchange_name,
+            [
+                samples.notification(place, occurred_on=time)
+                for place, time in enumerate(samples.TIMES.values(), 1)
+            ],
+        )
+
+    def test_type_names_and_content_types_arrive_unchanged(
+        self, kit: Kit, exchange_name: str
+    ) -> None:
+        names = [
+            samples.notification(place, type_name=name)
+            for place, name in enumerate(samples.TYPE_NAMES.values(), 1)
+        ]
+        cloud = samples.notification(
+            100, content_type="application/cloudevents+json; charset=UTF-8"
+        )
+        self._arrive(kit, exchange_name, [*names, cloud])
+
+    def test_nothing_is_accepted_before_the_first(self, kit: Kit, exchange_name: str) -> None:
+        producer = kit.producer()
+        producer.open(exchange_name)
+        accepted = producer.accepted_id(exchange_name)
+        check(
+            accepted is None,
+            Producer.ACCEPTED_ID_RISES,
+            f"Nothing was sent, and accepted_id() is {accepted!r}.",
+        )
+
+    def test_flush_returns_when_everything_is_accepted(self, kit: Kit, exchange_name: str) -> None:
+        producer = kit.producer()
+        producer.open(exchange_name)
+        producer.flush(exchange_name)
+        for first in (1, 11, 21):
+            sent = samples.notifications(first, 10)
+            kit.send_and_flush(producer, exchange_name, sent)
+            accepted = producer.accepted_id(exchange_name)
+            check(
+                accepted == sent[-1].event_id,
+                Producer.FLUSH,
+                f"flush() returned after event {sent[-1].event_id}, and accepted_id() is "
+                f"{accepted!r}.",
+            )
+            producer.flush(exchange_name)
+
+    def test_what_is_accepted_can_be_read_at_the_broker(self, kit: Kit, exchange_name: str) -> None:
+        producer = kit.producer()
+        producer.open(exchange_name)
+        read = 0
+        sent = samples.notifications(1, 200)
+        kit.store(exchange_name, sent)
+        for start in range(0, 200, 20):
+            producer.send(exchange_name, sent[start : start + 20])
+            accepted = producer.accepted_id(exchange_name) or 0
+            due = [event for event in sent if read < event.event_id <= accepted]
+            kit.expect_exactly(exchange_name, due)
+            read = max(read, accepted)
+        producer.flush(exchange_name)
+        kit.expect_exactly(exchange_name, [event for event in sent if event.event_id > read])
+
+    def test_two_exchanges_do_not_disturb_each_other(
+        self, kit: Kit, new_exchange: Callable[[], str]
+    ) -> None:
+        one, other = new_exchange(), new_exchange()
+        producer = kit.producer()
+        producer.open(one)
+        producer.open(other)
+        ones, others = samples.notifications(1, 50), samples.notifications(1000, 50, step=7)
+        kit.store(one, ones)
+        kit.store(other, others)
+        for to_one, to_other in zip(ones[:40], others[:40], strict=True):
+            producer.send(one, [to_one])
+            producer.send(other, [to_other])
+        producer.flush(one)
+        producer.flush(other)
+        accepted = producer.accepted_id(one), producer.accepted_id(other)
+        check(
+            accepted == (ones[39].event_id, others[39].event_id),
+            Producer.EXCHANGES,
+            f"accepted_id() of two exchanges is {accepted}; sent and flushed were "
+            f"{(ones[39].event_id, others[39].event_id)}.",
+        )
+        producer.close(one)
+        kit.send_and_flush(producer, other, others[40:])
+        producer.open(one)
+        kit.send_and_flush(producer, one, ones[40:])
+        kit.expect_exactly(one, ones)
+        kit.expect_exactly(other, others)
+
+    def test_can_be_opened_again_after_close(self, kit: Kit, exchange_name: str) -> None:
+        producer = kit.producer()
+        sent = samples.notifications(1, 30)
+        for start in (0, 10, 20):
+            producer.open(exchange_name)
+            accepted = producer.accepted_id(exchange_name)
+            check(
+                accepted is None,
+                Producer.ACCEPTED_ID_RISES,
+                f"The exchange was opened again, nothing sent, and accepted_id() is {accepted}.",
+            )
+            kit.send_and_flush(producer, exchange_name, sent[start : start + 10])
+            producer.close(exchange_name)
+        kit.expect_exactly(exchange_name, sent)
+
+    def test_close_may_be_called_twice_and_before_open(self, kit: Kit, exchange_name: str) -> None:
+        producer = kit.producer()
+        producer.close(exchange_name)
+        producer.open(exchange_name)
+        producer.close(exchange_name)
+        producer.close(exchange_name)
+        producer.open(exchange_name)
+        sent = samples.notifications(1, 1)
+        kit.send_and_flush(producer, exchange_name, sent)
+        kit.expect_exactly(exchange_name, sent)
+
+    def test_opening_twice_is_an_error_and_harms_nothing(
+        self, kit: Kit, exchange_name: str
+    ) -> None:
+        producer = kit.producer()
+        producer.open(exchange_name)
+        try:
+            producer.open(exchange_name)
+        except RuntimeError:
+            pass
+        else:
+            check(False, Producer.OPEN_TWICE, "open() of an open exchange raised nothing.")
+        sent = samples.notifications(1, 10)
+        kit.send_and_flush(producer, exchange_name, sent)
+        kit.expect_exactly(exchange_name, sent)
+
+    def test_an_idle_exchange_stays_usable(self, kit: Kit, exchange_name: str) -> None:
+        producer = kit.producer()
+        producer.open(exchange_name)
+        sent = samples.notifications(1, 20)
+        kit.send_and_flush(producer, exchange_name, sent[:10])
+        producer.wait(exchange_name, 0.3)
+        kit.send_and_flush(producer, exchange_name, sent[10:])
+        kit.expect_exactly(exchange_name, sent)
+
+    def test_an_undeliverable_event_leaves_the_exchange_usable(
+        self, kit: Kit, exchange_name: str, undeliverable: Notification | None
+    ) -> None:
+        if not self.has_undeliverable:
+            pytest.skip("declared: has_undeliverable = False")
+        assert undeliverable is not None, "has_undeliverable needs the fixture `undeliverable`"
+        producer = kit.producer()
+        producer.open(exchange_name)
+        before, after = samples.notifications(1, 3), samples.notifications(101, 3)
+        kit.store(exchange_name, before)
+        producer.send(exchange_name, before)
+        with pytest.raises(UndeliverableEventError) as raised:
+            producer.send(exchange_name, [undeliverable._replace(event_id=50)])
+        check(
+            raised.value.event_id == 50,  # noqa: PLR2004 - just sent
+            Producer.ERRORS,
+            f"UndeliverableEventError has event_id={raised.value.event_id}; it was 50.",
+        )
+        kit.send_and_flush(producer, exchange_name, after)
+        kit.expect_exactly(exchange_name, [*before, *after])
+
+    def test_close_leaves_no_thread(self, kit: Kit, exchange_name: str) -> None:
+        kit.producer().end()
+        before = _threads()
+        producer = kit.producer()
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, samples.notifications(1, 5))
+        producer.close(exchange_name)
+        producer.end()
+        until(lambda: not _threads() - before, 5)
+        left = ", ".join(sorted(thread.name for thread in _threads() - before))
+        check(not left, Producer.CLOSE, f"5 s after close() these threads still run: {left}.")
+
+    def _arrive(self, kit: Kit, exchange_name: str, sent: Sequence[Notification]) -> None:
+        producer = kit.producer()
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, sent)
+        kit.expect_exactly(exchange_name, sent)
+
+
+def _threads() -> set[threading.Thread]:
+    ours = (THREAD_PREFIX, THREAD_NAME)
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(ours)}
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

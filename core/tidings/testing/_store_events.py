@@ -1,0 +1,323 @@
+"""An event store with one writer: what goes in comes out."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+import pytest
+
+from tidings.errors import InvalidEventError, StoreNotReadyError, StoreUnavailableError
+from tidings.event import MAX_EVENT_ID, NewEvent, StoredEvent
+from tidings.testing import _samples as samples
+from tidings.testing._kit import few, short, until
+from tidings.testing.promises import Producer, Store, broken, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tidings.interfaces import EventStore
+    from tidings.testing.event_store import MakeStore
+    from tidings.testing.proxy import Link
+
+RECOVERY = 30.0
+"""Seconds within which a store works again when its database does."""
+
+
+class EventPromises:
+    """What holds for one transaction after another."""
+
+    needs_create: ClassVar[bool]
+
+    def test_an_empty_store_says_so(self, store: EventStore) -> None:
+        found = list(store.all_stored_events_since(0, 10))
+        check(found == [], Store.SINCE, f"A new store gives {found}.")
+        newest = store.newest_event_id()
+        check(newest is None, Store.NEWEST, f"A new store's newest_event_id() is {newest!r}.")
+        count = store.count_stored_events_since(0)
+        check(count == 0, Store.COUNT, f"A new store counts {count} events.")
+        check(store.stored_event(1) is None, Store.STORED_EVENT, "A new store has an event 1.")
+        check(store.hold() is None, Store.HOLD, f"A new store's hold() is {store.hold()}.")
+
+    @pytest.mark.parametrize("name", samples.EVENTS)
+    def test_an_event_comes_back_as_it_was_stored(self, store: EventStore, name: str) -> None:
+        event = samples.EVENTS[name]
+        append(store, event)
+        (stored,) = read_all(store)
+        expect_same(event, stored)
+        again = store.stored_event(stored.event_id)
+        check(
+            again == stored,
+            Store.STORED_EVENT,
+            f"stored_event() gives {short(again)}, all_stored_events_since() {short(stored)}.",
+        )
+
+    def test_events_of_one_append_keep_their_order(self, store: EventStore) -> None:
+        append(store, *(numbered(each) for each in range(50)))
+        append(store, *(numbered(each) for each in range(50, 53)))
+        expect_numbers(range(53), read_all(store), Store.IN_ORDER)
+
+    def test_several_appends_in_one_transaction_keep_their_order(self, store: EventStore) -> None:
+        with store.transaction() as transaction:
+            for each in range(10):
+                store.append(transaction, numbered(each))
+        expect_numbers(range(10), read_all(store), Store.IN_ORDER)
+
+    def test_appending_nothing_stores_nothing(self, store: EventStore) -> None:
+        append(store)
+        expect_numbers([], read_all(store), Store.IN_ORDER)
+
+    def test_what_is_rolled_back_was_never_stored(self, store: EventStore) -> None:
+        append(store, numbered(0))
+        roll_back(store, numbered(99), numbered(98))
+        append(store, numbered(1))
+        expect_numbers([0, 1], read_all(store), Store.TRANSACTION)
+        check(store.hold() is None, Store.HOLD, f"Nothing is open, and hold() is {store.hold()}.")
+
+    def test_what_is_not_committed_is_not_seen(
+        self, store: EventStore, make_store: MakeStore
+    ) -> None:
+        reader = make_store()
+        with store.transaction() as transaction:
+            store.append(transaction, numbered(0))
+            seen = list(reader.all_stored_events_since(0, 10))
+            newest = reader.newest_event_id()
+        check(
+            not seen, Store.NOT_COMMITTED, f"append() was not committed, and a reader sees {seen}."
+        )
+        check(newest is None, Store.NEWEST, f"Nothing is committed; newest_event_id() is {newest}.")
+        expect_numbers([0], read_all(reader), Store.TRANSACTION)
+        reader.close()
+
+    def test_an_invalid_event_stores_none_of_its_append(self, store: EventStore) -> None:
+        bad = NewEvent("Bad", {"not": "JSON"})
+        object.__setattr__(bad, "body", {1, 2})
+        with store.transaction() as transaction:
+            try:
+                store.append(transaction, numbered(97), bad, numbered(98))
+            except InvalidEventError:
+                pass
+            else:
+                broken(Store.ALL_OR_NONE, "An event whose body JSON cannot hold was appended.")
+            store.append(transaction, numbered(0))
+        expect_numbers([0], read_all(store), Store.ALL_OR_NONE)
+
+    def test_limit_and_start_choose_a_range(self, store: EventStore) -> None:
+        append(store, *(numbered(each) for each in range(10)))
+        everything = read_all(store)
+        ids = [event.event_id for event in everything]
+        expect_ascending(everything)
+        for start in range(10):
+            for limit in (1, 3, 100):
+                found = list(store.all_stored_events_since(ids[start], limit))
+                wanted = everything[start + 1 : start + 1 + limit]
+                check(
+                    found == wanted,
+                    Store.SINCE,
+                    f"Of ids {ids}, {limit} since {ids[start]} gave "
+                    f"{[event.event_id for event in found]}.",
+                )
+        none = list(store.all_stored_events_since(MAX_EVENT_ID, 5))
+        check(none == [], Store.SINCE, f"Events since the largest id: {none}.")
+
+    def test_newest_and_count_follow_what_is_stored(self, store: EventStore) -> None:
+        append(store, *(numbered(each) for each in range(5)))
+        ids = [event.event_id for event in read_all(store)]
+        newest = store.newest_event_id()
+        check(newest == ids[-1], Store.NEWEST, f"Of ids {ids}, newest_event_id() is {newest}.")
+        counts = [store.count_stored_events_since(since) for since in (0, *ids)]
+        check(counts == [5, 4, 3, 2, 1, 0], Store.COUNT, f"Counts since 0 and {ids}: {counts}.")
+        missing = store.stored_event(ids[-1] + 1000)
+        check(missing is None, Store.STORED_EVENT, f"An id that was never given: {missing}.")
+
+    def test_threads_append_each_in_its_own_transaction(self, store: EventStore) -> None:
+        errors: list[BaseException] = []
+
+        def write(first: int) -> None:
+            try:
+                for each in range(5):
+                    append(store, numbered(first + each))
+            except BaseException as error:  # noqa: BLE001 - shown below
+                errors.append(error)
+
+        threads = [threading.Thread(target=write, args=(each * 5,)) for each in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        check(not errors, Store.THREADS, f"8 threads appended, and {errors[:1]} was raised.")
+        stored = read_all(store)
+        expect_ascending(stored)
+        numbers = sorted(number_of(event) for event in stored)
+        check(
+            numbers == list(range(40)),
+            Store.THREADS,
+            f"8 threads appended 5 events each; {len(numbers)} are stored: {few(numbers)}.",
+        )
+
+    def test_two_store_objects_share_the_events(
+        self, store: EventStore, make_store: MakeStore
+    ) -> None:
+        other = make_store()
+        append(store, numbered(0))
+        append(other, numbered(1))
+        expect_numbers([0, 1], read_all(store), Store.OBJECTS)
+        expect_numbers([0, 1], read_all(other), Store.OBJECTS)
+        other.close()
+        append(store, numbered(2))
+        expect_numbers([0, 1, 2], read_all(store), Store.OBJECTS)
+
+    def test_create_again_keeps_what_is_there(
+        self, store: EventStore, make_store: MakeStore
+    ) -> None:
+        append(store, numbered(0))
+        store.create()
+        other = make_store()
+        other.create()
+        expect_numbers([0], read_all(other), Store.CREATE)
+        store.check()
+        other.close()
+
+    def test_a_closed_store_may_be_used_again(self, store: EventStore) -> None:
+        append(store, numbered(0))
+        store.close()
+        store.close()
+        append(store, numbered(1))
+        expect_numbers([0, 1], read_all(store), Store.CLOSE)
+
+    def test_without_its_tables_it_is_not_ready(self, make_store: MakeStore) -> None:
+        if not self.needs_create:
+            pytest.skip("declared: needs_create = False")
+        store = make_store()
+        calls: dict[str, Callable[[], Any]] = {
+            "check()": store.check,
+            "all_stored_events_since(0, 1)": lambda: store.all_stored_events_since(0, 1),
+            "newest_event_id()": store.newest_event_id,
+            "append()": lambda: append(store, numbered(0)),
+        }
+        for name, call in calls.items():
+            try:
+                call()
+            except StoreNotReadyError:
+                continue
+            broken(Store.NOT_READY, f"create() was never called, and {name} raised nothing.")
+        store.create()
+        store.check()
+        store.close()
+
+    def test_a_database_that_is_away_is_unavailable_until_it_is_back(
+        self, store: EventStore, make_store: MakeStore, link: Link, secrets: Sequence[str]
+    ) -> None:
+        append(store, numbered(0))
+        reader = make_store(via=link.address)
+        expect_numbers([0], read_all(reader), Store.UNAVAILABLE)
+        link.refuse()
+        link.cut()
+        try:
+            reader.all_stored_events_since(0, 10)
+        except StoreUnavailableError as error:
+            for secret in secrets:
+                check(secret not in f"{error} {error!r}", Producer.NO_SECRET, "It does.")
+        else:
+            broken(Store.UNAVAILABLE, "The database was cut off, and reading raised nothing.")
+        link.admit()
+
+        def back() -> bool:
+            try:
+                return len(reader.all_stored_events_since(0, 10)) == 1
+            except StoreUnavailableError:
+                return False
+
+        check(until(back, RECOVERY), Store.UNAVAILABLE, f"Not read again {RECOVERY} s after.")
+        reader.close()
+
+
+def append(store: EventStore, *events: NewEvent) -> None:
+    """Append in a transaction of its own, and commit."""
+    with store.transaction() as transaction:
+        store.append(transaction, *events)
+
+
+class RollBackError(Exception):
+    """Ends a transaction without a commit."""
+
+
+def roll_back(store: EventStore, *events: NewEvent) -> None:
+    """Append in a transaction of its own, and roll back."""
+    try:
+        with store.transaction() as transaction:
+            store.append(transaction, *events)
+            _raise(RollBackError())
+    except RollBackError:
+        return
+    broken(Store.TRANSACTION, "transaction() swallowed the exception that was raised inside it.")
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
+
+
+def numbered(number: int) -> NewEvent:
+    """Return an event that can be told from others."""
+    return NewEvent("Numbered", number)
+
+
+def number_of(event: StoredEvent) -> int:
+    """Return the number of a numbered event."""
+    return int(event.body)
+
+
+def read_all(store: EventStore, limit: int = 7, seconds: float = 20.0) -> list[StoredEvent]:
+    """Read from the first event on, as a relay would, until nothing is held and no more comes."""
+    events: list[StoredEvent] = []
+
+    def done() -> bool:
+        position = events[-1].event_id if events else 0
+        found = store.all_stored_events_since(position, limit)
+        events.extend(found)
+        return not found and store.hold() is None
+
+    check(
+        until(done, seconds),
+        Store.HELD,
+        f"No transaction is open, and after {seconds:.0f} s hold() is still {store.hold()}.",
+    )
+    return events
+
+
+def expect_numbers(wanted: Sequence[int], events: Sequence[StoredEvent], promise: str) -> None:
+    """Fail unless exactly these numbered events were read, in this order."""
+    numbers = [number_of(event) for event in events]
+    check(numbers == list(wanted), promise, f"Read were {numbers}; stored were {list(wanted)}.")
+    expect_ascending(events)
+
+
+def expect_ascending(events: Sequence[StoredEvent]) -> None:
+    """Fail unless ids ascend."""
+    ids = [event.event_id for event in events]
+    check(ids == sorted(set(ids)), Store.ASCENDING, f"The ids read are {ids}.")
+
+
+def expect_same(event: NewEvent, stored: StoredEvent) -> None:
+    """Fail unless ``stored`` is what was made of ``event``."""
+    check(isinstance(stored, StoredEvent), Store.SINCE, f"A {type(stored).__name__} was read.")
+    pairs = {
+        "type_name": (event.type_name, stored.type_name),
+        "body": (event.body_text(), stored.body),
+        "aggregate_id": (event.aggregate_id, stored.aggregate_id),
+        "metadata": (event.metadata_text(), stored.metadata),
+    }
+    for name, (wanted, found) in pairs.items():
+        check(
+            wanted == found,
+            Store.EVENT,
+            f"The {name} was stored as {short(wanted)} and read as {short(found)}.",
+        )
+    zone = stored.occurred_on.utcoffset()
+    check(
+        zone == timedelta(0) and stored.occurred_on == event.occurred_on,
+        Store.TIME,
+        f"occurred_on was stored as {event.occurred_on.astimezone(UTC).isoformat()} and read as "
+        f"{stored.occurred_on.isoformat()}.",
+    )

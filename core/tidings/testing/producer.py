@@ -1,0 +1,208 @@
+"""The suite for producers."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from tidings.testing._kit import EventLog, Kit, MakeProducer
+from tidings.testing._plugin import PluginPromises
+from tidings.testing._producer_capability import CapabilityPromises
+from tidings.testing._producer_delivery import DeliveryPromises
+from tidings.testing._producer_failure import FailurePromises
+from tidings.testing.proxy import TcpProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tidings.interfaces import MessageProducer, Notification, ReceivedMessage
+    from tidings.plugins.specs import Capability, ProducerContext
+    from tidings.testing.proxy import Link
+
+
+class MessageProducerContract(
+    DeliveryPromises, FailurePromises, CapabilityPromises, PluginPromises
+):
+    """Checks every promise of ``MessageProducer``.
+
+    In a test module::
+
+        class TestMyProducer(MessageProducerContract):
+            capabilities = frozenset({Capability.UNROUTABLE})
+            plugin_module, backend = "tidings_mine.plugin", "mine"
+
+            @pytest.fixture
+            def server_address(self):                  # the suite puts a proxy before it
+                return ("127.0.0.1", 5672)
+
+            @pytest.fixture
+            def make_producer(self, server_address, context):
+                def make(via=None):                    # via: connect here instead
+                    host, port = via or server_address
+                    return MyProducer(MySettings(host=host, port=port, timeout=2), context)
+                return make
+
+            @pytest.fixture
+            def read_back(self, server_address):       # not through your own code
+                def read(exchange_name, count):
+                    ...                                # a list of up to `count` ReceivedMessage
+                return read
+
+    ``read_back`` reads what the broker holds, with the broker's own client: the next messages that
+    it has not returned yet, in the broker's order, as soon as there are ``count`` of them, or those
+    that came within some 10 seconds. It never goes through the proxy.
+
+    A subscriber must exist for every exchange before the first message is sent to it. Where
+    ``open`` doesn't see to it, override ``new_exchange``, which gives names of fresh exchanges.
+
+    What a backend hasn't got is declared by the attributes below, and its tests are skipped.
+    """
+
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    """What the producers that ``make_producer`` makes can do."""
+
+    no_progress_seconds: ClassVar[float] = 2.0
+    """The no-progress time of the producers that ``make_producer`` makes."""
+
+    has_link: ClassVar[bool] = True
+    """Whether there is a connection that can fail. Then ``server_address`` is needed."""
+
+    has_undeliverable: ClassVar[bool] = False
+    """Whether there are events that this backend can never send; gives ``undeliverable``."""
+
+    has_login: ClassVar[bool] = False
+    """Whether the broker asks who we are; gives ``make_refused_producer``."""
+
+    can_reject: ClassVar[bool] = False
+    """Whether the broker can be made to refuse a message; gives ``reject``."""
+
+    binary_bodies: ClassVar[bool] = True
+    """Whether bodies that are not UTF-8 text can be sent."""
+
+    many: ClassVar[int] = 1000
+    """How many messages the test of completeness sends."""
+
+    frozen_sends: ClassVar[int] = 20_000
+    """How many messages of 1 kB the window must not take while the broker is silent."""
+
+    plugin_module: ClassVar[str] = ""
+    """The module that the entry point names; "" where there is none."""
+
+    backend: ClassVar[str] = ""
+    """The entry point's name."""
+
+    hook: ClassVar[str] = "tidings_message_producers"
+
+    @pytest.fixture
+    def make_producer(self) -> MakeProducer:
+        """Supply this: a function that makes a producer, ``make(via=None)``."""
+        raise NotImplementedError("Supply the fixture `make_producer`; see the class's docstring.")
+
+    @pytest.fixture
+    def read_back(self) -> Callable[[str, int], Sequence[ReceivedMessage]]:
+        """Supply this: a function that reads the broker, ``read(exchange_name, count)``."""
+        raise NotImplementedError("Supply the fixture `read_back`; see the class's docstring.")
+
+    @pytest.fixture
+    def server_address(self) -> tuple[str, int]:
+        """Supply this where ``has_link``: host and port of the server."""
+        raise NotImplementedError(
+            "Supply the fixture `server_address` (host, port), or declare has_link = False where "
+            "there is no connection that could fail."
+        )
+
+    @pytest.fixture
+    def unbind(self) -> Callable[[str], None]:
+        """Supply this with ``Capability.UNROUTABLE``: take all queues off the exchange."""
+        return _not_supplied("unbind", "Capability.UNROUTABLE")
+
+    @pytest.fixture
+    def reject(self) -> Callable[[str], None]:
+        """Supply this with ``can_reject``: let the broker accept nothing more on the exchange."""
+        return _not_supplied("reject", "can_reject")
+
+    @pytest.fixture
+    def make_refused_producer(self) -> Callable[[], MessageProducer]:
+        """Supply this with ``has_login``: make a producer whose login the broker refuses."""
+        return _not_supplied("make_refused_producer", "has_login")
+
+    @pytest.fixture
+    def undeliverable(self) -> Notification | None:
+        """Supply this with ``has_undeliverable``: a notification that can never be sent."""
+        return None
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        """Supply the passwords and keys that no error and no ``repr`` may show."""
+        return ()
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        """Supply settings as the configuration would, where some are required."""
+        return {}
+
+    @pytest.fixture
+    def new_exchange(self) -> Callable[[], str]:
+        """Return a function that gives the name of an exchange that nobody used before."""
+        return lambda: f"contract-{uuid.uuid4().hex[:12]}"
+
+    @pytest.fixture
+    def exchange_name(self, new_exchange: Callable[[], str]) -> str:
+        """Return the name of an exchange that nobody used before."""
+        return new_exchange()
+
+    @pytest.fixture
+    def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:
+        """Give the proxy before the server; its ``address`` is what ``via`` will be."""
+        if not self.has_link:
+            pytest.skip("declared: has_link = False")
+        with TcpProxy(*request.getfixturevalue("server_address")) as proxy:
+            yield proxy
+
+    @pytest.fixture
+    def event_log(self) -> EventLog:
+        """Return what stands in for the event store."""
+        return EventLog()
+
+    @pytest.fixture
+    def context(self, event_log: EventLog) -> ProducerContext:
+        """Return what a producer's factory is given; knows what the tests send."""
+        return event_log.context
+
+    @pytest.fixture
+    def kit(
+        self,
+        make_producer: MakeProducer,
+        read_back: Callable[[str, int], Sequence[ReceivedMessage]],
+        event_log: EventLog,
+        secrets: Sequence[str],
+    ) -> Iterator[Kit]:
+        """Give what the tests work with."""
+        kit = Kit(
+            make_producer,
+            read_back,
+            event_log,
+            capabilities=self.capabilities,
+            no_progress_seconds=self.no_progress_seconds,
+            secrets=secrets,
+        )
+        yield kit
+        kit.end()
+
+    def test_the_spec_declares_the_same_capabilities(self, settings: Mapping[str, Any]) -> None:
+        """See that the class above and the spec speak of the same producer."""
+        spec: Any = self._spec()
+        declared = spec.capabilities(spec.settings(**settings))
+        assert declared == self.capabilities, (
+            f"With the fixture `settings` the spec declares {sorted(declared)}, the test class "
+            f"{sorted(self.capabilities)}: one of them is wrong."
+        )
+
+
+def _not_supplied(fixture: str, declared: str) -> Callable[..., Any]:
+    def fail(*_: object) -> None:
+        raise NotImplementedError(f"{declared} is declared: supply the fixture `{fixture}`.")
+
+    return fail
