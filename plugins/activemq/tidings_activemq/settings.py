@@ -104,10 +104,10 @@ class ActiveMQSettings(Settings):
         description="Seconds to wait for the token before saying that another relay has it.",
     )
     batch_size: int = Field(
-        default=200, ge=1, le=10_000, description="Events in one transaction on the broker."
+        default=500, ge=1, le=10_000, description="Events in one transaction on the broker."
     )
     window: int = Field(
-        default=1000,
+        default=2000,
         ge=1,
         description="Events that may be under way at once, sent and not yet accepted.",
     )

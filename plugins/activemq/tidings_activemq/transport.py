@@ -85,10 +85,11 @@ class Transport(BaseTransport):  # type: ignore[misc]  # stomp.py has no types
     def disconnect_socket(self) -> None:
         """End the connection at once, waiting for nobody; stomp.py's thread then closes it."""
         self.running = False
-        if self._socket is not None:
-            # It may be closed already, by the other side or by the thread.
-            with self._turn, contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        with self._turn:
+            if self._socket is not None:
+                # The other side may have been first.
+                with contextlib.suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
     def cleanup(self) -> None:
         """Close the socket; stomp.py's thread calls it when it ends."""
