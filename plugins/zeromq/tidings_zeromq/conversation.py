@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tidings.zeromq")
 
-_MAX_BATCH = 500  # events out of the event store at once
+FRAME_EVENTS = 128
+FRAME_BYTES = 128 * 1024
+"""What one frame holds at most, but for one event that is larger."""
+
 _STORE_PAUSE = 0.1  # seconds until a store that had nothing, or failed, is asked again
 _PROBE_SECONDS = 10.0
 _KEPT_NAMES = 1000
@@ -56,12 +59,8 @@ class Conversation:
         self._ahead: dict[str, int] = {}
 
     def send(self, event_id: int, event: bytes) -> None:
-        """Take an event into the window, and send it to everyone who has all before it."""
-        before = self.window.newest_id
+        """Take an event into the window; the next :meth:`serve` sends it."""
         self.window.append(event_id, event)
-        for session in self._sessions.values():
-            if before <= session.sent_id < event_id and session.open:
-                session.push(event_id, event)
         if event_id <= self._everywhere:
             self._accept()
 
@@ -79,7 +78,7 @@ class Conversation:
         if probe:
             self._probed_at = now
         for connection, session in list(self._sessions.items()):
-            if session.open and session.sent_id < self.window.newest_id:
+            if session.room and session.sent_id < self.window.newest_id:
                 pause = min(pause, self._send_what_is_lacking(session, now))
             if probe:
                 session.begin()
@@ -202,15 +201,16 @@ class Conversation:
         return _PROBE_SECONDS
 
     def _send_from_window(self, session: Session) -> None:
-        index = self.window.after(session.sent_id)
-        while session.open and (entry := self.window.at(index)) and session.push(*entry):
-            index += 1
+        while session.room and session.sent_id < self.window.newest_id:
+            count = min(session.room, FRAME_EVENTS)
+            if not session.push(*self.window.after(session.sent_id, count, FRAME_BYTES)):
+                return
 
     def _send_from_store(self, session: Session, now: float) -> float:
         if now < session.read_store_at:
             return session.read_store_at - now
         try:
-            notifications = self._read(session.sent_id, session.batch)
+            notifications = self._read(session.sent_id, min(session.room, session.batch))
         except EventStoreError as error:
             _log.warning(
                 "Exchange %r: subscriber %r waits: %s", self._exchange_name, session.name, error
@@ -220,17 +220,15 @@ class Conversation:
             # Nothing *now*: an id below may still be settled. Never take it for "nothing there".
             session.read_store_at = now + _STORE_PAUSE
             return _STORE_PAUSE
-        size = 0
-        for notification in notifications:
-            if notification.event_id > self.window.floor:
-                self._send_from_window(session)
-                return _PROBE_SECONDS
-            event = encode_event(*notification)
-            if not session.open or not session.push(notification.event_id, event):
-                return _PROBE_SECONDS
-            size += len(event)
-        affordable = self._settings.window_bytes * len(notifications) // (size + 1)
-        session.batch = max(1, min(_MAX_BATCH, session.batch * 4, affordable))
+        # What is newer than the floor stands in the window, and is sent from there.
+        older = [each for each in notifications if each.event_id <= self.window.floor]
+        if not older:
+            self._send_from_window(session)
+            return _PROBE_SECONDS
+        events = [encode_event(*each) for each in older]
+        session.push(events, older[-1].event_id)
+        affordable = FRAME_BYTES * len(events) // (sum(map(len, events)) + 1)
+        session.batch = max(1, min(FRAME_EVENTS, session.batch * 4, affordable))
         return 0.0
 
     def _read(self, event_id: int, limit: int) -> Sequence[Notification]:

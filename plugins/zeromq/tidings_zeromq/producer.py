@@ -13,7 +13,7 @@ from tidings.plugins import (
     ProducerContext,
     UndeliverableEventError,
 )
-from tidings_zeromq.conversation import Conversation
+from tidings_zeromq.conversation import FRAME_EVENTS, Conversation
 from tidings_zeromq.endpoint import Endpoint
 from tidings_zeromq.settings import MAX_NAME_BYTES
 from tidings_zeromq.wire import encode_event
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidings_zeromq.settings import ZeroMQSettings
-
-_SENDS_PER_SERVE = 64
 
 
 class ZeroMQMessageProducer(MessageProducer):
@@ -39,7 +37,8 @@ class ZeroMQMessageProducer(MessageProducer):
         self._settings = settings
         self._context = context
         self._open: dict[str, tuple[Endpoint, Conversation]] = {}
-        self._sends = 0
+        self._unserved = 0
+        self._serve_every = min(FRAME_EVENTS, max(1, settings.window // 4))
 
     def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
         """Listen for subscribers. One that names no id begins after ``position``.
@@ -64,7 +63,7 @@ class ZeroMQMessageProducer(MessageProducer):
         notification_id: int,
         notification_occurred_on: datetime,
     ) -> None:
-        """Send one event to every subscriber that is up to date, and keep it for the others.
+        """Take one event to be sent; it goes out with those around it, and with the next wait.
 
         Blocks while ``window`` events wait for acknowledgement.
         """
@@ -83,8 +82,9 @@ class ZeroMQMessageProducer(MessageProducer):
         if conversation.window.full:
             self._serve_until(exchange_name, lambda: not conversation.window.full, None)
         conversation.send(notification_id, event)
-        self._sends += 1
-        if self._sends % _SENDS_PER_SERVE == 0:
+        self._unserved += 1
+        if self._unserved >= self._serve_every:
+            self._unserved = 0
             conversation.serve()
 
     def flush(self, exchange_name: str, timeout: float | None = None) -> None:

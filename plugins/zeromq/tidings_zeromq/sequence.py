@@ -14,11 +14,11 @@ class Verdict(enum.Enum):
     """What to do with a frame."""
 
     TAKE = "take"
-    """The next event."""
+    """Next in the stream: of its events, those newer than the last."""
     BEGIN = "begin"
     """The relay confirms the stream; events follow."""
     DROP = "drop"
-    """Of an earlier stream, or here already."""
+    """Of an earlier stream."""
     HOLE = "hole"
     """Something before it is missing: ask again."""
 
@@ -26,8 +26,9 @@ class Verdict(enum.Enum):
 class Sequence:
     """The stream as one subscriber has it.
 
-    Whatever frames of an honest relay are dropped, repeated or delayed, those judged ``TAKE`` are
-    ascending, without repeats, and leave out none that the relay has between them.
+    Whatever frames of an honest relay are dropped, repeated or delayed, the events for which
+    :meth:`take` is true are ascending, without repeats, and leave out none that the relay has
+    between them.
     """
 
     def __init__(self, last_id: int | None) -> None:
@@ -43,17 +44,20 @@ class Sequence:
         """Say what to do with a frame of that head; changes nothing."""
         if head.nonce != self.nonce:
             return Verdict.DROP
-        if head.event_id is None:
+        if not head.has_events:
             return Verdict.BEGIN
         if self.last_id is None or head.previous_id > self.last_id:
             return Verdict.HOLE
-        return Verdict.TAKE if head.event_id > self.last_id else Verdict.DROP
+        return Verdict.TAKE
 
     def begin(self, head: Head) -> None:
         """Take the relay's word for where the stream begins, if we named no id."""
         if self.last_id is None:
             self.last_id = head.previous_id
 
-    def take(self, event_id: int) -> None:
-        """Move on to an event that was judged ``TAKE``."""
+    def take(self, event_id: int) -> bool:
+        """Move on to the next event of a frame that was judged ``TAKE``; false if it is here."""
+        if self.last_id is not None and event_id <= self.last_id:
+            return False
         self.last_id = event_id
+        return True

@@ -6,9 +6,11 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tidings_zeromq.endpoint import Sent
-from tidings_zeromq.wire import encode_beginning, encode_head
+from tidings_zeromq.wire import encode_beginning, encode_events
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidings_zeromq.endpoint import Endpoint
 
 
@@ -38,38 +40,37 @@ class Session:
         self._start_id = start_id
         self._endpoint = endpoint
         self._connection = connection
-        self._capacity = capacity
-        self._capacity_bytes = capacity_bytes
-        self._in_flight: deque[tuple[int, int]] = deque()
-        self._in_flight_bytes = 0
+        self._in_flight: deque[tuple[int, int, int]] = deque()
+        self._room = capacity
+        self._room_bytes = capacity_bytes
 
     @property
-    def open(self) -> bool:
-        """Whether the subscriber may have more in flight."""
-        return (
-            not self.gone
-            and len(self._in_flight) < self._capacity
-            and self._in_flight_bytes < self._capacity_bytes
-        )
+    def room(self) -> int:
+        """How many events more the subscriber may have in flight."""
+        return 0 if self.gone or self._room_bytes <= 0 else self._room
 
     def begin(self) -> None:
         """Tell the subscriber where its stream began; also shows whether it is still there."""
         self._send(encode_beginning(self.nonce, self._start_id))
 
-    def push(self, event_id: int, event: bytes) -> bool:
-        """Send the next event; false where the connection takes no more."""
-        if not self._send(encode_head(self.nonce, self.sent_id) + event):
+    def push(self, events: Sequence[bytes], last_id: int) -> bool:
+        """Send the next events in one frame; false where the connection takes no more."""
+        frame = encode_events(self.nonce, self.sent_id, events)
+        if not self._send(frame):
             return False
-        self.sent_id = event_id
-        self._in_flight.append((event_id, len(event)))
-        self._in_flight_bytes += len(event)
+        self.sent_id = last_id
+        self._in_flight.append((last_id, len(events), len(frame)))
+        self._room -= len(events)
+        self._room_bytes -= len(frame)
         return True
 
     def received(self, event_id: int) -> None:
         """Hear that the subscriber took everything up to ``event_id``."""
         in_flight = self._in_flight
         while in_flight and in_flight[0][0] <= event_id:
-            self._in_flight_bytes -= in_flight.popleft()[1]
+            _, count, size = in_flight.popleft()
+            self._room += count
+            self._room_bytes += size
 
     def _send(self, frame: bytes) -> bool:
         sent = self._endpoint.send(self._connection, frame)

@@ -13,6 +13,7 @@ from tidings_zeromq.connection import Connection
 from tidings_zeromq.sequence import Sequence, Verdict
 from tidings_zeromq.settings import DEFAULT_HEARTBEAT, check_address, check_key, check_name
 from tidings_zeromq.wire import (
+    FIRST_EVENT,
     NO_ID,
     Request,
     WireError,
@@ -33,7 +34,7 @@ SILENCE = 0.5
 _UNANSWERED = 10
 _MAX_USELESS = 1000  # frames until the caller's timeout is looked at
 _REPORT_SECONDS = 0.01
-_REPORT_COUNT = 64
+_REPORT_COUNT = 128
 _HOLE_SECONDS = 0.05  # a relay that talks nonsense is not asked for more of it at once
 
 
@@ -90,6 +91,8 @@ class Subscriber:
         self._heartbeat = heartbeat
         self._acknowledged = NO_ID if last_id is None else last_id
         self._sequence = Sequence(last_id)
+        self._frame = b""
+        self._place = 0
         self._reported = (NO_ID, NO_ID)
         self._reported_at = 0.0
         self._unreported = 0
@@ -110,6 +113,7 @@ class Subscriber:
         """
         if self._connection is not None:
             raise RuntimeError("The subscriber is open already.")
+        self._frame = b""
         self._sequence = Sequence(None if self._acknowledged == NO_ID else self._acknowledged)
         self._connection = Connection(self._connect, self._heartbeat, *self._keys)
 
@@ -146,6 +150,8 @@ class Subscriber:
         or is not the one whose public key we were given.
         """
         connection = self._opened()
+        if message := self._next_of_frame():
+            return message
         deadline = time.monotonic() + timeout
         while True:
             if message := self._take_waiting(connection):
@@ -178,6 +184,18 @@ class Subscriber:
             raise RuntimeError("The subscriber is not open.")
         return self._connection
 
+    def _next_of_frame(self) -> ReceivedMessage | None:
+        """Return the next event of the frame in hand that is not here yet."""
+        while self._place < len(self._frame):
+            try:
+                message, self._place = decode_event(self._frame, self._place)
+            except WireError:
+                break
+            if self._sequence.take(message.token):
+                return message
+        self._frame = b""
+        return None
+
     def _take_waiting(self, connection: Connection) -> ReceivedMessage | None:
         """Return the next event that has arrived; gives up after much that is of no use."""
         for _ in range(_MAX_USELESS):
@@ -186,15 +204,15 @@ class Subscriber:
                 return None
             try:
                 head = decode_head(frame)
-                verdict = self._sequence.judge(head)
-                message = decode_event(frame) if verdict is Verdict.TAKE else None
             except WireError:
                 continue
-            if message is not None:
-                self._sequence.take(message.token)
-                self._quiet_since = time.monotonic()
-                return message
-            if verdict is Verdict.BEGIN:
+            verdict = self._sequence.judge(head)
+            if verdict is Verdict.TAKE:
+                self._frame, self._place = frame, FIRST_EVENT
+                if message := self._next_of_frame():
+                    self._quiet_since = time.monotonic()
+                    return message
+            elif verdict is Verdict.BEGIN:
                 self._sequence.begin(head)
                 self._unanswered = 0
                 self._quiet_since = time.monotonic()

@@ -61,16 +61,17 @@ class Window:
         self._trim()
         return newest
 
-    def after(self, event_id: int) -> int:
-        """Return where the events after ``event_id`` begin, for :meth:`at`."""
-        return bisect_right(self._ids, event_id, self._first)
+    def after(self, event_id: int, count: int, size: int) -> tuple[list[bytes], int]:
+        """Return the events after ``event_id``, and the last one's id.
 
-    def at(self, index: int) -> tuple[int, bytes] | None:
-        """Return the event at ``index``; ``None`` behind the newest.
-
-        An index is good until the next :meth:`append` or :meth:`accept`.
+        At most ``count``, and no more bytes than ``size``, but at least one if there is one.
         """
-        return (self._ids[index], self._events[index]) if index < len(self._ids) else None
+        start = end = bisect_right(self._ids, event_id, self._first)
+        stop = min(start + count, len(self._ids))
+        while end < stop and (size := size - len(self._events[end])) >= 0:
+            end += 1
+        end = max(end, min(start + 1, stop))
+        return self._events[start:end], self._ids[end - 1] if end > start else event_id
 
     def _trim(self) -> None:
         while self._first < self._accepted and (

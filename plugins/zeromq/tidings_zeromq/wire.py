@@ -16,11 +16,13 @@ halfway. The *beginning* of a stream::
     8 bytes   nonce
     8 bytes   the stream begins after this event id
 
-and an *event*::
+and *events*, one or more, ascending::
 
     1 byte    b"E"
     8 bytes   nonce
-    8 bytes   the id before this one in the stream: what shows a hole
+    8 bytes   the id before the first one in the stream: what shows a hole
+    then for each event
+    4 bytes   how many bytes follow after these 28
     8 bytes   event id
     8 bytes   time: microseconds since 1970-01-01 UTC
     2, 2, 4   lengths of the three texts that follow
@@ -38,7 +40,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tidings.plugins import MAX_EVENT_ID, NotificationMessage, ReceivedMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
 NO_ID = -1
 MAX_REQUEST = 1024
@@ -47,11 +49,9 @@ MAX_REQUEST = 1024
 _MAGIC = b"t1"
 _REQUEST = struct.Struct("!2sQqqBB")
 _HEAD = struct.Struct("!cQq")
-_EVENT = struct.Struct("!qqHHI")
-_EVENT_ID = struct.Struct("!q")
+_EVENT = struct.Struct("!IqqHHI")
 _BEGINNING_KIND = b"B"
 _EVENT_KIND = b"E"
-_EVENT_START = _HEAD.size
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -71,11 +71,16 @@ class Request(NamedTuple):
 
 
 class Head(NamedTuple):
-    """What a subscriber must know of a frame to judge it; ``event_id`` is ``None`` at a start."""
+    """What a subscriber must know of a frame to judge it."""
 
     nonce: int
     previous_id: int
-    event_id: int | None
+    has_events: bool
+    """Whether events follow; else it is the beginning of a stream after ``previous_id``."""
+
+
+FIRST_EVENT = _HEAD.size
+"""Where the first event stands in a frame of events."""
 
 
 def encode_request(request: Request) -> bytes:
@@ -114,9 +119,9 @@ def decode_request(frame: bytes) -> Request:
     return Request(nonce, last_id, acknowledged_id, name, exchange_name)
 
 
-def encode_head(nonce: int, previous_id: int) -> bytes:
-    """Return what stands before an event's own bytes in one subscriber's stream."""
-    return _HEAD.pack(_EVENT_KIND, nonce, previous_id)
+def encode_events(nonce: int, previous_id: int, events: Iterable[bytes]) -> bytes:
+    """Return a frame of events; ``previous_id`` is the id before the first in the stream."""
+    return _HEAD.pack(_EVENT_KIND, nonce, previous_id) + b"".join(events)
 
 
 def encode_beginning(nonce: int, start_id: int) -> bytes:
@@ -135,9 +140,11 @@ def encode_event(
         raise ValueError(f"its id is not between 1 and {MAX_EVENT_ID}")
     type_bytes = type_name.encode()
     content_type = message.content_type.encode()
-    headers = _encode_headers(message.headers)
+    headers = _to_json(message.headers).encode() if message.headers else b""
+    rest = b"".join((type_bytes, content_type, headers, message.body))
     try:
-        lengths = _EVENT.pack(
+        fixed = _EVENT.pack(
+            len(rest),
             event_id,
             (occurred_on - _EPOCH) // _MICROSECOND,
             len(type_bytes),
@@ -145,55 +152,56 @@ def encode_event(
             len(headers),
         )
     except struct.error as error:
-        raise ValueError("its type name, content type or headers are too long") from error
-    return b"".join((lengths, type_bytes, content_type, headers, message.body))
+        raise ValueError("its type name, content type, headers or body are too long") from error
+    return fixed + rest
 
 
 def decode_head(frame: bytes) -> Head:
     """Return the head of what the relay sent, or raise :class:`WireError`."""
     try:
         kind, nonce, previous_id = _HEAD.unpack_from(frame)
-        if kind == _EVENT_KIND:
-            (event_id,) = _EVENT_ID.unpack_from(frame, _EVENT_START)
-            if not 0 <= previous_id < event_id:
-                raise WireError("an event that is not after its predecessor")
-            return Head(nonce, previous_id, event_id)
     except struct.error as error:
         raise WireError(f"no frame of a relay: {error}") from error
-    if kind != _BEGINNING_KIND or len(frame) != _HEAD.size or previous_id < 0:
+    has_events = kind == _EVENT_KIND
+    if previous_id < 0 or not (
+        has_events or (kind == _BEGINNING_KIND and len(frame) == _HEAD.size)
+    ):
         raise WireError("no frame of a relay")
-    return Head(nonce, previous_id, None)
+    return Head(nonce, previous_id, has_events)
 
 
-def decode_event(frame: bytes, start: int = _EVENT_START) -> ReceivedMessage:
-    """Return the message in ``frame``, or raise :class:`WireError`."""
+def decode_event(frame: bytes, start: int) -> tuple[ReceivedMessage, int]:
+    """Return the message at ``start``, and where the next one stands; or :class:`WireError`."""
     try:
-        event_id, time, type_length, content_length, headers_length = _EVENT.unpack_from(
+        length, event_id, time, type_length, content_length, headers_length = _EVENT.unpack_from(
             frame, start
         )
         type_start = start + _EVENT.size
         content_start = type_start + type_length
         headers_start = content_start + content_length
         body_start = headers_start + headers_length
-        if body_start > len(frame):
+        end = type_start + length
+        if not body_start <= end <= len(frame) or event_id <= 0:
             raise WireError("an event cut short")
-        return ReceivedMessage(
-            message_id=str(event_id),
-            type_name=frame[type_start:content_start].decode(),
-            occurred_on=_EPOCH + time * _MICROSECOND,
-            body=frame[body_start:],
-            content_type=frame[content_start:headers_start].decode(),
-            headers=_decode_headers(frame[headers_start:body_start]),
-            token=event_id,
+        return (
+            ReceivedMessage(
+                str(event_id),
+                frame[type_start:content_start].decode(),
+                _EPOCH + time * _MICROSECOND,
+                frame[body_start:end],
+                frame[content_start:headers_start].decode(),
+                _decode_headers(frame[headers_start:body_start]),
+                event_id,
+            ),
+            end,
         )
     except (struct.error, UnicodeDecodeError, OverflowError) as error:
         raise WireError(f"no event: {error}") from error
 
 
-def _encode_headers(headers: Mapping[str, str]) -> bytes:
-    if not headers:
-        return b""
-    return json.dumps(dict(headers), ensure_ascii=False, separators=(",", ":")).encode()
+_to_json = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), default=dict, check_circular=False
+).encode
 
 
 def _decode_headers(text: bytes) -> dict[str, str]:
