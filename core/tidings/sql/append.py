@@ -23,7 +23,7 @@ _LOCK = (
     select(event_append_lock.c.lock_id).where(event_append_lock.c.lock_id == 1).with_for_update()
 )
 
-_ASYNC = "sqlalchemy.ext.asyncio"
+ASYNC = "sqlalchemy.ext.asyncio"
 
 
 def event_row(new_event: NewEvent) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def core_connection(given: object) -> Connection:
     if isinstance(given, Connection):
         return given
     name = type(given).__name__
-    if any(base.__module__.startswith(_ASYNC) for base in type(given).__mro__):
+    if any(base.__module__.startswith(ASYNC) for base in type(given).__mro__):
         raise TypeError(
             f"append writes at once, which cannot be done on an {name} without await: use "
             "`await session.run_sync(store.append, event)`, or record(), which writes at commit."
