@@ -68,7 +68,8 @@ class ActiveMQSettings(Settings):
 
     url: SecretStr = Field(
         description="Where the broker speaks STOMP, and the login: "
-        "stomp://user:password@host:61613, or stomp+ssl://user:password@host:61612 for TLS."
+        "stomp://user:password@host:61613, or stomp+ssl://user:password@host:61612 for TLS.",
+        examples=["stomp://admin:admin@localhost:61613"],
     )
     subscribers: tuple[str, ...] = Field(
         default=("app",),

@@ -1,0 +1,91 @@
+"""What the tests of this folder share."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.activemq.client import Client
+from tidings.testing.proxy import TcpProxy
+from tidings_activemq.consumer import ActiveMQConsumer
+from tidings_activemq.producer import ActiveMQProducer
+from tidings_activemq.settings import ActiveMQSettings
+
+if TYPE_CHECKING:
+    from tests.servers.given import Broker
+
+MakeProducer = Callable[..., ActiveMQProducer]
+MakeConsumer = Callable[..., ActiveMQConsumer]
+
+
+@pytest.fixture
+def exchange() -> str:
+    return f"orders-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def client(activemq: Broker) -> Iterator[Client]:
+    """Give another program's view of the session's broker."""
+    with Client(activemq.url) as client:
+        yield client
+
+
+@pytest.fixture
+def make_producer(activemq: Broker) -> Iterator[MakeProducer]:
+    """Give a function that makes producers (of the session's broker) that the test closes."""
+    made: list[ActiveMQProducer] = []
+
+    def make(**settings: Any) -> ActiveMQProducer:
+        producer = ActiveMQProducer(ActiveMQSettings(**{"url": activemq.url} | settings))
+        made.append(producer)
+        return producer
+
+    yield make
+    for producer in made:
+        for exchange_name in [*producer._publishers]:
+            producer.close(exchange_name)
+
+
+@pytest.fixture
+def make_consumer(activemq: Broker) -> Iterator[MakeConsumer]:
+    """Give a function that makes consumers (of the session's broker) that the test closes."""
+    made: list[ActiveMQConsumer] = []
+
+    def make(subscriber: str | None = None, **settings: Any) -> ActiveMQConsumer:
+        settings = {"url": activemq.url} | settings
+        consumer = ActiveMQConsumer(ActiveMQSettings(**settings), subscriber)
+        made.append(consumer)
+        return consumer
+
+    yield make
+    for consumer in made:
+        consumer.close()
+
+
+@pytest.fixture
+def producer(make_producer: MakeProducer) -> ActiveMQProducer:
+    return make_producer()
+
+
+@pytest.fixture
+def proxy(activemq: Broker) -> Iterator[TcpProxy]:
+    """Give a way to the session's broker that can be cut and frozen."""
+    parts = urlsplit(activemq.url)
+    with TcpProxy(parts.hostname or "", parts.port or 61613) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied(activemq: Broker, proxy: TcpProxy) -> str:
+    """Give the URL of that way."""
+    return via(activemq.url, *proxy.address)
+
+
+def via(url: str, host: str, port: int) -> str:
+    """Return the URL with another host and port."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.username}:{parts.password}@{host}:{port}").geturl()

@@ -1,0 +1,94 @@
+"""The suites that everybody's producers and consumers must pass, on the real broker."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.activemq.client import Client, Frame, queue_of
+from tests.activemq.conftest import via as url_via
+from tidings.plugins import Capability, Notification, NotificationMessage, ReceivedMessage
+from tidings.testing import MakeProducer, MessageProducerContract
+from tidings_activemq.producer import ActiveMQProducer
+from tidings_activemq.settings import ActiveMQSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tests.servers.given import Broker
+    from tidings.plugins import MessageProducer
+
+OF_THE_BROKER = {
+    *("destination", "message-id", "subscription", "ack", "expires", "priority", "persistent"),
+    *("timestamp", "redelivered", "original-destination", "content-length"),
+}
+OF_TIDINGS = {"type", "content-type", "correlation-id", "event-id", "occurred_on"}
+
+
+class TestActiveMQProducer(MessageProducerContract):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID}
+    )
+    has_undeliverable = True
+    has_login = True
+    plugin_module, backend = "tidings_activemq.plugin", "activemq"
+
+    @pytest.fixture
+    def server_address(self, activemq: Broker) -> tuple[str, int]:
+        parts = urlsplit(activemq.url)
+        assert parts.hostname
+        assert parts.port
+        return parts.hostname, parts.port
+
+    @pytest.fixture
+    def settings(self, activemq: Broker) -> Mapping[str, Any]:
+        return {
+            "url": activemq.url,
+            "connect_timeout": 2,
+            "send_timeout": 2,
+            "no_progress_timeout": self.no_progress_seconds,
+        }
+
+    @pytest.fixture
+    def make_producer(self, settings: Mapping[str, Any]) -> MakeProducer:
+        def make(via: tuple[str, int] | None = None) -> MessageProducer:
+            url = url_via(settings["url"], *via) if via else settings["url"]
+            return ActiveMQProducer(ActiveMQSettings(**{**settings, "url": url}))
+
+        return make
+
+    @pytest.fixture
+    def make_refused_producer(self, settings: Mapping[str, Any]) -> Callable[[], MessageProducer]:
+        url = settings["url"].replace(":secret@", ":wrong-secret@")
+        return lambda: ActiveMQProducer(ActiveMQSettings(**{**settings, "url": url}))
+
+    @pytest.fixture
+    def secrets(self, activemq: Broker) -> Sequence[str]:
+        return [urlsplit(activemq.url).password or "", "wrong-secret"]
+
+    @pytest.fixture
+    def undeliverable(self) -> Notification:
+        message = NotificationMessage(b"{}", "application/json", {"metadata": "x" * 11_000})
+        return Notification(message, "OrderPlaced", 1, datetime(2026, 1, 2, tzinfo=UTC))
+
+    @pytest.fixture
+    def read_back(self, client: Client) -> Callable[[str, int], Sequence[ReceivedMessage]]:
+        def read(exchange_name: str, count: int) -> Sequence[ReceivedMessage]:
+            return [received(frame) for frame in client.read(queue_of(exchange_name), count)]
+
+        return read
+
+
+def received(frame: Frame) -> ReceivedMessage:
+    headers = frame.headers
+    return ReceivedMessage(
+        message_id=headers["event-id"],
+        type_name=headers["type"],
+        occurred_on=datetime.fromisoformat(headers["occurred_on"]),
+        body=frame.body,
+        content_type=headers["content-type"],
+        headers={k: v for k, v in headers.items() if k not in OF_THE_BROKER | OF_TIDINGS},
+    )
