@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tidings.bootstrap import Tidings
+    from tidings.composition import Tidings
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Context:
     @cached_property
     def tidings(self) -> Tidings:
         """What the configuration describes."""
-        from tidings.bootstrap import bootstrap  # noqa: PLC0415 - not needed for --help
+        from tidings.composition import bootstrap  # noqa: PLC0415 - not needed for --help
 
         return bootstrap(self.path)
 

@@ -68,7 +68,8 @@ def main() -> None:
     """Run the command line; exit with 0, 1 (it failed) or 2 (wrong use, or configuration)."""
     debug = "--debug" in sys.argv
     try:
-        tidings.main(standalone_mode=False)
+        code = tidings.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

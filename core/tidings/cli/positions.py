@@ -11,7 +11,7 @@ import click
 from tidings.cli.context import Context, console, echo_json, pass_context
 
 if TYPE_CHECKING:
-    from tidings.bootstrap import Tidings
+    from tidings.composition import Tidings
     from tidings.interfaces import EventStore, TrackedExchange
 
 

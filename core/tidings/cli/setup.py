@@ -14,7 +14,7 @@ from tidings.interfaces import Position
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tidings.bootstrap import Tidings
+    from tidings.composition import Tidings
 
 
 @click.command()

@@ -75,15 +75,21 @@ class Stage:
 
     def tidings(self, *arguments: str, stdin: bytes = b"") -> str:
         """Run a command to its end; return what it prints."""
-        done = subprocess.run(  # noqa: S603 - our own command
-            self._command(arguments),
-            input=stdin,
-            capture_output=True,
-            cwd=self.folder,
-            timeout=PATIENCE,
-            check=False,
-            env=self._environment(),
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own command
+                self._command(arguments),
+                input=stdin,
+                capture_output=True,
+                cwd=self.folder,
+                timeout=PATIENCE,
+                check=False,
+                env=self._environment(),
+            )
+        except subprocess.TimeoutExpired as slow:
+            raise TidingsError(
+                f"`tidings {' '.join(arguments)}` was not done in {PATIENCE} s. "
+                f"{(slow.stderr or b'').decode(errors='replace').strip()}"
+            ) from None
         if done.returncode:
             raise TidingsError(done.stderr.decode(errors="replace").strip())
         return done.stdout.decode()

@@ -1,0 +1,141 @@
+"""A folder with a `tidings.toml`, and the `tidings` command run there as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from tests.servers import wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Standard output as JSON Lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder to run `tidings` in."""
+
+    folder: Path
+
+    def configure(self, text: str) -> None:
+        (self.folder / "tidings.toml").write_text(text, encoding="utf-8")
+
+    def run(self, *arguments: str, stdin: str | bytes = b"", **environment: str) -> Result:
+        """Run a command to its end."""
+        done = subprocess.run(
+            self._command(arguments),
+            input=stdin.encode() if isinstance(stdin, str) else stdin,
+            capture_output=True,
+            cwd=self.folder,
+            timeout=PATIENCE,
+            check=False,
+            env=self._environment(environment),
+        )
+        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    def succeed(self, *arguments: str, stdin: str | bytes = b"", **environment: str) -> Result:
+        """Run a command that must end well."""
+        result = self.run(*arguments, stdin=stdin, **environment)
+        assert result.code == 0, result.err
+        return result
+
+    @contextmanager
+    def running(self, *arguments: str, **environment: str) -> Iterator[Running]:
+        """Start a command; kill it at the end of the context if it still runs."""
+        with (self.folder / "out").open("w+b") as out, (self.folder / "err").open("w+b") as err:
+            process = subprocess.Popen(
+                self._command(arguments),
+                stdout=out,
+                stderr=err,
+                cwd=self.folder,
+                env=self._environment(environment),
+            )
+            try:
+                yield Running(process, out, err)
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGCONT)
+                    process.kill()
+                process.wait()
+
+    def append(self, *events: dict[str, Any]) -> None:
+        self.succeed("append", stdin="".join(json.dumps(event) + "\n" for event in events))
+
+    def append_numbers(self, first: int, last: int) -> None:
+        """Append an event for each number, with the number in its body."""
+        self.append(*({"type_name": "Numbered", "body": {"n": n}} for n in range(first, last + 1)))
+
+    def status(self, exchange: str) -> dict[str, Any]:
+        rows = json.loads(self.succeed("status", "--json").out)["exchanges"]
+        found: dict[str, Any] = next(row for row in rows if row["exchange"] == exchange)
+        return found
+
+    def _command(self, arguments: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-W", "error", "-m", "tidings", *arguments]
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("TIDINGS_")}
+        return {**kept, **more}
+
+
+@dataclass(frozen=True)
+class Running:
+    """A `tidings` command in the background."""
+
+    process: subprocess.Popen[bytes]
+    _out: IO[bytes]
+    _err: IO[bytes]
+
+    @property
+    def out(self) -> str:
+        return _whole(self._out)
+
+    @property
+    def err(self) -> str:
+        return _whole(self._err)
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The whole lines of standard output, as JSON."""
+        return [json.loads(line) for line in self.out.splitlines(keepends=True) if line[-1] == "\n"]
+
+    def wait_for_log(self, text: str, seconds: float = PATIENCE) -> None:
+        """Wait until `text` stands in what it logged."""
+        wait_for(lambda: text in self.err or self._ended(), f"{text!r} in the log", seconds)
+        assert text in self.err, self.err
+
+    def terminate(self, seconds: float = 10) -> int:
+        """Send SIGTERM; return how it ended."""
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def _ended(self) -> bool:
+        return self.process.poll() is not None
+
+
+def _whole(file: IO[bytes]) -> str:
+    with open(file.name, "rb") as again:  # noqa: PTH123 - a name that the file itself gives
+        return again.read().decode()
