@@ -6,15 +6,28 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tidings.builtin.memory import InMemoryBroker, InMemoryEventStore, InMemoryMessageProducer
+from tidings.builtin.json_serializer import JsonSerializer
+from tidings.builtin.memory import (
+    InMemoryBroker,
+    InMemoryEventStore,
+    InMemoryMessageConsumer,
+    InMemoryMessageProducer,
+    InMemoryPublishedMessageTracker,
+)
 from tidings.plugins import Capability
-from tidings.testing import EventStoreContract, MessageProducerContract
+from tidings.testing import (
+    EventStoreContract,
+    MessageConsumerContract,
+    MessageProducerContract,
+    PublishedMessageTrackerContract,
+    SerializerContract,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tidings.interfaces import ReceivedMessage
-    from tidings.testing import Link, MakeProducer, MakeStore
+    from tidings.interfaces import Notification, ReceivedMessage, Serializer
+    from tidings.testing import Link, MakeConsumer, MakeProducer, MakeStore, MakeTracker, Publish
 
 
 class BrokerLink:
@@ -76,6 +89,7 @@ class TestInMemoryMessageProducer(MessageProducerContract):
 
 
 class TestInMemoryEventStore(EventStoreContract):
+    plugin_module, backend = "tidings.builtin.plugin", "memory"
     needs_create = False
     has_link = False
 
@@ -83,3 +97,50 @@ class TestInMemoryEventStore(EventStoreContract):
     def make_store(self) -> MakeStore:
         store = InMemoryEventStore()
         return lambda via=None: store
+
+
+class TestInMemoryMessageConsumer(MessageConsumerContract):
+    plugin_module, backend = "tidings.builtin.plugin", "memory"
+
+    @pytest.fixture
+    def broker(self) -> InMemoryBroker:
+        return InMemoryBroker()
+
+    @pytest.fixture
+    def make_consumer(self, broker: InMemoryBroker) -> MakeConsumer:
+        return lambda via=None: InMemoryMessageConsumer(broker, "app")
+
+    @pytest.fixture
+    def publish(self, broker: InMemoryBroker) -> Publish:
+        def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
+            producer = InMemoryMessageProducer(broker)
+            producer.open(exchange_name)
+            for notification in notifications:
+                producer.send(exchange_name, *notification)
+            producer.flush(exchange_name)
+            producer.close(exchange_name)
+
+        return publish
+
+    @pytest.fixture
+    def link(self, broker: InMemoryBroker) -> Link:
+        return BrokerLink(broker)
+
+
+class TestInMemoryPublishedMessageTracker(PublishedMessageTrackerContract):
+    plugin_module, backend = "tidings.builtin.plugin", "memory"
+    needs_create = False
+    has_link = False
+
+    @pytest.fixture
+    def make_tracker(self) -> MakeTracker:
+        tracker = InMemoryPublishedMessageTracker()
+        return lambda via=None: tracker
+
+
+class TestJsonSerializer(SerializerContract):
+    plugin_module, backend = "tidings.builtin.plugin", "json"
+
+    @pytest.fixture
+    def make_serializer(self) -> Callable[[], Serializer]:
+        return JsonSerializer

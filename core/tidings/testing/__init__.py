@@ -12,24 +12,28 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from None
 
-pytest.register_assert_rewrite(
-    "tidings.testing.consumer",
-    "tidings.testing.event_store",
-    "tidings.testing.producer",
-    "tidings.testing.serializer",
-    "tidings.testing.tracker",
-)
+pytest.register_assert_rewrite("tidings.testing.producer")
 
-from tidings.testing._kit import MakeProducer  # noqa: E402 - after the registration
+from tidings.testing._consuming import MakeConsumer  # noqa: E402 - after the registration
+from tidings.testing._kit import MakeProducer  # noqa: E402
+from tidings.testing.consumer import MessageConsumerContract, Publish  # noqa: E402
 from tidings.testing.event_store import EventStoreContract, MakeStore  # noqa: E402
 from tidings.testing.producer import MessageProducerContract  # noqa: E402
 from tidings.testing.proxy import Link, TcpProxy  # noqa: E402
+from tidings.testing.serializer import SerializerContract  # noqa: E402
+from tidings.testing.tracker import MakeTracker, PublishedMessageTrackerContract  # noqa: E402
 
 __all__ = [
     "EventStoreContract",
     "Link",
+    "MakeConsumer",
     "MakeProducer",
     "MakeStore",
+    "MakeTracker",
+    "MessageConsumerContract",
     "MessageProducerContract",
+    "Publish",
+    "PublishedMessageTrackerContract",
+    "SerializerContract",
     "TcpProxy",
 ]

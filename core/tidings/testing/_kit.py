@@ -36,8 +36,9 @@ class EventLog:
 
     def since(self, exchange_name: str, event_id: int, limit: int) -> Sequence[Notification]:
         """Return the exchange's notifications after ``event_id``, ascending."""
-        stored = self._notifications.get(exchange_name, {})
-        return [stored[each] for each in sorted(stored.copy()) if each > event_id][:limit]
+        # a producer may ask from a thread of its own while the test adds
+        stored = self._notifications.get(exchange_name, {}).copy()
+        return [stored[each] for each in sorted(stored) if each > event_id][:limit]
 
     @property
     def context(self) -> ProducerContext:

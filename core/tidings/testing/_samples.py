@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from tidings.event import MAX_EVENT_ID, NewEvent
+from tidings.event import MAX_EVENT_ID, NewEvent, StoredEvent
 from tidings.interfaces import Notification, NotificationMessage
 
 if TYPE_CHECKING:
@@ -72,11 +72,7 @@ TYPE_NAMES = {
     "255 bytes, not ASCII": "é" * 127 + "e",
 }
 
-IDS: Sequence[int] = (
-    1,
-    2,
-    3,
-    1000,
+LARGE_IDS: Sequence[int] = (
     2**31 - 1,
     2**31,
     2**32 + 1,
@@ -84,6 +80,8 @@ IDS: Sequence[int] = (
     MAX_EVENT_ID - 1,
     MAX_EVENT_ID,
 )
+
+IDS: Sequence[int] = (1, 2, 3, 1000, *LARGE_IDS)
 
 EVENTS = {
     "least": NewEvent("OrderPlaced", {}),
@@ -110,3 +108,16 @@ EVENTS = {
     "after 2038": NewEvent("Later", 1, TIMES["after 2038"]),
     "last microsecond": NewEvent("OrderPlaced", 1, TIMES["last microsecond of a second"]),
 }
+
+
+def stored(name: str) -> StoredEvent:
+    """Return the sample event of that name as an event store gives it."""
+    event = EVENTS[name]
+    return StoredEvent(
+        1 + list(EVENTS).index(name),
+        event.type_name,
+        event.body_text(),
+        event.occurred_on.astimezone(UTC),
+        event.aggregate_id,
+        event.metadata_text(),
+    )

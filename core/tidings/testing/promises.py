@@ -120,3 +120,63 @@ class Store:
     CLOSE = "Give back connections. Idempotent; the store may be used again."
     EVENT = "The event's data: JSON text, exactly as stored."
     TIME = "When it happened: UTC, to the microsecond."
+
+
+class Tracker:
+    """Sentences of ``PublishedMessageTracker``."""
+
+    ONE_POSITION = "Keeps one position for each exchange name, and who may move it."
+    FENCED = (
+        "A relay that was paused until its lease had gone to another moves nothing, and is told so "
+        "by `LeaseLostError`."
+    )
+    DURABLE = "When a method returns, its effect has been committed."
+    THREADS = "Every method may be called from any thread."
+    POSITION = "Return the id of the newest event the exchange has had, ``None`` before the first."
+    TRACK = "Move the exchange's position to ``notification`` and renew the lease, in one step."
+    ACQUIRE = "Take the exchange's lease, and read its position, in one step."
+    HELD = (
+        "Raises `LeaseHeldError` where another owner holds one that has not expired, unless "
+        "``in_place_of`` is the epoch of that very lease (its holder is known to be dead)."
+    )
+    ONE_SUCCEEDS = "Of any number of callers at once, one succeeds."
+    EPOCH_GROWS = "Grows with each holder; every move of the position compares it."
+    RENEW = "Let the lease run for its full time again; ``LeaseLostError`` where it has gone."
+    RELEASE = "Idempotent; does nothing where another has it."
+    REPLAY = (
+        "Begins a new generation, and takes the lease from whoever holds it: a running relay "
+        "stops, and starts again from there."
+    )
+    TRACKED_EXCHANGES = "Return every exchange that has a row, by name."
+    CREATE = "Create what the tracker needs, where it isn't there yet. Idempotent."
+    CLOSE = "Give back connections. Idempotent; the tracker may be used again."
+    NOT_READY = Store.NOT_READY
+    UNAVAILABLE = Store.UNAVAILABLE
+
+
+class Serializing:
+    """Sentences of ``Serializer``."""
+
+    MESSAGE = "Makes a message's body, content type and headers of a stored event."
+    PURE = "The same event gives the same bytes, always; no state, no input or output."
+    THREADS = "May be called from any thread."
+    REFUSED = (
+        "Raises ``ValueError``, with a reason for a person, where this event cannot be encoded"
+    )
+
+
+class Consumer:
+    """Sentences of ``MessageConsumer``."""
+
+    ORDER = "Messages come in the order in which the broker holds them."
+    AGAIN = (
+        "One that was received and not acknowledged before `close`, or before a crash, comes again."
+    )
+    LAZY = "Making it connects to nothing."
+    ERRORS = "are those below `DeliveryError`."
+    OPEN = "Connect, and make sure that this subscriber's queue exists, so that nothing passes it."
+    REOPEN = "One exchange at a time; may be opened again after `close`."
+    RECEIVE = "Return the next message, or ``None`` when none came within ``timeout`` seconds."
+    RECEIVE_MORE = "May be called again before the last message was acknowledged."
+    ACKNOWLEDGE = "Say that ``message`` need not come again."
+    CLOSE = "Let go. Idempotent, never raises."

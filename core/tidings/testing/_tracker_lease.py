@@ -1,0 +1,296 @@
+"""A tracker's leases: one relay at a time."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tidings.errors import LeaseHeldError, LeaseLostError
+from tidings.testing._kit import until
+from tidings.testing._tracker_position import LONG, event, expect_position
+from tidings.testing.promises import Tracker, broken, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidings.interfaces import Lease, PublishedMessageTracker
+    from tidings.testing.tracker import MakeTracker
+
+SHORT = 1.0
+"""A lease that a test waits out."""
+
+THREADS = 8
+
+
+class LeasePromises:
+    """What holds for leases."""
+
+    def test_a_held_lease_is_refused_with_its_owner_and_epoch(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        lease = tracker.acquire_lease("a", "one", LONG)
+        held = _held(tracker, "two")
+        found = (held.exchange_name, held.owner, held.epoch)
+        check(
+            found == ("a", "one", lease.epoch),
+            Tracker.HELD,
+            f"'one' holds 'a' in epoch {lease.epoch}; LeaseHeldError says {found}.",
+        )
+        check(
+            LONG - 60 < held.seconds_left <= LONG,
+            Tracker.HELD,
+            f"A lease of {LONG:.0f} s was just taken; LeaseHeldError says {held.seconds_left} s.",
+        )
+        tracker.renew_lease(lease)
+
+    def test_leases_of_two_exchanges_are_apart(self, tracker: PublishedMessageTracker) -> None:
+        first = tracker.acquire_lease("a", "one", LONG)
+        second = tracker.acquire_lease("b", "two", LONG)
+        tracker.renew_lease(first)
+        tracker.renew_lease(second)
+
+    def test_the_lease_of_a_dead_holder_is_taken_in_its_place(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        first = tracker.acquire_lease("a", "one", LONG)
+        tracker.track_most_recent_published_message("a", event(5), first)
+        second = tracker.acquire_lease("a", "two", LONG, in_place_of=first.epoch)
+        _expect_greater(first, second)
+        check(
+            second.position.event_id == event(5).event_id,
+            Tracker.ACQUIRE,
+            f"Event 5 was tracked; the lease taken after it says {second.position}.",
+        )
+        _expect_fenced(tracker, first, "another relay took the lease in its place")
+        expect_position(tracker, "a", 5, Tracker.FENCED)
+        tracker.track_most_recent_published_message("a", event(6), second)
+        expect_position(tracker, "a", 6)
+
+    def test_in_place_of_an_older_epoch_is_refused(self, tracker: PublishedMessageTracker) -> None:
+        first = tracker.acquire_lease("a", "one", LONG)
+        tracker.acquire_lease("a", "two", LONG, in_place_of=first.epoch)
+        _held(tracker, "three", in_place_of=first.epoch)
+
+    def test_a_lease_expires_by_itself(self, tracker: PublishedMessageTracker) -> None:
+        begun = time.monotonic()
+        first = tracker.acquire_lease("a", "one", SHORT)
+        second = _acquire_when_free(tracker, "two")
+        waited = time.monotonic() - begun
+        check(
+            waited >= SHORT * 0.9,
+            Tracker.HELD,
+            f"A lease of {SHORT} s was taken by another after {waited:.2f} s.",
+        )
+        _expect_greater(first, second)
+        _expect_fenced(tracker, first, "it expired, and another relay took it")
+
+    def test_time_is_not_the_callers(
+        self, tracker: PublishedMessageTracker, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        tracker.acquire_lease("a", "one", LONG)
+        real = time.time
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: real() + 10 * LONG)
+            _held(tracker, "two")
+
+    @pytest.mark.parametrize("by", ["renew_lease", "track_most_recent_published_message"])
+    def test_a_lease_runs_its_full_time_again_when_renewed(
+        self, tracker: PublishedMessageTracker, by: str
+    ) -> None:
+        lease = tracker.acquire_lease("a", "one", LONG)
+        worn = until(lambda: _held(tracker, "two").seconds_left < LONG - 1.5, 30)
+        check(worn, Tracker.HELD, "LeaseHeldError.seconds_left does not go down.")
+        before = _held(tracker, "two").seconds_left
+        if by == "renew_lease":
+            tracker.renew_lease(lease)
+        else:
+            tracker.track_most_recent_published_message("a", event(1), lease)
+        after = _held(tracker, "two").seconds_left
+        check(
+            after > before + 0.5,
+            Tracker.RENEW if by == "renew_lease" else Tracker.TRACK,
+            f"{by}() was called when the lease had {before:.2f} s left; now it has {after:.2f} s.",
+        )
+
+    def test_a_released_lease_is_free_at_once(self, tracker: PublishedMessageTracker) -> None:
+        first = tracker.acquire_lease("a", "one", LONG)
+        tracker.track_most_recent_published_message("a", event(5), first)
+        tracker.release_lease(first)
+        second = tracker.acquire_lease("a", "two", LONG)
+        _expect_greater(first, second)
+        _expect_fenced(tracker, first, "it was released, and another relay took the next")
+        expect_position(tracker, "a", 5, Tracker.FENCED)
+
+    def test_a_released_lease_moves_nothing(self, tracker: PublishedMessageTracker) -> None:
+        lease = tracker.acquire_lease("a", "one", LONG)
+        tracker.release_lease(lease)
+        _expect_fenced(tracker, lease, "it was released")
+        expect_position(tracker, "a", None, Tracker.FENCED)
+
+    def test_releasing_twice_takes_nothing_from_the_next(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        first = tracker.acquire_lease("a", "one", LONG)
+        tracker.release_lease(first)
+        tracker.release_lease(first)
+        second = tracker.acquire_lease("a", "two", LONG)
+        tracker.release_lease(first)
+        held = _held(tracker, "three")
+        check(
+            held.owner == "two",
+            Tracker.RELEASE,
+            f"An old lease was released again, and now {held.owner!r} holds the exchange.",
+        )
+        tracker.renew_lease(second)
+
+    def test_each_holder_has_a_greater_epoch(self, tracker: PublishedMessageTracker) -> None:
+        leases = []
+        for owner in ("one", "two", "one", "one", "three"):
+            lease = tracker.acquire_lease("a", owner, LONG)
+            tracker.release_lease(lease)
+            leases.append(lease)
+        for earlier, later in itertools.pairwise(leases):
+            _expect_greater(earlier, later)
+
+    def test_an_owner_that_comes_again_fences_its_former_self(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        first = tracker.acquire_lease("a", "one", LONG)
+        second = tracker.acquire_lease("a", "one", LONG)
+        _expect_greater(first, second)
+        _expect_fenced(tracker, first, "its owner took a newer one")
+        tracker.renew_lease(second)
+
+    def test_of_many_callers_at_once_one_gets_the_lease(
+        self, tracker: PublishedMessageTracker, make_tracker: MakeTracker
+    ) -> None:
+        for exchange_name in ("fresh", "known"):
+            if exchange_name == "known":
+                known = tracker.acquire_lease(exchange_name, "before", LONG)
+                tracker.release_lease(known)
+            leases = _race(
+                [
+                    functools.partial(
+                        (tracker if place % 2 else make_tracker()).acquire_lease,
+                        exchange_name,
+                        f"owner {place}",
+                        LONG,
+                    )
+                    for place in range(THREADS)
+                ]
+            )
+            check(
+                len(leases) == 1,
+                Tracker.ONE_SUCCEEDS,
+                f"{THREADS} callers wanted the lease of a {exchange_name} exchange at once; "
+                f"{len(leases)} got it.",
+            )
+
+    def test_of_many_heirs_of_one_dead_holder_one_gets_the_lease(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        dead = tracker.acquire_lease("a", "dead", LONG)
+        leases = _race(
+            [
+                functools.partial(
+                    tracker.acquire_lease, "a", f"owner {place}", LONG, in_place_of=dead.epoch
+                )
+                for place in range(THREADS)
+            ]
+        )
+        check(
+            len(leases) == 1,
+            Tracker.ONE_SUCCEEDS,
+            f"{THREADS} callers took the dead holder's place at once; {len(leases)} got it.",
+        )
+
+    def test_a_lease_outlives_the_object(self, make_tracker: MakeTracker) -> None:
+        first = make_tracker()
+        first.create()
+        lease = first.acquire_lease("a", "one", LONG)
+        first.close()
+        second = make_tracker()
+        _held(second, "two")
+        second.renew_lease(lease)
+        second.close()
+
+
+def _held(
+    tracker: PublishedMessageTracker, owner: str, in_place_of: int | None = None
+) -> LeaseHeldError:
+    try:
+        lease = tracker.acquire_lease("a", owner, LONG, in_place_of=in_place_of)
+    except LeaseHeldError as error:
+        return error
+    return broken(Tracker.HELD, f"Another owner holds the lease, and {owner!r} was given {lease}.")
+
+
+def _acquire_when_free(tracker: PublishedMessageTracker, owner: str) -> Lease:
+    leases: list[Lease] = []
+
+    def acquired() -> bool:
+        try:
+            leases.append(tracker.acquire_lease("a", owner, LONG))
+        except LeaseHeldError:
+            return False
+        return True
+
+    check(until(acquired, 30), Tracker.HELD, f"A lease of {SHORT} s has not expired after 30 s.")
+    return leases[0]
+
+
+def _expect_greater(earlier: Lease, later: Lease) -> None:
+    check(
+        later.epoch > earlier.epoch,
+        Tracker.EPOCH_GROWS,
+        f"{earlier.owner!r} had epoch {earlier.epoch}, and after it {later.owner!r} was given "
+        f"epoch {later.epoch}.",
+    )
+
+
+def _expect_fenced(tracker: PublishedMessageTracker, lease: Lease, why: str) -> None:
+    calls: dict[str, Callable[[], None]] = {
+        "track_most_recent_published_message()": lambda: (
+            tracker.track_most_recent_published_message("a", event(99), lease)
+        ),
+        "renew_lease()": lambda: tracker.renew_lease(lease),
+    }
+    for name, call in calls.items():
+        try:
+            call()
+        except LeaseLostError:
+            continue
+        broken(Tracker.FENCED, f"The lease is gone ({why}), and {name} with it raised nothing.")
+
+
+def _race(calls: list[Callable[[], Lease]]) -> list[Lease]:
+    """Run all at once; return the leases that were given."""
+    barrier = threading.Barrier(len(calls))
+    leases: list[Lease] = []
+    errors: list[BaseException] = []
+
+    def run(call: Callable[[], Lease]) -> None:
+        barrier.wait(30)
+        try:
+            leases.append(call())
+        except LeaseHeldError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - shown below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    check(
+        not errors,
+        f"{Tracker.THREADS} {Tracker.ONE_SUCCEEDS}",
+        f"Of {len(calls)} callers at once, one met {errors[:1]} instead of LeaseHeldError.",
+    )
+    return leases

@@ -1,0 +1,249 @@
+"""A tracker's positions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from tidings.errors import LeaseLostError, StoreNotReadyError, StoreUnavailableError
+from tidings.event import MAX_EVENT_ID, StoredEvent
+from tidings.interfaces import Position, fingerprint
+from tidings.testing import _samples as samples
+from tidings.testing._kit import until
+from tidings.testing.promises import Producer, Tracker, broken, check
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tidings.interfaces import Lease, PublishedMessageTracker
+    from tidings.testing.proxy import Link
+    from tidings.testing.tracker import MakeTracker
+
+RECOVERY = 30.0
+"""Seconds within which a tracker works again when its database does."""
+
+LONG = 300.0
+"""A lease that no test outlives."""
+
+NAMES = ("my-bc-app", "My-BC-App", "Übersicht 東京 🎉", "x" * 255, "a'b\"c;%s:n\\")
+"""Exchange names that a careless tracker takes for each other, or chokes on."""
+
+
+class PositionPromises:
+    """What holds for positions."""
+
+    needs_create: ClassVar[bool]
+
+    def test_an_unknown_exchange_has_no_position(self, tracker: PublishedMessageTracker) -> None:
+        expect_position(tracker, "my-bc-app", None)
+        known = list(tracker.tracked_exchanges())
+        check(known == [], Tracker.TRACKED_EXCHANGES, f"A new tracker knows {known}.")
+
+    def test_a_first_lease_begins_before_the_first_event(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        lease = tracker.acquire_lease("my-bc-app", "one", LONG)
+        found = (lease.exchange_name, lease.owner, lease.position, lease.fingerprint)
+        check(
+            found == ("my-bc-app", "one", Position(0, 0), None),
+            Tracker.ACQUIRE,
+            f"The first lease of an exchange says {found}.",
+        )
+        check(lease.seconds == LONG, Tracker.ACQUIRE, f"lease.seconds is {lease.seconds}.")
+        expect_position(tracker, "my-bc-app", None)
+
+    def test_track_moves_the_position(self, tracker: PublishedMessageTracker) -> None:
+        lease = tracker.acquire_lease("my-bc-app", "one", LONG)
+        for event_id in (1, 2, 1000, 2**31, 2**53 + 1, MAX_EVENT_ID):
+            tracker.track_most_recent_published_message("my-bc-app", event(event_id), lease)
+            expect_position(tracker, "my-bc-app", event_id)
+
+    def test_what_was_tracked_outlives_the_object(self, make_tracker: MakeTracker) -> None:
+        first = make_tracker()
+        first.create()
+        lease = first.acquire_lease("my-bc-app", "one", LONG)
+        first.track_most_recent_published_message("my-bc-app", event(7), lease)
+        second = make_tracker()
+        expect_position(second, "my-bc-app", 7, Tracker.DURABLE)
+        second.track_most_recent_published_message("my-bc-app", event(8), lease)
+        first.close()
+        expect_position(first, "my-bc-app", 8, Tracker.CLOSE)
+        first.close()
+        second.close()
+
+    def test_the_next_lease_holds_position_and_fingerprint(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        for event_id, name in enumerate(samples.TYPE_NAMES.values(), 1):
+            tracked = event(event_id)._replace(type_name=name)
+            lease = tracker.acquire_lease("my-bc-app", "one", LONG)
+            tracker.track_most_recent_published_message("my-bc-app", tracked, lease)
+            tracker.release_lease(lease)
+            following = tracker.acquire_lease("my-bc-app", "two", LONG)
+            found = (following.position.event_id, following.fingerprint)
+            wanted = (event_id, fingerprint(tracked))
+            check(
+                found == wanted,
+                "fingerprint: `fingerprint` of the event at that position",
+                f"Event {event_id} was tracked; the next lease says {found}, not {wanted}.",
+            )
+            tracker.release_lease(following)
+
+    def test_exchanges_do_not_share_a_position(self, tracker: PublishedMessageTracker) -> None:
+        leases = {name: tracker.acquire_lease(name, "one", LONG) for name in NAMES}
+        for event_id, (name, lease) in enumerate(leases.items(), 10):
+            tracker.track_most_recent_published_message(name, event(event_id), lease)
+        for event_id, name in enumerate(NAMES, 10):
+            expect_position(tracker, name, event_id, Tracker.ONE_POSITION)
+
+    def test_tracked_exchanges_are_listed_by_name(self, tracker: PublishedMessageTracker) -> None:
+        kept = tracker.acquire_lease("b", "one", LONG)
+        tracker.track_most_recent_published_message("b", event(5), kept)
+        tracker.release_lease(tracker.acquire_lease("c", "two", LONG))
+        tracker.replay("a", 3)
+        found = [(each.exchange_name, *each.position, each.owner) for each in _listed(tracker)]
+        wanted = [("a", 3, 1, None), ("b", 5, 0, "one"), ("c", 0, 0, None)]
+        check(found == wanted, Tracker.TRACKED_EXCHANGES, f"Listed are {found}, not {wanted}.")
+
+    def test_replay_sets_the_position_of_that_exchange_alone(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        running = {name: tracker.acquire_lease(name, "one", LONG) for name in ("a", "b")}
+        for name, lease in running.items():
+            tracker.track_most_recent_published_message(name, event(50), lease)
+        tracker.replay("a", 20)
+        expect_position(tracker, "a", 20, Tracker.REPLAY)
+        self._expect_lost(tracker, running["a"])
+        expect_position(tracker, "a", 20, Tracker.REPLAY)
+        following = tracker.acquire_lease("a", "two", LONG)
+        check(
+            following.position == Position(20, 1),
+            Tracker.REPLAY,
+            f"After replay the next lease's position is {following.position}.",
+        )
+        check(
+            following.epoch > running["a"].epoch,
+            Tracker.EPOCH_GROWS,
+            f"After replay the epoch went from {running['a'].epoch} to {following.epoch}.",
+        )
+        check(
+            following.fingerprint != fingerprint(event(50)),
+            "fingerprint: `fingerprint` of the event at that position",
+            "After replay to event 20 the lease has the fingerprint of event 50.",
+        )
+        tracker.track_most_recent_published_message("b", event(51), running["b"])
+        expect_position(tracker, "b", 51, "No other exchange notices.")
+
+    def test_replay_from_the_beginning_gives_every_event(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        lease = tracker.acquire_lease("a", "one", LONG)
+        tracker.track_most_recent_published_message("a", event(50), lease)
+        tracker.replay("a", 0)
+        tracker.replay("a", 0)
+        position = tracker.acquire_lease("a", "one", LONG).position
+        check(
+            position == Position(0, 2),
+            Tracker.REPLAY,
+            f"After two replays from 0 the next lease's position is {position}.",
+        )
+
+    def test_create_again_keeps_what_is_there(
+        self, tracker: PublishedMessageTracker, make_tracker: MakeTracker
+    ) -> None:
+        lease = tracker.acquire_lease("a", "one", LONG)
+        tracker.track_most_recent_published_message("a", event(5), lease)
+        tracker.create()
+        other = make_tracker()
+        other.create()
+        expect_position(other, "a", 5, Tracker.CREATE)
+        other.close()
+
+    def test_without_its_tables_it_is_not_ready(self, make_tracker: MakeTracker) -> None:
+        if not self.needs_create:
+            pytest.skip("declared: needs_create = False")
+        tracker = make_tracker()
+        calls: dict[str, Callable[[], Any]] = {
+            "acquire_lease()": lambda: tracker.acquire_lease("a", "one", LONG),
+            "most_recent_published_message_id()": lambda: tracker.most_recent_published_message_id(
+                "a"
+            ),
+            "tracked_exchanges()": tracker.tracked_exchanges,
+        }
+        for name, call in calls.items():
+            try:
+                call()
+            except StoreNotReadyError:
+                continue
+            broken(Tracker.NOT_READY, f"create() was never called, and {name} raised nothing.")
+        tracker.close()
+
+    def test_a_database_that_is_away_is_unavailable_until_it_is_back(
+        self,
+        tracker: PublishedMessageTracker,
+        make_tracker: MakeTracker,
+        link: Link,
+        secrets: Sequence[str],
+    ) -> None:
+        remote = make_tracker(via=link.address)
+        lease = remote.acquire_lease("a", "one", LONG)
+        remote.track_most_recent_published_message("a", event(1), lease)
+        link.refuse()
+        link.cut()
+        try:
+            remote.track_most_recent_published_message("a", event(2), lease)
+        except StoreUnavailableError as error:
+            for secret in secrets:
+                check(secret not in f"{error} {error!r}", Producer.NO_SECRET, "It does.")
+        else:
+            broken(Tracker.UNAVAILABLE, "The database was cut off, and tracking raised nothing.")
+        expect_position(tracker, "a", 1)
+        link.admit()
+
+        def back() -> bool:
+            try:
+                remote.track_most_recent_published_message("a", event(2), lease)
+            except StoreUnavailableError:
+                return False
+            return True
+
+        check(until(back, RECOVERY), Tracker.UNAVAILABLE, f"Not back {RECOVERY:.0f} s after.")
+        expect_position(tracker, "a", 2)
+        remote.close()
+
+    def _expect_lost(self, tracker: PublishedMessageTracker, lease: Lease) -> None:
+        calls: dict[str, Callable[[], None]] = {
+            "track": lambda: tracker.track_most_recent_published_message("a", event(60), lease),
+            "renew its lease": lambda: tracker.renew_lease(lease),
+        }
+        for name, call in calls.items():
+            try:
+                call()
+            except LeaseLostError:
+                continue
+            broken(Tracker.REPLAY, f"After replay, the relay that ran before may still {name}.")
+
+
+def event(event_id: int) -> StoredEvent:
+    """Return an event to track."""
+    return StoredEvent(event_id, f"Tracked{event_id}", "{}", samples.START)
+
+
+def expect_position(
+    tracker: PublishedMessageTracker,
+    exchange_name: str,
+    event_id: int | None,
+    promise: str = "",
+) -> None:
+    """Fail unless the exchange stands there."""
+    found = tracker.most_recent_published_message_id(exchange_name)
+    check(
+        found == event_id,
+        promise or Tracker.POSITION,
+        f"The position of {exchange_name!r} is {found!r}; it should be {event_id!r}.",
+    )
+
+
+def _listed(tracker: PublishedMessageTracker) -> Sequence[Any]:
+    return tracker.tracked_exchanges()

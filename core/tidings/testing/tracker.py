@@ -1,0 +1,102 @@
+"""The suite for trackers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import pytest
+
+from tidings.testing._plugin import PluginPromises
+from tidings.testing._tracker_lease import LeasePromises
+from tidings.testing._tracker_position import PositionPromises
+from tidings.testing.proxy import TcpProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tidings.interfaces import PublishedMessageTracker
+    from tidings.testing.proxy import Link
+
+
+class MakeTracker(Protocol):
+    """Makes a tracker object on the test's database; ``via`` is where to connect instead."""
+
+    def __call__(self, via: tuple[str, int] | None = ...) -> PublishedMessageTracker:
+        """Make it."""
+
+
+class PublishedMessageTrackerContract(PositionPromises, LeasePromises, PluginPromises):
+    """Checks every promise of ``PublishedMessageTracker``.
+
+    In a test module::
+
+        class TestMyTracker(PublishedMessageTrackerContract):
+            plugin_module, backend = "tidings_mine.plugin", "mine"
+
+            @pytest.fixture
+            def server_address(self):                  # the suite puts a proxy before it
+                return ("127.0.0.1", 5432)
+
+            @pytest.fixture
+            def make_tracker(self, server_address):
+                database = new_empty_database()        # one for each test, without tables
+                def make(via=None):                    # every call: a tracker object on it
+                    host, port = via or server_address
+                    return MyTracker(MySettings(host=host, port=port, database=database))
+                return make
+
+    What a tracker hasn't got is declared by the attributes below, and its tests are skipped.
+    """
+
+    needs_create: ClassVar[bool] = True
+    """Whether the tracker is unusable before ``create``."""
+
+    has_link: ClassVar[bool] = True
+    """Whether there is a connection that can fail. Then ``server_address`` is needed."""
+
+    plugin_module: ClassVar[str] = ""
+    """The module that the entry point names; "" where there is none."""
+
+    backend: ClassVar[str] = ""
+    """The entry point's name."""
+
+    hook: ClassVar[str] = "tidings_trackers"
+
+    @pytest.fixture
+    def make_tracker(self) -> MakeTracker:
+        """Supply this: a function that makes a tracker object, ``make(via=None)``."""
+        raise NotImplementedError("Supply the fixture `make_tracker`; see the class's docstring.")
+
+    @pytest.fixture
+    def server_address(self) -> tuple[str, int]:
+        """Supply this where ``has_link``: host and port of the database server."""
+        raise NotImplementedError(
+            "Supply the fixture `server_address` (host, port), or declare has_link = False where "
+            "there is no connection that could fail."
+        )
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        """Supply the passwords that no error and no ``repr`` may show."""
+        return ()
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        """Supply settings as the configuration would, where some are required."""
+        return {}
+
+    @pytest.fixture
+    def tracker(self, make_tracker: MakeTracker) -> Iterator[PublishedMessageTracker]:
+        """Give a tracker whose tables are there, and empty."""
+        tracker = make_tracker()
+        tracker.create()
+        yield tracker
+        tracker.close()
+
+    @pytest.fixture
+    def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:
+        """Give the proxy before the server; its ``address`` is what ``via`` will be."""
+        if not self.has_link:
+            pytest.skip("declared: has_link = False")
+        with TcpProxy(*request.getfixturevalue("server_address")) as proxy:
+            yield proxy
