@@ -85,8 +85,11 @@ def make_relay(address: str) -> Iterator[MakeRelay]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test after which threads, sockets or open files are left."""
+    if request.node.get_closest_marker("chaos"):  # its sockets are in other processes
+        yield
+        return
     process = psutil.Process()
     threads, files = process.num_threads(), process.num_fds()
     python_threads = set(threading.enumerate())

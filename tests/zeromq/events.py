@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,8 @@ class Store:
 
     def since(self, exchange_name: str, event_id: int, limit: int) -> Sequence[Notification]:
         self.reads += 1
-        found = [event(each) for each in self.ids if each > event_id][:limit]
+        start = bisect_right(self.ids, event_id)
+        found = [event(each) for each in self.ids[start : start + limit]]
         self.most_read = max(self.most_read, len(found))
         return found
 

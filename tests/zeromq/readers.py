@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.servers.process import wait_for
@@ -25,11 +26,13 @@ class Reader:
         *,
         exchange_name: str = EXCHANGE,
         acknowledge: bool = True,
+        seconds_each: float = 0.0,
         **options: Any,
     ) -> None:
         self.messages: list[ReceivedMessage] = []
         self.error: Exception | None = None
         self._acknowledge = acknowledge
+        self._seconds_each = seconds_each
         self._subscriber = Subscriber(
             connect=address, exchange_name=exchange_name, name=name, **options
         )
@@ -59,6 +62,7 @@ class Reader:
                     message = subscriber.receive(0.05)
                     if message is not None:
                         self.messages.append(message)
+                        time.sleep(self._seconds_each)  # its slowness is what is tested
                         if self._acknowledge:
                             subscriber.acknowledge(message)
         except Exception as error:  # noqa: BLE001 - the test looks at it

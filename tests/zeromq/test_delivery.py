@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -208,14 +207,7 @@ def test_large_events_are_read_from_the_store_few_at_a_time(make_relay: MakeRela
 def test_a_slow_subscriber_is_told_of_new_events_at_its_own_pace(make_relay: MakeRelay) -> None:
     relay = make_relay(Store(range(1, 1001)), window=100, subscribers=["app"])
     relay.open()
-    with Reader(relay.address), Reader(relay.address, "slow") as slow:
-        original = slow._subscriber.acknowledge
-
-        def dawdle(message: object) -> None:
-            time.sleep(0.001)  # it is the slowness that is tested
-            original(message)  # type: ignore[arg-type] - as it was called
-
-        slow._subscriber.acknowledge = dawdle  # type: ignore[method-assign] - this one is slow
+    with Reader(relay.address), Reader(relay.address, "slow", seconds_each=0.001) as slow:
         relay.send(*range(1, 1001))
         relay.flush()
         relay.wait_until(lambda: len(slow.messages) == 1000, "the slow one to have all")
