@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tidings.cli.context import Context, console, echo_json, pass_context
+from tidings.errors import TidingsError
 
 if TYPE_CHECKING:
     from tidings.composition import Tidings
     from tidings.interfaces import EventStore, TrackedExchange
+
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,45 @@ def replay(context: Context, exchange: str, from_id: int | None, *, everything: 
         store.close()
     context.tidings.tracker.replay(name, after)
     click.echo(f"Exchange {name!r} gets every event from {after + 1} again: {count} event(s).")
+
+
+@click.command()
+@click.option("--older-than", metavar="AGE", help="Events older than 30d, 12h, 90m or 2w.")
+@click.option("--keep", type=click.IntRange(min=1), metavar="N", help="All but the newest N.")
+@click.option("--dry-run", is_flag=True, help="Only say how many.")
+@pass_context
+def prune(context: Context, older_than: str | None, keep: int | None, *, dry_run: bool) -> None:
+    """Delete events that every exchange has had; never the newest."""
+    from tidings.sql import SqlAlchemyEventStore  # noqa: PLC0415 - SQLAlchemy is slow to import
+    from tidings.sql import prune as prune_store  # noqa: PLC0415 - SQLAlchemy is slow to import
+
+    if (older_than is None) == (keep is None):
+        raise click.UsageError("Say either --older-than AGE or --keep N.")
+    age = None if older_than is None else _age(older_than)
+    tidings = context.tidings
+    store = tidings.event_store()
+    if not isinstance(store, SqlAlchemyEventStore):
+        raise TidingsError("Only the event store `sqlalchemy` can be pruned.")
+    try:
+        store.check()
+        names = list(tidings.configuration.exchanges)
+        pruned = prune_store(
+            store, tidings.tracker, names, older_than=age, keep=keep, dry_run=dry_run
+        )
+    finally:
+        store.close()
+    click.echo(f"{pruned.events} event(s) {'would be deleted' if dry_run else 'deleted'}.")
+    if pruned.awaited_by:
+        click.echo(f"Others stay: exchange {pruned.awaited_by!r} has not had them yet.")
+
+
+def _age(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,6})([smhdw])", text)
+    if not match:
+        raise click.BadParameter(
+            f"{text!r} is no age; write 30d, 12h, 90m or 2w.", param_hint="--older-than"
+        )
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
 def _status(tidings: Tidings, store: EventStore, name: str, row: TrackedExchange | None) -> _Status:

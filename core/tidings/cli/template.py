@@ -34,7 +34,8 @@ def template(producer: str) -> str:
     """Return a configuration for one exchange and that producer."""
     spec = PluginRegistry().spec(MessageProducerSpec, producer)
     lines = [HEAD.format(producer=producer)]
-    for name, field in spec.settings.model_fields.items():
+    fields = spec.settings.model_fields.items()
+    for name, field in sorted(fields, key=lambda item: not item[1].is_required()):
         lines.append(_setting(name, field))
     return "".join(lines)
 

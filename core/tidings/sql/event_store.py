@@ -33,6 +33,7 @@ class SqlAlchemyEventStore(EventStore):
 
     def __init__(self, settings: SqlAlchemySettings) -> None:
         """Take the settings; connects to nothing."""
+        self._settings = settings
         self._database = Database(settings)
         self._order = commit_order(self._database.dialect_name)
         self._connection: Connection | None = None
@@ -79,6 +80,10 @@ class SqlAlchemyEventStore(EventStore):
     def create(self) -> None:
         """Create the tables, where they aren't there yet. Idempotent."""
         schema.create(self._database)
+
+    def ddl(self) -> str:
+        """Return the statements that :meth:`create` runs on this database."""
+        return schema.ddl(self._settings)
 
     def check(self) -> None:
         """Raise where the tables aren't as they must be, or the order of commits is not kept."""
