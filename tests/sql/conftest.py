@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Engine
 
+from tests.servers.given import DatabaseServer
+from tests.sql.databases import application_engine, event_store, url_of
 from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
@@ -24,10 +24,7 @@ def settings(database_url: str) -> SqlAlchemySettings:
 @pytest.fixture
 def store(settings: SqlAlchemySettings) -> Iterator[SqlAlchemyEventStore]:
     """Give an event store whose tables are there."""
-    store = SqlAlchemyEventStore(settings)
-    store.create()
-    yield store
-    store.close()
+    yield from _store(settings.url.get_secret_value())
 
 
 @pytest.fixture
@@ -43,14 +40,56 @@ def tracker(
 @pytest.fixture
 def engine(database_url: str, store: SqlAlchemyEventStore) -> Iterator[Engine]:
     """Give an engine as the application would make one for the same database."""
-    engine = create_engine(database_url, poolclass=NullPool)
-    if engine.dialect.name == "sqlite":
-        # As SQLAlchemy's page on SQLite asks those who use savepoints to.
-        event.listen(engine, "connect", _leave_transactions_alone)
-        event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN"))
+    engine = application_engine(database_url)
     yield engine
     engine.dispose()
 
 
-def _leave_transactions_alone(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None
+@pytest.fixture
+def postgresql_store(postgresql: DatabaseServer) -> Iterator[SqlAlchemyEventStore]:
+    """Give an event store in an empty PostgreSQL database."""
+    yield from _store(postgresql.new_database())
+
+
+@pytest.fixture
+def postgresql_engine(postgresql_store: SqlAlchemyEventStore) -> Iterator[Engine]:
+    """Give the application's engine for `postgresql_store`."""
+    yield from _engine(postgresql_store)
+
+
+@pytest.fixture(params=["postgresql", "mariadb"])
+def server_store(request: pytest.FixtureRequest) -> SqlAlchemyEventStore:
+    """Give an event store where several transactions may write at once."""
+    store: SqlAlchemyEventStore = request.getfixturevalue(f"{request.param}_store")
+    return store
+
+
+@pytest.fixture
+def server_engine(server_store: SqlAlchemyEventStore) -> Iterator[Engine]:
+    """Give the application's engine for `server_store`."""
+    yield from _engine(server_store)
+
+
+@pytest.fixture
+def mariadb_store(mariadb: DatabaseServer) -> Iterator[SqlAlchemyEventStore]:
+    """Give an event store in an empty MariaDB database."""
+    yield from _store(mariadb.new_database())
+
+
+@pytest.fixture
+def mariadb_engine(mariadb_store: SqlAlchemyEventStore) -> Iterator[Engine]:
+    """Give the application's engine for `mariadb_store`."""
+    yield from _engine(mariadb_store)
+
+
+def _store(url: str) -> Iterator[SqlAlchemyEventStore]:
+    store = event_store(url)
+    store.create()
+    yield store
+    store.close()
+
+
+def _engine(store: SqlAlchemyEventStore) -> Iterator[Engine]:
+    engine = application_engine(url_of(store))
+    yield engine
+    engine.dispose()

@@ -154,11 +154,10 @@ def test_savepoints_left_open_are_released_by_the_commit_with_their_events(
 def test_the_root_transaction_committed_by_itself_keeps_the_events_of_open_savepoints(
     engine: Engine, store: SqlAlchemyEventStore
 ) -> None:
-    with Session(engine) as session:
-        with session.begin():
-            record(session, OrderPlaced("outside"))
-            session.begin_nested()
-            record(session, OrderPlaced("in a savepoint left open"))
+    with Session(engine) as session, session.begin():
+        record(session, OrderPlaced("outside"))
+        session.begin_nested()
+        record(session, OrderPlaced("in a savepoint left open"))
     assert recorded(store) == ["outside", "in a savepoint left open"]
 
 

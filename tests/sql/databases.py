@@ -1,0 +1,44 @@
+"""Event stores, and the application's engines for the same databases."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from pydantic import SecretStr
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+from tidings.sql.event_store import SqlAlchemyEventStore
+from tidings.sql.settings import SqlAlchemySettings
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_urls: WeakKeyDictionary[SqlAlchemyEventStore, str] = WeakKeyDictionary()
+
+
+def event_store(url: str) -> SqlAlchemyEventStore:
+    """Return an event store for the database; `url_of` remembers which."""
+    store = SqlAlchemyEventStore(SqlAlchemySettings(url=SecretStr(url)))
+    _urls[store] = url
+    return store
+
+
+def url_of(store: SqlAlchemyEventStore) -> str:
+    """Return the URL of a store that `event_store` made."""
+    return _urls[store]
+
+
+def application_engine(url: str) -> Engine:
+    """Return an engine as an application would make it; each connection is a new one."""
+    engine = create_engine(url, poolclass=NullPool)
+    if engine.dialect.name == "sqlite":
+        # As SQLAlchemy's page on SQLite asks those who use savepoints to.
+        event.listen(engine, "connect", _leave_transactions_alone)
+        event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _leave_transactions_alone(connection: sqlite3.Connection, _record: object) -> None:
+    connection.isolation_level = None

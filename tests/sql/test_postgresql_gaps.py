@@ -1,0 +1,351 @@
+"""PostgreSQL: gaps in the ids, and who may still fill them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine, event, text
+
+from tests.servers.databases import drop_database
+from tests.servers.given import DatabaseServer
+from tests.sql.databases import application_engine, event_store, url_of
+from tidings.errors import StoreUnavailableError
+from tidings.event import NewEvent
+from tidings.sql.event_store import SqlAlchemyEventStore
+
+
+@pytest.fixture
+def store(postgresql_store: SqlAlchemyEventStore) -> SqlAlchemyEventStore:
+    return postgresql_store
+
+
+@pytest.fixture
+def engine(postgresql_engine: Engine) -> Engine:
+    return postgresql_engine
+
+
+def append(store: SqlAlchemyEventStore, connection: Connection, *names: str) -> None:
+    store.append(connection, *(NewEvent(name, {}) for name in names))
+
+
+def commit(store: SqlAlchemyEventStore, engine: Engine, *names: str) -> None:
+    with engine.begin() as connection:
+        append(store, connection, *names)
+
+
+def roll_back(store: SqlAlchemyEventStore, engine: Engine, *names: str) -> None:
+    with engine.connect() as connection:
+        append(store, connection, *names)
+        connection.rollback()
+
+
+def given(store: SqlAlchemyEventStore, since: int = 0) -> list[str]:
+    return [stored.type_name for stored in store.all_stored_events_since(since, 100)]
+
+
+@contextmanager
+def statements(store: SqlAlchemyEventStore) -> Iterator[list[str]]:
+    """Give the list of what the store asks the database."""
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(re.sub(r"\s+", " ", statement))
+
+    event.listen(store.database._engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(store.database._engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize("first_commits", [True, False], ids=["commits", "rolls-back"])
+@pytest.mark.parametrize("statement", range(9))
+def test_wherever_in_a_read_a_transaction_ends_its_event_is_not_passed(
+    engine: Engine, store: SqlAlchemyEventStore, statement: int, first_commits: bool
+) -> None:
+    """Ends the transaction just after the reader's n-th statement, for every n of two reads."""
+    store.newest_event_id()  # the connection and what it asks first are not counted
+    with engine.connect() as first:
+        append(store, first, "First")
+        commit(store, engine, "Second")
+        count = 0
+
+        def end_first(*_event: Any) -> None:
+            nonlocal count
+            if count == statement:
+                first.commit() if first_commits else first.rollback()
+            count += 1
+
+        event.listen(store.database._engine, "after_cursor_execute", end_first)
+        read: list[str] = []
+        position = 0
+        for _read in range(8):
+            events = store.all_stored_events_since(position, 100)
+            read += [stored.type_name for stored in events]
+            position = events[-1].event_id if events else position
+        event.remove(store.database._engine, "after_cursor_execute", end_first)
+    assert count > statement, "the transaction did not end while the store was read"
+    assert read == (["First", "Second"] if first_commits else ["Second"])
+
+
+def test_without_a_gap_a_read_is_one_statement(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    commit(store, engine, *("A" * 50))
+    store.newest_event_id()
+    with statements(store) as asked:
+        assert len(store.all_stored_events_since(0, 20)) == 20
+        assert len(store.all_stored_events_since(20, 100)) == 30
+        assert len(store.all_stored_events_since(50, 100)) == 0
+    assert len(asked) == 3
+
+
+def test_gaps_that_nobody_can_fill_are_settled_at_once_and_only_once(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    for number in range(30):
+        roll_back(store, engine, "Gone")
+        commit(store, engine, f"Event{number}")
+    store.newest_event_id()
+    with statements(store) as asked:
+        assert given(store) == [f"Event{number}" for number in range(30)]
+        settled = len(asked)
+        assert given(store) == [f"Event{number}" for number in range(30)]
+        assert len(store.all_stored_events_since(20, 5)) == 5
+    assert settled <= 4
+    assert len(asked) == settled + 2
+
+
+def test_a_gap_at_the_head_left_by_pruning_is_settled_at_the_first_read(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    commit(store, engine, *("A" * 40))
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM event WHERE event_id < 39"))
+    assert [e.event_id for e in store.all_stored_events_since(0, 100)] == [39, 40]
+    assert store.hold() is None
+
+
+def test_ids_may_begin_and_go_on_anywhere(engine: Engine, store: SqlAlchemyEventStore) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("ALTER SEQUENCE event_event_id_seq RESTART 5000000000"))
+    commit(store, engine, "A")
+    with engine.begin() as connection:
+        connection.execute(text("ALTER SEQUENCE event_event_id_seq RESTART 9000000000000000000"))
+    commit(store, engine, "B")
+    assert [e.event_id for e in store.all_stored_events_since(0, 10)] == [
+        5_000_000_000,
+        9_000_000_000_000_000_000,
+    ]
+
+
+def test_an_open_transaction_above_the_newest_visible_event_holds_nothing(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    commit(store, engine, "A")
+    with engine.connect() as last:
+        append(store, last, "B")
+        assert given(store) == ["A"]
+        assert store.hold() is None
+
+
+def test_an_open_transaction_is_waited_for_named_and_blocks_no_writer(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    commit(store, engine, "Before")
+    with engine.connect() as slow:
+        append(store, slow, "Slow")
+        pid = slow.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        for number in range(20):
+            with engine.begin() as connection:
+                connection.execute(text("SET LOCAL lock_timeout = '100ms'"))
+                append(store, connection, f"Quick{number}")
+            assert given(store) == ["Before"]
+        hold = store.hold()
+        assert hold is not None
+        assert (hold.missing_id, hold.holder) == (2, f"process {pid}")
+        assert 0 < hold.seconds < 60
+        slow.commit()
+    assert given(store) == ["Before", "Slow", *(f"Quick{number}" for number in range(20))]
+    assert store.hold() is None
+
+
+def test_a_gap_filled_while_another_one_is_awaited_moves_the_reader_to_that(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.connect() as first, engine.connect() as third:
+        append(store, first, "First")
+        commit(store, engine, "Second")
+        append(store, third, "Third")
+        commit(store, engine, "Fourth")
+        assert given(store) == []
+        first.commit()
+        assert given(store) == ["First", "Second"]
+        hold = store.hold()
+        assert hold is not None
+        assert hold.missing_id == 3
+        third.rollback()
+    assert given(store) == ["First", "Second", "Fourth"]
+
+
+def test_whoever_begins_after_a_gap_was_seen_is_not_waited_for(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.connect() as first, engine.connect() as later:
+        append(store, first, "First")
+        commit(store, engine, "Second")
+        assert given(store) == []
+        append(store, later, "Later")
+        first.rollback()
+        assert given(store) == ["Second"]
+
+
+def test_a_reader_far_behind_is_not_held_back_for_ever_by_one_ahead(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    """Two exchanges at different positions read through one store, new writers come all the time.
+
+    The reader behind waits for the first transaction alone, not for all that began since.
+    """
+    with engine.connect() as first:
+        append(store, first, "First")
+        commit(store, engine, "Second")
+        assert given(store) == []
+        following: Connection | None = None
+        for number in range(100):
+            newer = engine.connect()
+            append(store, newer, f"Open{number}")
+            commit(store, engine, f"Event{number}")
+            assert given(store, since=2 + 2 * number) == []
+            if following is not None:
+                following.commit()
+                following.close()
+            following = newer
+        assert given(store) == []
+        first.rollback()
+        assert given(store)[:2] == ["Second", "Open0"]
+        assert following is not None
+        following.close()
+
+
+def test_a_long_transaction_on_other_tables_or_reading_events_holds_nothing(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE other (n int)"))
+    with engine.connect() as long, engine.connect() as reading:
+        long.execute(text("INSERT INTO other VALUES (1)"))
+        reading.execute(text("SELECT * FROM event"))
+        roll_back(store, engine, "Gone")
+        commit(store, engine, "A")
+        assert given(store) == ["A"]
+
+
+def test_a_long_transaction_in_another_database_holds_nothing(
+    postgresql: DatabaseServer, engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    """The other database is a copy, so that its tables have the very same oids."""
+    store.close()
+    name = engine.url.database
+    assert name is not None
+    copy_url = engine.url.set(database=f"{name}_copy").render_as_string(hide_password=False)
+    server = application_engine(postgresql.url)
+    with server.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name}_copy TEMPLATE {name}"))
+    try:
+        copy = application_engine(copy_url)
+        with copy.connect() as long:
+            append(store, long, "InTheCopy")
+            roll_back(store, engine, "Gone")
+            commit(store, engine, "A")
+            assert given(store) == ["A"]
+    finally:
+        drop_database(postgresql.url, copy_url)
+
+
+def test_a_savepoint_rolled_back_and_appended_again_is_still_waited_for(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.connect() as connection:
+        savepoint = connection.begin_nested()
+        append(store, connection, "RolledBack")
+        commit(store, engine, "Second")
+        assert given(store) == []
+        savepoint.rollback()
+        assert given(store) == ["Second"]
+        append(store, connection, "Third")
+        commit(store, engine, "Fourth")
+        assert given(store) == ["Second"]
+        connection.commit()
+    assert given(store) == ["Second", "Third", "Fourth"]
+
+
+def test_an_insert_straight_into_a_partition_is_waited_for(
+    postgresql: DatabaseServer,
+) -> None:
+    url = postgresql.new_database()
+    engine = application_engine(url)
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE SEQUENCE numbers",
+            "CREATE TABLE event (event_id bigint NOT NULL DEFAULT nextval('numbers'), "
+            "type_name varchar(255), body text, occurred_on timestamptz, "
+            "aggregate_id varchar(255), metadata text) PARTITION BY RANGE (event_id)",
+            "CREATE TABLE event_low PARTITION OF event FOR VALUES FROM (1) TO (1000)",
+        ):
+            connection.execute(text(statement))
+    store = event_store(url)
+    store.create()
+    store.check()
+    with engine.connect() as direct:
+        direct.execute(text("INSERT INTO event_low VALUES (DEFAULT, 'Direct', '{}', now())"))
+        commit(store, engine, "Second")
+        assert given(store) == []
+        direct.commit()
+    assert given(store) == ["Direct", "Second"]
+    store.close()
+
+
+@pytest.mark.parametrize("first_commits", [True, False], ids=["commits", "rolls-back"])
+def test_a_reader_cut_off_or_begun_anew_still_waits(
+    engine: Engine, store: SqlAlchemyEventStore, first_commits: bool
+) -> None:
+    with engine.connect() as first:
+        append(store, first, "First")
+        commit(store, engine, "Second")
+        assert given(store) == []
+        with engine.begin() as connection:
+            connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                    "WHERE application_name = 'tidings' AND datname = current_database()"
+                )
+            )
+        with pytest.raises(StoreUnavailableError, match="PostgreSQL database"):
+            store.all_stored_events_since(0, 100)
+        restarted = event_store(url_of(store))
+        assert given(store) == given(restarted) == []
+        first.commit() if first_commits else first.rollback()
+    expected = ["First", "Second"] if first_commits else ["Second"]
+    assert given(store) == given(restarted) == expected
+    restarted.close()
+
+
+def test_what_was_known_of_the_old_connection_is_not_used_on_the_new_one(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    """After a failover, or a restart, the same name may be another transaction's."""
+    with engine.connect() as first:
+        append(store, first, "First")
+        commit(store, engine, "Second")
+        assert given(store) == []
+        store.close()
+        with statements(store) as asked:
+            assert given(store) == []
+        # It looked at the rows before it asked who might still fill the gap.
+        asked_for = [word for s in asked for word in ("FROM event", "pg_locks") if word in s]
+        assert asked_for[0] == "FROM event"
+        first.rollback()
+    assert given(store) == ["Second"]

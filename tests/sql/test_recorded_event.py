@@ -1,0 +1,111 @@
+"""What becomes of the application's event objects."""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import ClassVar
+
+import pytest
+from pydantic import BaseModel, Field
+
+from tidings.errors import InvalidEventError
+from tidings.event import NewEvent
+from tidings.sql.recorded_event import as_new_event
+
+ID = uuid.UUID("12345678-1234-5678-1234-567812345678")
+WHEN = datetime(2026, 1, 2, 3, 4, 5, 6, timezone(timedelta(hours=2)))
+
+
+class Currency(enum.Enum):
+    EURO = "EUR"
+
+
+@dataclass(frozen=True)
+class Money:
+    amount: Decimal
+    currency: Currency
+
+
+@dataclass(frozen=True)
+class OrderPlaced:
+    aggregate_id: uuid.UUID
+    total: Money
+    due: date
+    occurred_on: datetime
+
+
+class OrderShipped(BaseModel):
+    type_name: ClassVar[str] = "shop.order-shipped"
+    order_id: uuid.UUID = Field(serialization_alias="orderId")
+    tags: set[str] = set()
+
+
+def test_a_dataclass_becomes_json_in_the_documented_way() -> None:
+    event = as_new_event(
+        OrderPlaced(ID, Money(Decimal("1.10"), Currency.EURO), date(2026, 1, 31), WHEN)
+    )
+    assert event.type_name == "OrderPlaced"
+    assert event.body == {
+        "aggregate_id": str(ID),
+        "total": {"amount": "1.10", "currency": "EUR"},
+        "due": "2026-01-31",
+        "occurred_on": "2026-01-02T03:04:05.000006+02:00",
+    }
+    assert event.occurred_on == WHEN
+    assert event.aggregate_id == str(ID)
+
+
+def test_a_pydantic_model_keeps_its_aliases_and_its_class_says_the_type_name() -> None:
+    event = as_new_event(OrderShipped(order_id=ID, tags={"gift"}))
+    assert event.type_name == "shop.order-shipped"
+    assert event.body == {"orderId": str(ID), "tags": ["gift"]}
+
+
+def test_a_given_type_name_wins_over_the_class() -> None:
+    assert as_new_event(OrderShipped(order_id=ID), "Shipped").type_name == "Shipped"
+
+
+def test_a_mapping_needs_a_type_name() -> None:
+    with pytest.raises(InvalidEventError, match="needs a type_name"):
+        as_new_event({"id": ID})
+    event = as_new_event({"id": ID, "occurred_on": WHEN}, "Made", aggregate_id=ID)
+    assert event.body == {"id": str(ID), "occurred_on": "2026-01-02T03:04:05.000006+02:00"}
+    assert (event.occurred_on, event.aggregate_id) == (WHEN, str(ID))
+
+
+def test_without_a_time_of_its_own_an_event_occurs_now() -> None:
+    before = datetime.now(UTC)
+    event = as_new_event(OrderShipped(order_id=ID))
+    assert before <= event.occurred_on <= datetime.now(UTC)
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    event = OrderPlaced(
+        ID, Money(Decimal(1), Currency.EURO), date(2026, 1, 31), datetime(2026, 1, 1)
+    )
+    with pytest.raises(InvalidEventError, match="no time zone"):
+        as_new_event(event)
+
+
+def test_a_new_event_stays_and_is_completed() -> None:
+    event = NewEvent("A", {}, aggregate_id="own")
+    assert as_new_event(event) is event
+    completed = as_new_event(event, aggregate_id="other", metadata={"user": 1})
+    assert (completed.aggregate_id, completed.metadata) == ("own", {"user": 1})
+    assert completed.occurred_on == event.occurred_on
+
+
+@pytest.mark.parametrize("value", [object(), lambda: None], ids=["object", "function"])
+def test_what_json_cannot_hold_is_refused_by_name(value: object) -> None:
+    with pytest.raises(InvalidEventError, match="JSON cannot hold the body of 'Made'"):
+        as_new_event({"value": value}, "Made")
+
+
+@pytest.mark.parametrize("event", ["text", 5, OrderPlaced], ids=["text", "number", "a class"])
+def test_what_is_no_event_is_refused(event: object) -> None:
+    with pytest.raises(InvalidEventError, match="An event is a dataclass"):
+        as_new_event(event)

@@ -1,0 +1,97 @@
+"""Recording events from asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+
+from tests.servers.given import DatabaseServer
+from tidings.event import NewEvent
+from tidings.sql.event_store import SqlAlchemyEventStore
+from tidings.sql.recording import record
+from tidings.sql.settings import SqlAlchemySettings
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
+
+
+class AsyncDatabase:
+    """A database that asyncio writes to and the store reads."""
+
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.store = SqlAlchemyEventStore(SqlAlchemySettings(url=SecretStr(url)))
+
+    def after(self, work: Callable[[AsyncEngine], Awaitable[None]]) -> list[str]:
+        """Do the work on an asynchronous engine; return what is stored then."""
+        asyncio.run(self._run(work))
+        stored = [event.type_name for event in self.store.all_stored_events_since(0, 100)]
+        self.store.close()
+        return stored
+
+    async def _run(self, work: Callable[[AsyncEngine], Awaitable[None]]) -> None:
+        driver = DRIVERS[self.url.get_backend_name()]
+        engine = create_async_engine(self.url.set(drivername=driver))
+        try:
+            await work(engine)
+        finally:
+            await engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncDatabase:
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'events.db'}"
+    else:
+        server: DatabaseServer = request.getfixturevalue("postgresql")
+        url = server.new_database()
+    database = AsyncDatabase(url)
+    database.store.create()
+    return database
+
+
+def test_an_async_session_stores_with_its_commit_and_forgets_with_its_rollback(
+    database: AsyncDatabase,
+) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with async_sessionmaker(engine)() as session:
+            record(session, NewEvent("Kept", {}), NewEvent("KeptToo", {}))
+            await session.commit()
+            record(session, NewEvent("RolledBack", {}))
+            await session.rollback()
+            async with session.begin():
+                record(session, NewEvent("InABlock", {}))
+
+    assert database.after(work) == ["Kept", "KeptToo", "InABlock"]
+
+
+def test_append_runs_inside_an_async_session(database: AsyncDatabase) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with AsyncSession(engine) as session, session.begin():
+            await session.run_sync(database.store.append, NewEvent("A", {}), NewEvent("B", {}))
+        async with engine.begin() as connection:
+            await connection.run_sync(record, NewEvent("C", {}))
+
+    assert database.after(work) == ["A", "B", "C"]
+
+
+def test_what_would_need_an_await_says_how_to_await_it(database: AsyncDatabase) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with AsyncSession(engine) as session:
+            with pytest.raises(TypeError, match=r"await session\.run_sync\(store\.append, event\)"):
+                database.store.append(session, NewEvent("A", {}))
+        async with engine.begin() as connection:
+            with pytest.raises(TypeError, match=r"await connection\.run_sync\(record, event\)"):
+                record(connection, NewEvent("A", {}))
+
+    assert database.after(work) == []
