@@ -30,6 +30,7 @@ NOT_ALLOWED = 530
 _TIMEOUTS = (
     connection_workflow.AMQPConnectorStackTimeout,
     exceptions.AMQPHeartbeatTimeout,
+    exceptions.ConnectionOpenAborted,  # pika's word for its own timer, in the middle of the login
     TimeoutError,
 )
 
@@ -64,8 +65,9 @@ def innermost(error: BaseException) -> BaseException:
 
 
 def broker_text(error: BaseException) -> str:
-    """Return the broker's own words about a channel or connection that it closed."""
-    return str(getattr(error, "reply_text", "")) or repr(error)
+    """Return the broker's own words, or pika's where the broker said nothing."""
+    # str() of pika's errors is often empty.
+    return str(getattr(error, "reply_text", "") or (error.args[0] if error.args else repr(error)))
 
 
 def _diagnose(cause: BaseException) -> _Diagnosis:

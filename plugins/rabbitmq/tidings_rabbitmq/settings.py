@@ -18,7 +18,8 @@ class RabbitMQSettings(TlsSettings):
     """What ``[producers.<name>]`` may say for ``rabbitmq``."""
 
     url: SecretStr = Field(
-        description="amqp://user:password@host:5672/virtual-host, or amqps:// for TLS (port 5671)."
+        description="amqp://user:password@host:5672/virtual-host, or amqps:// for TLS (port 5671).",
+        examples=["amqp://guest:guest@localhost:5672/"],
     )
     resume: Literal["tracker", "tail"] = Field(
         default="tracker",

@@ -1,0 +1,230 @@
+"""A broker that can't be had, or says no: the right error, in a sentence, without a secret."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+
+from tests.rabbitmq.client import Client, send
+from tests.servers.process import free_port
+from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, DeliveryError
+from tidings_rabbitmq.settings import RabbitMQSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.rabbitmq.conftest import MakeProducer
+    from tests.servers.given import StreamBroker
+    from tidings.testing.proxy import TcpProxy
+
+SECRET = "s3cr3t-p@ss"
+ENCODED = "s3cr3t-p%40ss"
+
+
+def opening_fails(
+    make_producer: MakeProducer, kind: type[DeliveryError], url: str, **settings: object
+) -> str:
+    """Open an exchange that can't be opened; return what the error says."""
+    with pytest.raises(kind) as raised:
+        make_producer(url=url, **settings).open("orders")
+    text = str(raised.value)
+    assert text.startswith("Exchange 'orders': ")
+    assert text.endswith(".")
+    return text
+
+
+def port_of(rabbitmq: StreamBroker) -> int:
+    return RabbitMQSettings(url=SecretStr(rabbitmq.url)).address.port
+
+
+def test_a_wrong_password_is_refused(make_producer: MakeProducer, rabbitmq: StreamBroker) -> None:
+    port = port_of(rabbitmq)
+    text = opening_fails(
+        make_producer, BrokerRefusedError, f"amqp://guest:{ENCODED}@127.0.0.1:{port}/"
+    )
+
+    assert f"127.0.0.1:{port} (virtual host '/', user 'guest') refused the login" in text
+    assert "Check user and password" in text
+
+
+def test_an_unknown_virtual_host_is_refused(
+    make_producer: MakeProducer, rabbitmq: StreamBroker
+) -> None:
+    text = opening_fails(make_producer, BrokerRefusedError, f"{rabbitmq.url}nowhere")
+
+    assert "refused the virtual host" in text
+    assert "'nowhere'" in text
+
+
+def test_an_unknown_host_cannot_be_found(make_producer: MakeProducer) -> None:
+    text = opening_fails(make_producer, BrokerUnavailableError, "amqp://broker.invalid/")
+
+    assert "broker.invalid:5672" in text
+    assert "cannot be found" in text
+
+
+def test_a_port_that_nobody_listens_on_is_unavailable(make_producer: MakeProducer) -> None:
+    port = free_port()
+    text = opening_fails(make_producer, BrokerUnavailableError, f"amqp://127.0.0.1:{port}/")
+
+    assert f"127.0.0.1:{port}" in text
+    assert "nothing listens there" in text
+
+
+def test_a_broker_that_takes_connections_and_says_nothing_is_unavailable(
+    make_producer: MakeProducer, proxy: TcpProxy, proxied: str
+) -> None:
+    proxy.freeze()
+    begin = time.monotonic()
+    text = opening_fails(make_producer, BrokerUnavailableError, proxied, connect_timeout=0.5)
+
+    assert "did not answer" in text
+    assert time.monotonic() - begin < 6
+
+
+@pytest.mark.parametrize("bytes_before", [0, 1])
+def test_a_broker_that_hangs_up_is_unavailable(
+    make_producer: MakeProducer, bytes_before: int
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        listener.listen()
+
+        def hang_up() -> None:
+            connection, _ = listener.accept()
+            connection.recv(8)
+            connection.sendall(b"\1" * bytes_before)
+            connection.close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(DeliveryError, match="did not answer in AMQP 0-9-1"):
+            make_producer(url=f"amqp://127.0.0.1:{port}/").open("orders")
+        thread.join()
+
+
+def test_an_exchange_of_another_type_is_refused(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    client.channel.exchange_declare(exchange, "topic", durable=True)
+
+    with pytest.raises(BrokerRefusedError, match="inequivalent arg 'type'") as raised:
+        make_producer().open(exchange)
+
+    assert "delete it, or make the settings" in str(raised.value)
+
+
+def test_a_queue_with_other_arguments_is_refused(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    client.channel.queue_declare(exchange, durable=True, arguments={"x-max-length": 3})
+
+    with pytest.raises(BrokerRefusedError, match="inequivalent arg 'x-max-length'") as raised:
+        make_producer().open(exchange)
+
+    assert "queue_arguments" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("permissions", "denied"),
+    [
+        ({"configure": "^$", "write": ".*", "read": ".*"}, "access to exchange"),
+        ({"configure": ".*", "write": "^$", "read": ".*"}, "access to"),
+        ({"configure": ".*", "write": ".*", "read": "^$"}, "access to"),
+    ],
+    ids=["configure", "write", "read"],
+)
+def test_a_missing_permission_is_refused(
+    make_producer: MakeProducer,
+    rabbitmq: StreamBroker,
+    exchange: str,
+    permissions: dict[str, str],
+    denied: str,
+) -> None:
+    url = rabbitmq.add_user(exchange, "pw-of-a-user", **permissions)
+
+    with pytest.raises(BrokerRefusedError, match=denied) as raised:
+        make_producer(url=url).open(exchange)
+
+    assert f"user '{exchange}'" in str(raised.value)
+    assert "set_permissions" in str(raised.value)
+    assert "pw-of-a-user" not in str(raised.value)
+
+
+def test_a_permission_taken_away_while_publishing_is_refused(
+    make_producer: MakeProducer, rabbitmq: StreamBroker, exchange: str
+) -> None:
+    url = rabbitmq.add_user(exchange, "pw", configure=".*", write=".*", read=".*")
+    producer = make_producer(url=url)
+    producer.open(exchange)
+    send(producer, exchange, 1)
+    producer.flush(exchange)
+    rabbitmq.ctl("set_permissions", exchange, ".*", "^$", ".*")
+    producer.wait(exchange, 2.5)  # a channel forgets what it was permitted when it goes to sleep
+    send(producer, exchange, 2)
+
+    with pytest.raises(BrokerRefusedError, match="access to exchange"):
+        producer.flush(exchange)
+
+    assert producer.accepted_id(exchange) == 1
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+
+
+@pytest.mark.parametrize("case", ["login", "host", "port", "vhost", "frozen"])
+def test_no_error_repr_or_log_shows_the_password(
+    make_producer: MakeProducer,
+    rabbitmq: StreamBroker,
+    proxy: TcpProxy,
+    logged: pytest.LogCaptureFixture,
+    case: str,
+) -> None:
+    port = port_of(rabbitmq)
+    if case == "frozen":
+        proxy.freeze()
+    url = {
+        "login": f"amqp://guest:{ENCODED}@127.0.0.1:{port}/",
+        "host": f"amqp://guest:{ENCODED}@broker.invalid/",
+        "port": f"amqp://guest:{ENCODED}@127.0.0.1:{free_port()}/",
+        "vhost": f"amqp://guest:{ENCODED}@127.0.0.1:{port}/nowhere",
+        "frozen": f"amqp://guest:{ENCODED}@127.0.0.1:{proxy.address[1]}/",
+    }[case]
+    producer = make_producer(url=url, connect_timeout=0.5 if case == "frozen" else 10)
+    with pytest.raises(DeliveryError) as raised:
+        producer.open("orders")
+
+    everything = logged.text + repr(producer.__dict__)
+    error: BaseException | None = raised.value
+    while error is not None:
+        everything += str(error) + repr(error)
+        error = error.__cause__ or error.__context__
+    assert "pika" in logged.text
+    assert SECRET not in everything
+    assert ENCODED not in everything
+
+
+def test_what_an_open_producer_logs_shows_no_password(
+    make_producer: MakeProducer,
+    rabbitmq: StreamBroker,
+    logged: pytest.LogCaptureFixture,
+    exchange: str,
+) -> None:
+    url = rabbitmq.add_user(exchange, "s3cr3t", configure=".*", write=".*", read=".*")
+    producer = make_producer(url=url)
+    producer.open(exchange)
+    send(producer, exchange, 1)
+    producer.flush(exchange)
+    shown = logged.text + repr(producer._publications[exchange].__dict__)
+
+    assert "pika" in logged.text
+    assert "s3cr3t" not in shown
