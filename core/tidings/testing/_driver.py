@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-GRACE = 10.0
-"""Seconds that a loaded machine may take beyond what a call should."""
-
 
 @dataclass(slots=True)
 class Failures:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tidings.interfaces import MessageProducer, Notification, ReceivedMessage
 from tidings.plugins.specs import Capability, ProducerContext
-from tidings.testing._driver import GRACE, DrivenProducer, Failures
+from tidings.testing._driver import DrivenProducer, Failures
 from tidings.testing.promises import Producer, Wire, broken, check
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Kit:
         log: EventLog,
         *,
         capabilities: frozenset[Capability],
-        no_progress_seconds: float,
+        patience: float,
         secrets: Sequence[str],
     ) -> None:
         self._make_producer = make_producer
@@ -65,7 +65,7 @@ class Kit:
         self._secrets = secrets
         self._producers: list[DrivenProducer] = []
         self.capabilities = capabilities
-        self.patience = 2 * no_progress_seconds + GRACE
+        self.patience = patience
 
     def producer(self, via: tuple[str, int] | None = None) -> DrivenProducer:
         """Make a producer that is closed when the test ends."""
@@ -107,6 +107,14 @@ class Kit:
             arrived += more
             missing -= {message.message_id for message in more}
         return arrived
+
+    def expect_exactly_once(
+        self, producer: DrivenProducer, exchange_name: str, sent: Sequence[Notification]
+    ) -> None:
+        """Send one more, so that whatever came twice came before it; then expect exactly all."""
+        last = Notification(sent[-1].message, "Last", sent[-1].event_id + 1, sent[-1].occurred_on)
+        self.send_and_flush(producer, exchange_name, [last])
+        self.expect_exactly(exchange_name, [*sent, last])
 
     def expect_exactly(self, exchange_name: str, sent: Sequence[Notification]) -> None:
         """Fail unless exactly ``sent`` arrived, in order, unchanged, each once."""

@@ -10,7 +10,6 @@ from tidings.errors import DeliveryError, ExchangeLockedError, NotAcceptedError
 from tidings.interfaces import Position
 from tidings.plugins.specs import Capability
 from tidings.testing import _samples as samples
-from tidings.testing._driver import GRACE
 from tidings.testing._kit import until
 from tidings.testing.promises import Producer, check
 
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
 
     from tidings.testing._driver import DrivenProducer
     from tidings.testing._kit import Kit
+
+
+UNLOCK = 30.0
+"""Seconds within which a broker lets go of the lock of a producer that was closed."""
 
 
 class CapabilityPromises:
@@ -107,7 +110,7 @@ class CapabilityPromises:
                 return False
             return True
 
-        check(until(opened, 3 * GRACE), Producer.LOCK, "The lock outlives close() by 30 s.")
+        check(until(opened, UNLOCK), Producer.LOCK, "The lock outlives close() by 30 s.")
 
     def _expect_most_recent(
         self, producer: DrivenProducer, exchange_name: str, event_id: int | None

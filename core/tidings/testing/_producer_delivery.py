@@ -9,7 +9,7 @@ import pytest
 
 from tidings.errors import UndeliverableEventError
 from tidings.testing import _samples as samples
-from tidings.testing._kit import until
+from tidings.testing._kit import expect_none_lost, expect_order, until
 from tidings.testing._own_thread import THREAD_NAME
 from tidings.testing.promises import Producer, check
 from tidings.testing.proxy import THREAD_PREFIX
@@ -33,7 +33,7 @@ class DeliveryPromises:
         producer = kit.producer()
         producer.open(exchange_name)
         kit.send_and_flush(producer, exchange_name, sent)
-        kit.expect_exactly(exchange_name, sent)
+        kit.expect_exactly_once(producer, exchange_name, sent)
 
     def test_ids_with_holes_up_to_the_largest_arrive(self, kit: Kit, exchange_name: str) -> None:
         sent = [samples.notification(event_id) for event_id in samples.IDS]
@@ -171,7 +171,8 @@ class DeliveryPromises:
             )
             kit.send_and_flush(producer, exchange_name, sent[start : start + 10])
             producer.close(exchange_name)
-        kit.expect_exactly(exchange_name, sent)
+        producer.open(exchange_name)
+        kit.expect_exactly_once(producer, exchange_name, sent)
 
     def test_close_may_be_called_twice_and_before_open(self, kit: Kit, exchange_name: str) -> None:
         producer = kit.producer()
@@ -227,7 +228,14 @@ class DeliveryPromises:
             f"UndeliverableEventError has event_id={raised.value.event_id}; it was 50.",
         )
         kit.send_and_flush(producer, exchange_name, after)
-        kit.expect_exactly(exchange_name, [*before, *after])
+        arrived = kit.read(exchange_name, [*before, *after])
+        check(
+            all(message.message_id != "50" for message in arrived),
+            Producer.UNDELIVERABLE,
+            "Event 50 was never sent, said UndeliverableEventError, and it arrived.",
+        )
+        expect_none_lost([*before, *after], arrived)
+        expect_order(arrived)
 
     def test_close_leaves_no_thread(self, kit: Kit, exchange_name: str) -> None:
         kit.producer().end()

@@ -9,7 +9,6 @@ import pytest
 
 from tidings.errors import BrokerRefusedError, BrokerUnavailableError, DeliveryError
 from tidings.testing import _samples as samples
-from tidings.testing._driver import GRACE
 from tidings.testing._kit import until
 from tidings.testing.promises import Producer, broken, check
 
@@ -30,6 +29,7 @@ class FailurePromises:
 
     has_login: ClassVar[bool]
     frozen_sends: ClassVar[int]
+    grace: ClassVar[float]
 
     def test_making_it_connects_to_nothing(self, kit: Kit, link: Link) -> None:
         link.refuse()
@@ -55,7 +55,7 @@ class FailurePromises:
         producer.close(exchange_name)
         link.admit()
         producer.deliver(exchange_name, sent)
-        kit.expect_exactly(exchange_name, sent)
+        kit.expect_exactly_once(producer, exchange_name, sent)
 
     def test_a_frozen_broker_ends_in_unavailable_and_accepts_nothing(
         self, kit: Kit, link: Link, exchange_name: str
@@ -78,7 +78,7 @@ class FailurePromises:
         link.thaw()
         producer.close(exchange_name)
         producer.deliver(exchange_name, sent, after=10)
-        kit.expect_exactly(exchange_name, sent)
+        kit.expect_exactly_once(producer, exchange_name, sent)
 
     def test_flush_keeps_to_its_timeout(self, kit: Kit, link: Link, exchange_name: str) -> None:
         producer = kit.producer(via=link.address)
@@ -151,7 +151,7 @@ class FailurePromises:
         link.cut()
         link.thaw()
         producer.deliver(exchange_name, sent)
-        kit.expect_exactly(exchange_name, sent)
+        kit.expect_exactly_once(producer, exchange_name, sent)
 
     @pytest.mark.parametrize("place", [1, 50, 99])
     def test_a_connection_cut_in_the_middle_loses_and_reorders_nothing(
@@ -207,7 +207,7 @@ class FailurePromises:
                 f"The connection was cut, and wait() said nothing for {kit.patience:.0f} s.",
             )
             kit.send_and_flush(producer, exchange_name, sent[10:])
-        kit.expect_exactly(exchange_name, sent)
+        kit.expect_exactly_once(producer, exchange_name, sent)
 
     def test_close_leaves_no_connection(self, kit: Kit, link: Link, exchange_name: str) -> None:
         producer = kit.producer(via=link.address)
@@ -215,7 +215,7 @@ class FailurePromises:
             producer.open(exchange_name)
             kit.send_and_flush(producer, exchange_name, samples.notifications(first, 5))
             producer.close(exchange_name)
-            until(lambda: link.connections == 0, GRACE)
+            until(lambda: link.connections == 0, self.grace)
             left = link.connections
             check(not left, Producer.CLOSE, f"{left} connection(s) are open after close().")
 
@@ -230,7 +230,7 @@ class FailurePromises:
         _failure(producer, exchange_name, sent, opened=True)
         producer.close(exchange_name)
         link.thaw()
-        until(lambda: link.connections == 0, GRACE)
+        until(lambda: link.connections == 0, self.grace)
         left = link.connections
         check(not left, Producer.CLOSE, f"{left} connection(s) are open after failure and close().")
 

@@ -66,6 +66,9 @@ class MessageProducerContract(
     no_progress_seconds: ClassVar[float] = 2.0
     """The no-progress time of the producers that ``make_producer`` makes."""
 
+    grace: ClassVar[float] = 10.0
+    """Seconds that a loaded machine may take beyond what a call should."""
+
     has_link: ClassVar[bool] = True
     """Whether there is a connection that can fail. Then ``server_address`` is needed."""
 
@@ -185,7 +188,7 @@ class MessageProducerContract(
             read_back,
             event_log,
             capabilities=self.capabilities,
-            no_progress_seconds=self.no_progress_seconds,
+            patience=2 * self.no_progress_seconds + self.grace,
             secrets=secrets,
         )
         yield kit
