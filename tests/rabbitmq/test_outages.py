@@ -142,9 +142,9 @@ def test_a_frozen_broker_is_noticed_while_sending(
         begin = time.monotonic()
         with pytest.raises(BrokerUnavailableError, match="did not answer within 1 s"):
             send_all(producer, exchange, 11, ENOUGH)
+        accepted = producer.accepted_id(exchange) or 0
         producer.close(exchange)
         waited = time.monotonic() - begin
-        accepted = producer.accepted_id(exchange) or 0
     finally:
         broker.thaw()
     last = accepted + 10

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tidings_rabbitmq.loop import Loop
     from tidings_rabbitmq.settings import RabbitMQSettings
+
+logger = logging.getLogger(__name__)
 
 WRITE_SIZE = 256 * 1024
 CLOSE_SECONDS = 1.0
@@ -52,7 +54,6 @@ class Connection:
     def open(self) -> None:
         """Connect and open the channel."""
         opened: list[Any] = []
-        self._gone = False
         self._connection = pika.SelectConnection(
             self._parameters(),
             on_open_callback=opened.append,
@@ -60,6 +61,7 @@ class Connection:
             on_close_callback=self._on_connection_lost,
             custom_ioloop=self._services,
         )
+        self._gone = False
         self._connection.add_on_connection_blocked_callback(self._on_blocked)
         self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
         self.wait_for(opened, "connecting", self._settings.connect_timeout + CONNECT_GRACE)
@@ -158,24 +160,25 @@ class Connection:
 
     def close(self) -> None:
         """Close, politely where the broker answers at once, else abruptly. Never raises."""
+        try:
+            self._close(0 if self.blocked else CLOSE_SECONDS)
+        except Exception as error:  # noqa: BLE001 - pika asserts much about what is already broken
+            logger.debug("%s: closing: %r", self.exchange_name, error)
+
+    def _close(self, patience: float) -> None:
         if self._gone:
             return
-        deadline = time.monotonic() + CLOSE_SECONDS
-        if self._connection.is_open and not self.blocked:
-            with suppress(exceptions.AMQPError):
-                self._connection.close()
-            while not self._gone and time.monotonic() < deadline:
-                self._loop.step(deadline - time.monotonic())
-        self._abort()
-
-    def _abort(self) -> None:
-        deadline = time.monotonic() + CLOSE_SECONDS
+        if not self._connection.is_closing:
+            self._connection.close()
+        self._step_until_gone(patience)
         if not self._gone and self._services.stream is not None:
             self._services.stream.abort()
-        elif not self._gone:
-            self._connection.close()
-        while not self._gone and time.monotonic() < deadline:
-            self._loop.step(deadline - time.monotonic())
+            self._step_until_gone(CLOSE_SECONDS)
+
+    def _step_until_gone(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._gone and (left := deadline - time.monotonic()) > 0:
+            self._loop.step(left)
 
     def _parameters(self) -> pika.ConnectionParameters:
         settings, address = self._settings, self.address

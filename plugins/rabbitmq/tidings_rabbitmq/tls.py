@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import ssl
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, FilePath, model_validator
@@ -11,6 +10,8 @@ from pydantic import Field, FilePath, model_validator
 from tidings.plugins import Settings
 
 if TYPE_CHECKING:
+    import ssl
+
     from tidings_rabbitmq.address import Address
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class TlsSettings(Settings):
         """
         if not address.tls:
             return None
+        import ssl  # noqa: PLC0415 - takes its time, and few need it
+
         context = ssl.create_default_context(cafile=self.ca_file)
         if self.certificate_file:
             context.load_cert_chain(self.certificate_file, self.key_file)
