@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -26,20 +26,21 @@ from tidings.plugins.specs import (
     Spec,
     TrackerSpec,
 )
-from tidings.relay.exchange_relay import Route, notification, wanted
 from tidings.relay.notification_service import NotificationService
 from tidings.relay.observers import Observers
+from tidings.relay.route import Route
+from tidings.relay.stored_notifications import StoredNotifications
 from tidings.relay.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from types import TracebackType
 
     from tidings.config import Configuration, Table
     from tidings.interfaces import (
         EventStore,
         MessageConsumer,
         MessageProducer,
-        Notification,
         PublishedMessageTracker,
         Serializer,
     )
@@ -58,8 +59,8 @@ def bootstrap(
     """Read and check a configuration file, and return what it describes.
 
     ``path`` as in :func:`tidings.config.find_file`; ``environ`` is ``os.environ`` where none is
-    given. Raises :class:`ConfigurationError` with every fault found, or a :class:`PluginError`
-    where that is all that is wrong.
+    given. Raises :class:`ConfigurationError` with every fault found, those of the plugins that the
+    configuration names among them.
     """
     environ = os.environ if environ is None else environ
     registry = registry or PluginRegistry()
@@ -73,8 +74,25 @@ def bootstrap(
     return tidings
 
 
+class _Use(NamedTuple):
+    """One use of a backend by the configuration."""
+
+    kind: type[Spec]
+    backend: str
+    table: Table
+    path: str
+    """Where the backend's settings stand."""
+    word: str
+    """Where the backend is named."""
+    tables: Iterable[str] = ()
+    """What could be named there besides backends."""
+
+
 class Tidings:
     """What a configuration describes; each part is made when it is asked for.
+
+    What its methods return belongs to the caller, who closes it; :meth:`close`, or the end of a
+    ``with``, closes the tracker that all of it shares.
 
     **Threads.** Every method may be called from any thread; what it returns has its own rules.
     """
@@ -82,6 +100,23 @@ class Tidings:
     def __init__(self, configuration: Configuration, registry: PluginRegistry) -> None:
         self.configuration = configuration
         self.registry = registry
+        self._serializers: dict[str, Serializer] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the connections that are shared. Idempotent; it may be used again."""
+        if "tracker" in self.__dict__:
+            self.tracker.close()
 
     def event_store(self) -> EventStore:
         """Return an event store of the caller's own."""
@@ -93,32 +128,37 @@ class Tidings:
     @cached_property
     def tracker(self) -> PublishedMessageTracker:
         """The tracker; one for all threads."""
-        name, table, path = self._tracker_table()
-        tracker: PublishedMessageTracker = self._build(TrackerSpec, name, table, path)
+        tracker: PublishedMessageTracker = self._build(TrackerSpec, *self._tracker_table())
         return tracker
 
     def producer(self, exchange_name: str) -> MessageProducer:
         """Return a producer for that exchange, of the caller's own."""
-        name, table, path = self._producer_table(exchange_name)
-        spec = self.registry.spec(MessageProducerSpec, name)
-        settings = self._settings(spec, table, path)
-        context = ProducerContext(_StoredNotifications(self).since)
-        return self.registry.build(spec, lambda: spec.factory(settings, context))
+        context = ProducerContext(
+            StoredNotifications(
+                self.event_store,
+                self.serializer,
+                lambda name: self.configuration.exchange(name).events,
+            ).since
+        )
+        producer: MessageProducer = self._build(
+            MessageProducerSpec, *self._producer_table(exchange_name), context
+        )
+        return producer
 
     def consumer(self, exchange_name: str, subscriber: str | None = None) -> MessageConsumer:
         """Return a consumer that reads that exchange as ``subscriber``."""
-        name, table, path = self._producer_table(exchange_name)
-        self.registry.spec(MessageProducerSpec, name)
-        spec = self.registry.spec(MessageConsumerSpec, name)
-        settings = self._settings(spec, table, path)
-        return self.registry.build(spec, lambda: spec.factory(settings, subscriber))
+        consumer: MessageConsumer = self._build(
+            MessageConsumerSpec, *self._producer_table(exchange_name), subscriber
+        )
+        return consumer
 
     def serializer(self, exchange_name: str) -> Serializer:
-        """Return the exchange's serializer."""
-        name, table = self.configuration.serializer_table(exchange_name)
-        path = f"serializers.{self.configuration.exchange(exchange_name).serializer}"
-        serializer: Serializer = self._build(SerializerSpec, name, table, path)
-        return serializer
+        """Return the exchange's serializer; one for all threads."""
+        if exchange_name not in self._serializers:
+            self._serializers[exchange_name] = self._build(
+                SerializerSpec, *self._serializer_table(exchange_name)
+            )
+        return self._serializers[exchange_name]
 
     def notification_service(self, exchange_name: str) -> NotificationService:
         """Return a service for that exchange."""
@@ -163,7 +203,7 @@ class Tidings:
         """Return what the exchange's producer can do with its settings."""
         name, table, path = self._producer_table(exchange_name)
         spec = self.registry.spec(MessageProducerSpec, name)
-        return spec.capabilities(self._settings(spec, table, path))
+        return self.registry.capabilities(spec, self._settings(spec, table, path))
 
     @cached_property
     def observers(self) -> Observers:
@@ -183,37 +223,50 @@ class Tidings:
     def problems(self) -> list[str]:
         """Return what is wrong with the backends that the configuration uses, a sentence each."""
         found: list[str] = []
-        for kind, name, table, path in self._used():
+        for use in self._used():
             try:
-                self._settings(self.registry.spec(kind, name), table, path)
+                spec = self.registry.spec(use.kind, use.backend, use.tables)
+                self._settings(spec, use.table, use.path)
             except ConfigurationError as error:
                 found += error.problems
             except PluginError as error:
-                found.append(f"{path}: {error}")
+                found.append(f"{use.word}: {error}")
         return list(dict.fromkeys(found))
 
-    def _used(self) -> Iterator[tuple[type[Spec], str, Table, str]]:
+    def _used(self) -> Iterator[_Use]:
         configuration = self.configuration
         store = configuration.event_store
-        yield EventStoreSpec, store.backend or "sqlalchemy", store, "event_store"
-        yield TrackerSpec, *self._tracker_table()
-        for exchange_name, exchange in configuration.exchanges.items():
-            name, table, path = self._producer_table(exchange_name)
-            if exchange.producer not in configuration.producers:
-                path = f"exchanges.{exchange_name}.producer"
-            yield MessageProducerSpec, name, table, path
-            name, table = configuration.serializer_table(exchange_name)
-            if exchange.serializer in configuration.serializers:
-                path = f"serializers.{exchange.serializer}"
-            else:
-                path = f"exchanges.{exchange_name}.serializer"
-            yield SerializerSpec, name, table, path
+        backend = store.backend or "sqlalchemy"
+        yield _Use(EventStoreSpec, backend, store, "event_store", "event_store.backend")
+        backend, store, path = self._tracker_table()
+        yield _Use(TrackerSpec, backend, store, path, f"{path}.backend")
+        for name in configuration.exchanges:
+            place = config.key_path(["exchanges", name])
+            yield _Use(
+                MessageProducerSpec,
+                *self._producer_table(name),
+                f"{place}.producer",
+                configuration.producers,
+            )
+            yield _Use(
+                SerializerSpec,
+                *self._serializer_table(name),
+                f"{place}.serializer",
+                configuration.serializers,
+            )
         for name, table in configuration.observers.items():
-            yield ObserverSpec, table.backend or name, table, f"observers.{name}"
+            path = config.key_path(["observers", name])
+            yield _Use(ObserverSpec, table.backend or name, table, path, path)
 
     def _producer_table(self, exchange_name: str) -> tuple[str, Table, str]:
-        name, table = self.configuration.producer_table(exchange_name)
-        return name, table, f"producers.{self.configuration.exchange(exchange_name).producer}"
+        backend, table = self.configuration.producer_table(exchange_name)
+        name = self.configuration.exchange(exchange_name).producer
+        return backend, table, config.key_path(["producers", name])
+
+    def _serializer_table(self, exchange_name: str) -> tuple[str, Table, str]:
+        backend, table = self.configuration.serializer_table(exchange_name)
+        name = self.configuration.exchange(exchange_name).serializer
+        return backend, table, config.key_path(["serializers", name])
 
     def _tracker_table(self) -> tuple[str, Table, str]:
         table = self.configuration.tracker
@@ -224,42 +277,11 @@ class Tidings:
 
     def _settings(self, spec: Spec, table: Table, path: str) -> Settings:
         try:
-            return spec.settings.model_validate(table.settings())
+            return self.registry.settings(spec, table.settings())
         except ValidationError as error:
             problems = config.explain(error, spec.settings, path)
             raise ConfigurationError(problems) from error
 
-    def _build(self, kind: type[S], name: str, table: Table, path: str) -> Any:
+    def _build(self, kind: type[S], name: str, table: Table, path: str, *arguments: object) -> Any:
         spec = self.registry.spec(kind, name)
-        settings = self._settings(spec, table, path)
-        factory: Any = getattr(spec, "factory")  # noqa: B009 - all kinds but Spec itself have one
-        return self.registry.build(spec, lambda: factory(settings))
-
-
-class _StoredNotifications:
-    """An exchange's notifications out of the event store, for producers without a memory.
-
-    Its connection is kept from call to call until the newest event has been reached.
-    """
-
-    def __init__(self, tidings: Tidings) -> None:
-        self._tidings = tidings
-        self._store: EventStore | None = None
-
-    def since(self, exchange_name: str, event_id: int, limit: int) -> list[Notification]:
-        exchange = self._tidings.configuration.exchange(exchange_name)
-        serializer = self._tidings.serializer(exchange_name)
-        store = self._store = self._store or self._tidings.event_store()
-        found: list[Notification] = []
-        while len(found) < limit:
-            events = store.all_stored_events_since(event_id, limit)
-            if not events:
-                store.close()
-                break
-            event_id = events[-1].event_id
-            found += [
-                notification(exchange_name, serializer, event)
-                for event in events
-                if wanted(exchange.events, event.type_name)
-            ]
-        return found[:limit]
+        return self.registry.build(spec, self._settings(spec, table, path), *arguments)

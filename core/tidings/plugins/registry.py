@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pluggy
+from pydantic import ValidationError
 
+import tidings
 from tidings.errors import (
     BrokenPluginError,
     MissingLibraryError,
@@ -17,18 +17,29 @@ from tidings.errors import (
     TidingsError,
     UnknownBackendError,
 )
-from tidings.plugins import hookspecs
-from tidings.plugins.hookspecs import GROUP
+from tidings.interfaces import (
+    EventStore,
+    MessageConsumer,
+    MessageProducer,
+    Observer,
+    PublishedMessageTracker,
+    Serializer,
+)
+from tidings.plugins.collection import collect, load
+from tidings.plugins.entry_points import (
+    Origin,
+    installed_entry_points,
+    origin_of,
+    same_distribution,
+)
+from tidings.plugins.secrets import without_secrets
 from tidings.plugins.specs import (
-    API,
-    AnySpec,
+    Capability,
     EventStoreSpec,
     MessageConsumerSpec,
     MessageProducerSpec,
     ObserverSpec,
     SerializerSpec,
-    Settings,
-    Spec,
     TrackerSpec,
 )
 
@@ -36,17 +47,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from importlib.metadata import EntryPoint
 
-S = TypeVar("S", bound=Spec)
-T = TypeVar("T")
+    from tidings.plugins.specs import AnySpec, Settings, Spec
 
-HOOKS: Mapping[type[Spec], str] = {
-    MessageProducerSpec: "tidings_message_producers",
-    MessageConsumerSpec: "tidings_message_consumers",
-    EventStoreSpec: "tidings_event_stores",
-    TrackerSpec: "tidings_trackers",
-    SerializerSpec: "tidings_serializers",
-    ObserverSpec: "tidings_observers",
-}
+S = TypeVar("S", bound="Spec")
+
 KINDS: Mapping[type[Spec], str] = {
     MessageProducerSpec: "producer",
     MessageConsumerSpec: "consumer",
@@ -54,6 +58,14 @@ KINDS: Mapping[type[Spec], str] = {
     TrackerSpec: "tracker",
     SerializerSpec: "serializer",
     ObserverSpec: "observer",
+}
+MAKES: Mapping[type[Spec], type] = {
+    MessageProducerSpec: MessageProducer,
+    MessageConsumerSpec: MessageConsumer,
+    EventStoreSpec: EventStore,
+    TrackerSpec: PublishedMessageTracker,
+    SerializerSpec: Serializer,
+    ObserverSpec: Observer,
 }
 
 
@@ -71,15 +83,17 @@ class InstalledPlugin:
 
 @dataclass(frozen=True, slots=True)
 class _Plugin:
-    """A plugin that has been loaded: its name, where it comes from, and what it offers."""
+    """A plugin that has been loaded: where it comes from, and what it offers."""
 
-    name: str
-    origin: str
-    specs: Sequence[AnySpec] = field(default_factory=tuple)
+    origin: Origin
+    specs: Sequence[AnySpec]
 
 
 class PluginRegistry:
     """Finds, checks and guards plugins. A broken one harms only those who name it.
+
+    What tidings brings along comes first: a plugin whose entry point has the name of a builtin
+    backend is never loaded.
 
     ``builtin`` is a module with hooks of tidings' own; ``entry_points`` gives the installed entry
     points of the group (a parameter for tests).
@@ -92,41 +106,65 @@ class PluginRegistry:
     ) -> None:
         if builtin is None:
             from tidings.builtin import plugin as builtin  # noqa: PLC0415 - it imports this package
-        self._builtin = _Plugin("tidings", "tidings", _collect("tidings", "tidings", builtin))
-        self._find = entry_points or _installed_entry_points
+        origin = Origin("tidings", tidings.__version__)
+        self._builtin = _Plugin(origin, collect("tidings", origin, builtin))
+        self._find = entry_points or installed_entry_points
         self._loaded: dict[str, _Plugin] = {}
 
-    def spec(self, kind: type[S], name: str) -> S:
-        """Return the spec of that kind and name, or raise a :class:`PluginError` that says why."""
-        for spec in self._builtin.specs:
-            if isinstance(spec, kind) and spec.name == name:
-                return spec
-        plugin = self._load(kind, name)
-        for spec in plugin.specs:
-            if isinstance(spec, kind) and spec.name == name:
-                return spec
-        offered = sorted(f"{KINDS[type(s)]} {s.name!r}" for s in plugin.specs) or ["nothing"]
+    def spec(self, kind: type[S], name: str, tables: Iterable[str] = ()) -> S:
+        """Return the spec of that kind and name, or raise a :class:`PluginError` that says why.
+
+        ``tables`` are names that could have stood there too: a misspelt one gets a hint.
+        """
+        if spec := _offered(self._builtin, kind, name):
+            return spec
+        plugin = self._load(kind, name, tables)
+        if spec := _offered(plugin, kind, name):
+            return spec
         raise BrokenPluginError(
             f"Plugin {name!r} ({plugin.origin}) offers no {KINDS[kind]} {name!r}; "
-            f"it offers {', '.join(offered)}."
+            f"{_offers(plugin.specs)}"
         )
 
-    def build(self, spec: Spec, factory: Callable[[], T]) -> T:
-        """Call a spec's factory, guarded: missing libraries and faults become sentences."""
-        self.require(spec)
+    def settings(self, spec: Spec, values: Mapping[str, Any]) -> Settings:
+        """Return the spec's settings, or raise pydantic's ``ValidationError``."""
         try:
-            return factory()
-        except TidingsError:
+            return spec.settings.model_validate(values)
+        except ValidationError:
             raise
         except Exception as error:
+            # Its text is left out: it may hold what was being looked at, a password perhaps.
             raise BrokenPluginError(
-                f"The {KINDS[type(spec)]} {spec.name!r} ({self._origin(spec)}) could not be made: "
-                f"{type(error).__name__}: {error}"
+                f"{self._what(spec)}: its settings could not be checked: {type(error).__name__} "
+                "in a validator."
+            ) from error
+
+    def build(self, spec: Spec, settings: Settings, *arguments: object) -> Any:
+        """Call a spec's factory, guarded: missing libraries and faults become sentences."""
+        self.require(spec)
+        factory: Any = getattr(spec, "factory")  # noqa: B009 - all kinds but Spec itself have one
+        made = self._guarded(spec, settings, "could not be made", factory, *arguments)
+        if not isinstance(made, MAKES[type(spec)]):
+            raise BrokenPluginError(
+                f"{self._what(spec)}: its factory returned {type(made).__name__}; "
+                f"a tidings.plugins.{MAKES[type(spec)].__name__} is wanted."
+            )
+        return made
+
+    def capabilities(self, spec: MessageProducerSpec, settings: Settings) -> frozenset[Capability]:
+        """Return what a producer with these settings can do, guarded as :meth:`build` is."""
+        found = self._guarded(spec, settings, "has broken capabilities", spec.capabilities)
+        try:
+            return frozenset(Capability(each) for each in found)
+        except (TypeError, ValueError) as error:
+            raise BrokenPluginError(
+                f"{self._what(spec)} has broken capabilities: a frozenset of "
+                "tidings.plugins.Capability is wanted."
             ) from error
 
     def require(self, spec: Spec) -> None:
         """Raise :class:`MissingLibraryError` where a library that the spec needs is missing."""
-        missing = [module for module in spec.requires if importlib.util.find_spec(module) is None]
+        missing = [module for module in spec.requires if not _is_there(module)]
         if missing:
             raise MissingLibraryError(
                 f"The {KINDS[type(spec)]} {spec.name!r} needs the library {', '.join(missing)}, "
@@ -140,123 +178,101 @@ class PluginRegistry:
 
     def installed(self) -> list[InstalledPlugin]:
         """Load every plugin, and tell what each offers or what is wrong with it."""
-        by_name: dict[str, list[AnySpec]] = {}
+        builtin: dict[str, list[AnySpec]] = {}
         for spec in self._builtin.specs:
-            by_name.setdefault(spec.name, []).append(spec)
-        version = importlib.metadata.version("tidings")
-        found = [self._describe(name, "tidings", version, specs) for name, specs in by_name.items()]
-        for name in sorted({entry_point.name for entry_point in self._find()}):
-            owner = next(e for e in self._find() if e.name == name)
-            distribution, version = _owner(owner)
-            try:
-                specs = [s for s in self._load(MessageProducerSpec, name).specs if s.name == name]
-                found.append(self._describe(name, distribution, version, specs))
-            except PluginError as error:
-                found.append(InstalledPlugin(name, distribution, version, problem=str(error)))
-        return found
+            builtin.setdefault(spec.name, []).append(spec)
+        found = [self._describe(name, self._builtin, specs) for name, specs in builtin.items()]
+        first = {entry_point.name: entry_point for entry_point in reversed(list(self._find()))}
+        return found + [self._try(name, origin_of(first[name])) for name in sorted(first)]
 
-    def _describe(
-        self, name: str, distribution: str, version: str, specs: Sequence[AnySpec]
-    ) -> InstalledPlugin:
-        problem = None if specs else "It offers nothing of that name."
+    def _try(self, name: str, origin: Origin) -> InstalledPlugin:
+        try:
+            plugin = self._load(MessageProducerSpec, name)
+        except PluginError as error:
+            return InstalledPlugin(name, *origin, problem=str(error))
+        return self._describe(name, plugin, [s for s in plugin.specs if s.name == name])
+
+    def _describe(self, name: str, plugin: _Plugin, specs: Sequence[AnySpec]) -> InstalledPlugin:
+        problems = []
+        if not specs:
+            problems.append(f"Nothing in it is named {name!r}; {_offers(plugin.specs)}")
         for spec in specs:
             try:
                 self.require(spec)
             except MissingLibraryError as error:
-                problem = str(error)
+                problems.append(str(error))
         kinds = [KINDS[type(spec)] for spec in specs]
-        return InstalledPlugin(name, distribution, version, kinds, problem)
+        return InstalledPlugin(name, *plugin.origin, kinds, " ".join(problems) or None)
 
-    def _load(self, kind: type[Spec], name: str) -> _Plugin:
+    def _load(self, kind: type[Spec], name: str, tables: Iterable[str] = ()) -> _Plugin:
         if name not in self._loaded:
-            entry_point = self._only_entry_point(kind, name)
-            self._loaded[name] = _load_entry_point(entry_point)
+            entry_point = self._only_entry_point(kind, name, tables)
+            self._loaded[name] = _Plugin(origin_of(entry_point), load(entry_point))
         return self._loaded[name]
 
-    def _only_entry_point(self, kind: type[Spec], name: str) -> EntryPoint:
+    def _only_entry_point(self, kind: type[Spec], name: str, tables: Iterable[str]) -> EntryPoint:
         # One distribution may be seen twice (an editable install beside an old wheel's metadata);
         # two distributions with one name would win or lose by chance.
-        found = {_owner(e)[0]: e for e in self._find() if e.name == name}
+        named = [each for each in self._find() if each.name == name]
+        found = {same_distribution(origin_of(each).distribution): each for each in named}
+        owners = " and ".join(sorted(str(origin_of(each)) for each in found.values()))
         if not found:
-            raise UnknownBackendError(self._unknown(kind, name))
+            raise UnknownBackendError(self._unknown(kind, name, tables))
+        if any(spec.name == name for spec in self._builtin.specs):
+            raise BrokenPluginError(
+                f"The name of plugin {name!r} ({owners}) is taken by tidings itself, so it is "
+                "never used. Its entry point needs another name."
+            )
         if len(found) > 1:
             raise BrokenPluginError(
-                f"Two distributions offer a plugin named {name!r}: {' and '.join(sorted(found))}. "
-                "Uninstall one of them."
+                f"Two distributions offer a plugin named {name!r}: {owners}. Uninstall one of them."
             )
         return next(iter(found.values()))
 
-    def _unknown(self, kind: type[Spec], name: str) -> str:
-        names = self.names(kind)
+    def _unknown(self, kind: type[Spec], name: str, tables: Iterable[str]) -> str:
+        names = sorted({*self.names(kind), *tables})
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        return f"There is no {KINDS[kind]} {name!r}.{hint} Installed are: {', '.join(names)}."
+        return f"There is no {KINDS[kind]} {name!r}.{hint} Known are: {', '.join(names)}."
 
-    def _origin(self, spec: Spec) -> str:
+    def _guarded(
+        self,
+        spec: Spec,
+        settings: Settings,
+        what: str,
+        function: Callable[..., Any],
+        *arguments: object,
+    ) -> Any:
+        try:
+            return function(settings, *arguments)
+        except TidingsError:
+            raise
+        except (Exception, SystemExit) as error:
+            reason = without_secrets(f"{type(error).__name__}: {error}", settings)
+            raise BrokenPluginError(f"{self._what(spec)} {what}: {reason}") from error
+
+    def _what(self, spec: Spec) -> str:
         plugins = [self._builtin, *self._loaded.values()]
-        return next((p.origin for p in plugins if any(s is spec for s in p.specs)), "unknown")
+        origins = [p.origin for p in plugins if any(each is spec for each in p.specs)]
+        origin = f" ({origins[0]})" if origins else ""
+        return f"The {KINDS[type(spec)]} {spec.name!r}{origin}"
 
 
-def _installed_entry_points() -> Iterable[EntryPoint]:
-    return importlib.metadata.entry_points(group=GROUP)
+def _offered(plugin: _Plugin, kind: type[S], name: str) -> S | None:
+    for spec in plugin.specs:
+        if isinstance(spec, kind) and spec.name == name:
+            return spec
+    return None
 
 
-def _owner(entry_point: EntryPoint) -> tuple[str, str]:
-    dist = entry_point.dist
-    return (dist.name, dist.version) if dist else ("unknown", "")
+def _offers(specs: Sequence[AnySpec]) -> str:
+    if not specs:
+        return "it offers nothing. Are its hooks marked with tidings.plugins.hookimpl?"
+    return f"it offers {', '.join(sorted(f'{KINDS[type(s)]} {s.name!r}' for s in specs))}."
 
 
-def _load_entry_point(entry_point: EntryPoint) -> _Plugin:
-    origin = " ".join(_owner(entry_point)).strip()
+def _is_there(module: str) -> bool:
     try:
-        plugin = entry_point.load()
-    except (Exception, SystemExit) as error:
-        raise BrokenPluginError(
-            f"Plugin {entry_point.name!r} ({origin}) cannot be imported from {entry_point.value}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-    return _Plugin(entry_point.name, origin, _collect(entry_point.name, origin, plugin))
-
-
-def _collect(name: str, origin: str, plugin: object) -> list[AnySpec]:
-    """Call a plugin's hooks. Each has a manager of its own, so that one cannot break another."""
-    what = f"Plugin {name!r} ({origin})"
-    manager = pluggy.PluginManager(GROUP)
-    manager.add_hookspecs(hookspecs)
-    specs: list[AnySpec] = []
-    try:
-        manager.register(plugin, name)
-        manager.check_pending()
-        for kind, hook in HOOKS.items():
-            for offered in getattr(manager.hook, hook)():
-                specs.extend(_checked(what, kind, hook, offered))
-    except TidingsError:
-        raise
-    except Exception as error:
-        raise BrokenPluginError(f"{what} is broken: {type(error).__name__}: {error}") from error
-    return specs
-
-
-def _checked(what: str, kind: type[Spec], hook: str, offered: Any) -> list[AnySpec]:
-    if isinstance(offered, Spec):
-        offered = [offered]
-    try:
-        specs = list(offered)
-    except TypeError:
-        specs = [offered]
-    for spec in specs:
-        if not isinstance(spec, kind):
-            raise BrokenPluginError(
-                f"{what}: its hook {hook} returned {spec!r}; a list of {kind.__name__} is wanted."
-            )
-        if spec.api != API:
-            raise BrokenPluginError(
-                f"{what} was written for plugin interface {spec.api}; this tidings has {API}. "
-                f"Install a release of {what.partition('(')[2].rstrip(')')} for interface {API}."
-            )
-        if not (isinstance(spec.settings, type) and issubclass(spec.settings, Settings)):
-            raise BrokenPluginError(
-                f"{what}: the settings of {spec.name!r} must be a subclass of "
-                "tidings.plugins.Settings."
-            )
-    return cast("list[AnySpec]", specs)
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):  # a parent is missing, or the module is half there
+        return False

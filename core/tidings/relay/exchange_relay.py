@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from tidings.errors import (
@@ -16,62 +14,18 @@ from tidings.errors import (
     TidingsError,
     UndeliverableEventError,
 )
-from tidings.interfaces import Notification
 from tidings.plugins.specs import Capability
-from tidings.relay.owner import current_owner, is_gone
+from tidings.relay.kept_lease import KeptLease, now
+from tidings.relay.owner import Owner, is_gone
 from tidings.relay.position_check import check_position
+from tidings.relay.route import notification, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tidings.event import StoredEvent
-    from tidings.interfaces import (
-        EventStore,
-        Lease,
-        MessageProducer,
-        PublishedMessageTracker,
-        Serializer,
-    )
-    from tidings.relay.lease_keeper import KeptLease, LeaseKeeper
-    from tidings.relay.observers import Observers
+    from tidings.interfaces import Lease
+    from tidings.relay.route import Route
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """What an exchange is made of."""
-
-    exchange_name: str
-    event_store: EventStore
-    tracker: PublishedMessageTracker
-    producer: MessageProducer
-    serializer: Serializer
-    observers: Observers
-    capabilities: frozenset[Capability] = frozenset()
-    events: Sequence[str] = ()
-    """Type names to send, with wildcards; all where there is none."""
-    batch_size: int = 1000
-    lease_seconds: float = 15.0
-
-
-def notification(exchange_name: str, serializer: Serializer, event: StoredEvent) -> Notification:
-    """Return what is to be sent for ``event``, or raise ``UndeliverableEventError``."""
-    try:
-        message = serializer.serialize(event)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise UndeliverableEventError(
-            f"Exchange {exchange_name!r}: event {event.event_id} ({event.type_name}) cannot be "
-            f"serialized: {error}. Mend its body in the event store.",
-            exchange_name=exchange_name,
-            event_id=event.event_id,
-        ) from error
-    return Notification(message, event.type_name, event.event_id, event.occurred_on)
-
-
-def wanted(patterns: Sequence[str], type_name: str) -> bool:
-    """Return whether an exchange with these patterns sends events of that type."""
-    return not patterns or any(fnmatchcase(type_name, pattern) for pattern in patterns)
 
 
 @dataclass(slots=True)
@@ -79,13 +33,14 @@ class ExchangeRelay:
     """Carries one exchange's events, from :meth:`start` to :meth:`stop`.
 
     It may be started again after a stop. A position is tracked only as far as the broker has
-    accepted everything before it, whatever fails later.
+    accepted everything before it, whatever fails later. Between a stop and the next start it holds
+    no connection of the event store or of the producer.
 
     **Threads.** Used by one thread.
     """
 
     route: Route
-    keeper: LeaseKeeper
+    owner: Owner = field(default_factory=Owner)
     accepted_count: int = 0
     """Events that the broker has accepted since ``start``."""
     sent_count: int = 0
@@ -101,6 +56,8 @@ class ExchangeRelay:
 
         Raises a :class:`TidingsError` with everything given back.
         """
+        if self._lease is not None:
+            raise RuntimeError(f"The relay of {self.route.exchange_name!r} is started already.")
         self.accepted_count = self.sent_count = 0
         self._in_flight.clear()
         self._while_open = ExitStack()
@@ -130,6 +87,7 @@ class ExchangeRelay:
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until the broker has accepted everything sent, and track it."""
+        self._held_lease().check()
         self.route.producer.flush(self.route.exchange_name, timeout)
         self.checkpoint()
 
@@ -147,14 +105,15 @@ class ExchangeRelay:
             self._in_flight.popleft()
         if newest is None:
             return
-        lease = self._held_lease().lease
-        asked = time.monotonic()
+        kept = self._held_lease()
+        asked = now()
         self.route.tracker.track_most_recent_published_message(
-            self.route.exchange_name, newest, lease
+            self.route.exchange_name, newest, kept.lease
         )
-        self._held_lease().renewed(asked)
+        kept.renewed(asked)
         self.accepted_count += count
-        self.route.observers.published(self.route.exchange_name, count, newest.event_id)
+        if count:
+            self.route.observers.published(self.route.exchange_name, count, newest.event_id)
 
     @property
     def in_flight(self) -> bool:
@@ -176,10 +135,11 @@ class ExchangeRelay:
 
     def _start(self) -> None:
         route = self.route
-        asked = time.monotonic()
+        asked = now()
         lease = self._acquire()
         self._while_open.callback(self._release, lease)
-        self._lease = self._while_open.enter_context(self.keeper.keep(lease, asked))
+        self._lease = self._while_open.enter_context(KeptLease(route.tracker, lease, asked))
+        self._while_open.callback(route.event_store.close)
         route.event_store.check()
         check_position(route.event_store, lease)
         self._while_open.callback(route.producer.close, route.exchange_name)
@@ -187,7 +147,7 @@ class ExchangeRelay:
         self._read_to = max(lease.position.event_id, self._held_by_broker(lease))
 
     def _acquire(self) -> Lease:
-        route, owner = self.route, current_owner()
+        route, owner = self.route, str(self.owner)
         try:
             return route.tracker.acquire_lease(route.exchange_name, owner, route.lease_seconds)
         except LeaseHeldError as held:
@@ -225,14 +185,23 @@ class ExchangeRelay:
         return held
 
     def _send(self, event: StoredEvent) -> None:
-        route = self.route
-        sent = wanted(route.events, event.type_name)
+        # Before each event: a process that was paused in the middle of a batch sends no more.
+        self._held_lease().check()
+        sent = wanted(self.route.events, event.type_name)
         if sent:
-            message = notification(route.exchange_name, route.serializer, event)
-            route.producer.send(route.exchange_name, *message)
-            self.sent_count += 1
+            try:
+                self._send_wanted(event)
+            except UndeliverableEventError:
+                self.flush()  # what came before it shall not wait for it
+                raise
         self._in_flight.append((event, sent))
         self._read_to = event.event_id
+
+    def _send_wanted(self, event: StoredEvent) -> None:
+        route = self.route
+        message = notification(route.exchange_name, route.serializer, event)
+        route.producer.send(route.exchange_name, *message)
+        self.sent_count += 1
 
     def _held_lease(self) -> KeptLease:
         if self._lease is None:
@@ -246,4 +215,8 @@ class ExchangeRelay:
     def _let_go(self) -> None:
         self._lease = None
         self._in_flight.clear()
-        self._while_open.close()
+        try:
+            self._while_open.close()
+        except Exception:
+            # Whatever is wrong with one part, all were told to let go; the relay may start again.
+            log.exception("%s: could not let go of everything", self.route.exchange_name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidings.builtin.json_serializer import JsonSerializer
-from tidings.relay.exchange_relay import ExchangeRelay, Route
-from tidings.relay.lease_keeper import LeaseKeeper
+from tidings.relay.exchange_relay import ExchangeRelay
 from tidings.relay.observers import Observers
+from tidings.relay.owner import Owner
+from tidings.relay.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,8 @@ class NotificationService:
 
     Knows no backend: whatever keeps the promises of :mod:`tidings.interfaces` will do.
     ``capabilities`` are those of the producer; ``events`` are type names to send (wildcards
-    allowed; all without it).
+    allowed; all without it). Between two calls it holds no connection of the event store or of the
+    producer; the tracker is its owner's to close.
 
     **Threads.** One object is used by one thread at a time. Several processes may publish to one
     exchange: the lease lets one of them work.
@@ -55,6 +57,7 @@ class NotificationService:
         self._batch_size = batch_size
         self._lease_seconds = lease_seconds
         self._observers = Observers(observers)
+        self._owner = Owner()
 
     def publish_notifications(self, exchange_name: str, limit: int | None = None) -> int:
         """Publish every event the exchange has not had, at most ``limit``; return how many.
@@ -66,7 +69,7 @@ class NotificationService:
         """
         if limit is not None and limit < 1:
             raise ValueError(f"limit must be at least 1, not {limit}")
-        relay = ExchangeRelay(self._route(exchange_name), LeaseKeeper(self._tracker))
+        relay = ExchangeRelay(self._route(exchange_name), self._owner)
         relay.start()
         try:
             self._publish(relay, limit)

@@ -1,34 +1,52 @@
-"""Who holds a lease: which process, on which machine."""
+"""Who holds a lease: which relay, of which process, on which machine."""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import platform
+import re
 import subprocess
 import uuid
 from pathlib import Path
 
+_OWNER = re.compile(r" pid=(?P<pid>[0-9]{1,9}) started=(?P<started>\S+) machine=(?P<machine>\S+)$")
+_relays = itertools.count(1)
 
-def current_owner() -> str:
-    """Return a text that names this process and no other, ever.
+
+class Owner:
+    """Names one relay: no other one, of this process or of any other, ever has the same text.
 
     Host and process id are for people; the machine (its boot and its process namespace) and the
     process's start tell a restarted relay whether the holder of a lease still lives.
     """
-    pid = os.getpid()
-    return f"host={platform.node()[:80]} pid={pid} started={_started(pid)} machine={_machine()}"
+
+    def __init__(self) -> None:
+        self._relay = next(_relays)
+
+    def __str__(self) -> str:
+        pid = os.getpid()  # asked each time: a fork is another process
+        host = platform.node()[:80]
+        return (
+            f"host={host} relay={self._relay} pid={pid} started={_started(pid)} "
+            f"machine={_machine()}"
+        )
 
 
 def is_gone(owner: str) -> bool:
     """Return whether ``owner`` was a process of this machine that no longer lives.
 
-    ``False`` where it cannot be known: another machine, another container, a text of other making.
+    ``False`` where it cannot be known: another machine, another container, a process that we may
+    not see, a text of other making.
     """
-    fields = dict(part.partition("=")[::2] for part in owner.split(" "))
-    if fields.get("machine") != _machine() or not fields.get("pid", "").isdigit():
+    found = _OWNER.search(owner)
+    if found is None or found["machine"] != _machine():
         return False
-    return _started(int(fields["pid"])) != fields.get("started")
+    try:
+        return _started(int(found["pid"])) != found["started"]
+    except OSError:
+        return False
 
 
 def _machine() -> str:
@@ -44,16 +62,34 @@ def _machine() -> str:
 def _started(pid: int) -> str:
     """Return when the process started, as the system tells it; empty where it lives no longer.
 
-    Not psutil's ``create_time``: that is a wall-clock time, and moves when the clock is set.
+    ``OSError`` where the system does not tell. Not psutil's ``create_time``: that is a wall-clock
+    time, and moves when the clock is set.
     """
-    stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:
-            fields = stat.read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            return _start_ticks(Path(f"/proc/{pid}/stat").read_bytes())
         except (FileNotFoundError, ProcessLookupError):
+            if _exists(pid):
+                raise  # another user's, and /proc is mounted with hidepid
             return ""
-        return "" if fields[0] in "ZX" else fields[19]
     found = subprocess.run(  # noqa: S603 - a number is its only argument
         ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
     return found.stdout.strip().replace(" ", "_")
+
+
+def _start_ticks(stat: bytes) -> str:
+    """Return the 22nd field of ``/proc/PID/stat``; empty where the process is dead already."""
+    # The second field, the command's name, may hold anything; it ends with the last parenthesis.
+    state, *fields = stat.rpartition(b")")[2].decode().split()
+    return "" if state in "ZX" else fields[18]
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

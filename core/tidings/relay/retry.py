@@ -11,7 +11,7 @@ FIRST_LASTING, LONGEST_LASTING = 2.0, 300.0
 
 @dataclass(slots=True)
 class Backoff:
-    """Exponential backoff with full jitter; a new one for each row of failures.
+    """Exponential backoff, of which the upper half is left to chance.
 
     What passes by itself is tried soon and never less often than every ten seconds; what somebody
     has to mend is tried at growing intervals, up to five minutes.
@@ -27,7 +27,7 @@ class Backoff:
         )
         ceiling = min(first * 2.0 ** min(self._failures, 30), longest)
         self._failures += 1
-        return ceiling / 2 + self._random.uniform(0, ceiling / 2)
+        return self._random.uniform(ceiling / 2, ceiling)
 
     def reset(self) -> None:
         """Begin again: it has worked."""

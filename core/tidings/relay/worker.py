@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from tidings.errors import LeaseHeldError, LeaseLostError, TidingsError
+from tidings.errors import LeaseHeldError
 from tidings.relay.exchange_relay import ExchangeRelay
-from tidings.relay.lease_keeper import LeaseKeeper
-from tidings.relay.retry import Backoff
+from tidings.relay.trouble import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidings.interfaces import Hold
-    from tidings.relay.exchange_relay import Route
+    from tidings.relay.route import Route
 
 log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE = 0.005
+LONGEST_WAIT = 0.5
 STANDBY_PAUSE = 1.0
 LAST_FLUSH = 3.0
 LAST_JOIN = 4.5
+
+_STOP = object()
 
 
 class Worker:
@@ -42,33 +45,53 @@ class Worker:
         self, routes: Sequence[Route], *, poll_seconds: float = 0.1, limit: int | None = None
     ) -> None:
         self._stopping = threading.Event()
+        # Not the event itself: a signal handler that sets it while its own thread is inside its
+        # lock would wait for ever. This queue's `put` may be called from anywhere.
+        self._news: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._exchanges = [
             _ExchangeWorker(route, self._stopping, poll_seconds, limit) for route in routes
         ]
 
     def run(self) -> None:
-        """Work until :meth:`stop`, or until every exchange has had its ``limit``."""
+        """Work until :meth:`stop`, or until every exchange has had its ``limit``. Once only."""
         threads = [
-            threading.Thread(target=exchange.run, name=f"tidings-{exchange.name}", daemon=True)
+            threading.Thread(
+                target=self._run_exchange,
+                args=[exchange],
+                name=f"tidings-{exchange.name}",
+                daemon=True,
+            )
             for exchange in self._exchanges
         ]
         for thread in threads:
             thread.start()
-        while not self._stopping.is_set() and any(thread.is_alive() for thread in threads):
-            self._stopping.wait(0.2)
-        deadline = time.monotonic() + LAST_JOIN
-        for thread in threads:
-            thread.join(max(deadline - time.monotonic(), 0))
-            if thread.is_alive():
-                log.warning(
-                    "%s did not finish in time; what its broker has not accepted is sent at the "
-                    "next start",
-                    thread.name.removeprefix("tidings-"),
-                )
+        running = len(threads)
+        while running and self._news.get() is not _STOP:
+            running -= 1
+        self._stopping.set()
+        _join(threads)
 
     def stop(self) -> None:
         """Ask every exchange to finish. Returns at once; idempotent."""
-        self._stopping.set()
+        self._news.put(_STOP)
+
+    def _run_exchange(self, exchange: _ExchangeWorker) -> None:
+        try:
+            exchange.run()
+        finally:
+            self._news.put(exchange)
+
+
+def _join(threads: Sequence[threading.Thread]) -> None:
+    deadline = time.monotonic() + LAST_JOIN
+    for thread in threads:
+        thread.join(max(deadline - time.monotonic(), 0))
+        if thread.is_alive():
+            log.warning(
+                "%s did not finish in time; what its broker has not accepted is sent at the next "
+                "start",
+                thread.name.removeprefix("tidings-"),
+            )
 
 
 class _ExchangeWorker:
@@ -79,12 +102,12 @@ class _ExchangeWorker:
     ) -> None:
         self.name = route.exchange_name
         self._route = route
-        self._relay = ExchangeRelay(route, LeaseKeeper(route.tracker))
+        self._relay = ExchangeRelay(route)
         self._stopping = stopping
         self._poll_seconds = poll_seconds
         self._limit = limit
         self._done = 0
-        self._trouble = _Trouble(route)
+        self._trouble = Trouble(route.exchange_name, route.observers)
         self._held: Hold | None = None
 
     def run(self) -> None:
@@ -94,11 +117,8 @@ class _ExchangeWorker:
             except LeaseHeldError as error:
                 self._trouble.standing_by(error)
                 self._stopping.wait(STANDBY_PAUSE)
-            except LeaseLostError as error:
-                log.warning("%s", error)
             except Exception as error:  # noqa: BLE001 - a plugin's fault must not end the exchange
                 self._stopping.wait(self._trouble.failed(error))
-        self._route.event_store.close()
 
     def _finished(self) -> bool:
         return self._stopping.is_set() or (self._limit is not None and self._done >= self._limit)
@@ -128,8 +148,13 @@ class _ExchangeWorker:
             else:
                 self._trouble.over()
                 self._tell_hold()
-                relay.idle(pause)
+                self._idle(pause)
                 pause = min(pause * 2, self._poll_seconds)
+
+    def _idle(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            self._relay.idle(min(left, LONGEST_WAIT))
 
     def _tell_hold(self) -> None:
         hold = self._route.event_store.hold()
@@ -142,47 +167,3 @@ class _ExchangeWorker:
             )
             self._route.observers.held(self.name, hold)
         self._held = hold
-
-
-class _Trouble:
-    """What is wrong with an exchange just now: told once, retried at growing intervals."""
-
-    def __init__(self, route: Route) -> None:
-        self._route = route
-        self._backoff = Backoff()
-        self._since: float | None = None
-        self._told = ""
-
-    def failed(self, error: Exception) -> float:
-        """Tell of ``error`` where it is news; return the seconds until the next try."""
-        ours = isinstance(error, TidingsError)
-        retry_in = self._backoff.next(passes=isinstance(error, TidingsError) and error.passes)
-        sentence = str(error) if ours else f"{type(error).__name__}: {error}"
-        if sentence != self._told:
-            log.error(
-                "%s: %s Trying again until it works.",
-                self._route.exchange_name,
-                sentence,
-                exc_info=None if ours else error,
-            )
-            self._told = sentence
-        if self._since is None:
-            self._since = time.monotonic()
-        self._route.observers.failed(self._route.exchange_name, error, retry_in)
-        return retry_in
-
-    def standing_by(self, error: LeaseHeldError) -> None:
-        """Tell, once, that another relay works on the exchange."""
-        if self._told != error.owner:
-            log.info("%s: standing by; it is relayed by %s", error.exchange_name, error.owner)
-            self._told = error.owner
-            self._route.observers.standing_by(error.exchange_name, error.owner)
-
-    def over(self) -> None:
-        """Note that the exchange works: something was accepted, or there is nothing to send."""
-        if self._since is not None:
-            seconds = time.monotonic() - self._since
-            log.info("%s: works again after %.1f s", self._route.exchange_name, seconds)
-            self._route.observers.recovered(self._route.exchange_name, seconds)
-        self._since, self._told = None, ""
-        self._backoff.reset()

@@ -1,0 +1,142 @@
+"""What a configuration file may say."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+
+from tidings.config.faults import did_you_mean
+from tidings.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_EXCHANGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
+
+
+def check_exchange_name(name: str) -> str:
+    """Return ``name``, or raise ``ValueError`` where some broker could not hold it."""
+    if not _EXCHANGE_NAME.fullmatch(name):
+        raise ValueError(
+            "an exchange's name has 1 to 127 letters, digits, dots, dashes or underscores, "
+            "and begins with a letter or digit"
+        )
+    return name
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Table(_Model):
+    """A table that names a backend; everything else in it is that backend's settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, hide_input_in_errors=True)
+
+    backend: str | None = Field(
+        default=None,
+        description="The plugin; where there is none, the table's own name (for the event store "
+        "and the tracker: sqlalchemy).",
+    )
+
+    def settings(self) -> dict[str, Any]:
+        """Return what is meant for the backend."""
+        return dict(self.model_extra or {})
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Name the keys only, however it is shown: a value may be a secret."""
+        return [("backend", self.backend), ("settings", sorted(self.settings()))]
+
+
+def _patterns(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class Exchange(_Model):
+    """One exchange: which events go there, and through which producer."""
+
+    producer: str = Field(description="A name of [producers], or of a backend.")
+    serializer: str = Field(default="json", description="A name of [serializers], or a backend's.")
+    events: Annotated[list[str], BeforeValidator(_patterns)] = Field(
+        default=[],
+        description='Type names to send, with * and ? as wildcards: ["order.*"]. All without it.',
+    )
+    batch_size: int = Field(
+        default=1000, ge=1, le=100_000, description="Events that are read at once."
+    )
+    on_poison: Literal["stop"] = Field(
+        default="stop", description="What an event that can never be sent does to its exchange."
+    )
+
+
+class Relay(_Model):
+    """How relays work, on every exchange."""
+
+    lease_seconds: float = Field(
+        default=15,
+        ge=1,
+        le=3600,
+        description="How long a dead relay keeps those on other machines from taking over.",
+    )
+    poll_seconds: float = Field(
+        default=0.1,
+        ge=0.01,
+        le=60,
+        description="The longest pause between two looks for events on an idle exchange.",
+    )
+
+
+ExchangeName = Annotated[
+    str,
+    AfterValidator(check_exchange_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_EXCHANGE_NAME.pattern}$"}),
+]
+
+
+class Configuration(_Model):
+    """What ``tidings.toml`` says."""
+
+    event_store: Table = Field(default=Table(), description="Where the events are.")
+    tracker: Table | None = Field(
+        default=None, description="Where the positions are. Without it: beside the events."
+    )
+    relay: Relay = Relay()
+    exchanges: dict[ExchangeName, Exchange] = Field(default={}, description="By name.")
+    producers: dict[str, Table] = Field(default={}, description="Settings of producers, by name.")
+    serializers: dict[str, Table] = Field(default={}, description="Settings of serializers.")
+    observers: dict[str, Table] = Field(default={}, description="Observers to load, by name.")
+
+    def exchange(self, name: str) -> Exchange:
+        """Return that exchange's settings, or raise :class:`ConfigurationError`."""
+        try:
+            return self.exchanges[name]
+        except KeyError:
+            raise ConfigurationError([self._no_such_exchange(name)]) from None
+
+    def producer_table(self, exchange_name: str) -> tuple[str, Table]:
+        """Return the backend's name and the table of an exchange's producer."""
+        name = self.exchange(exchange_name).producer
+        table = self.producers.get(name, Table())
+        return table.backend or name, table
+
+    def serializer_table(self, exchange_name: str) -> tuple[str, Table]:
+        """Return the backend's name and the table of an exchange's serializer."""
+        name = self.exchange(exchange_name).serializer
+        table = self.serializers.get(name, Table())
+        return table.backend or name, table
+
+    def _no_such_exchange(self, name: str) -> str:
+        if not self.exchanges:
+            return (
+                f"No exchange {name!r}: none is configured. Add [exchanges.{name}] with a producer."
+            )
+        return f"No exchange {name!r} is configured.{did_you_mean(name, list(self.exchanges))}"
