@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 import zmq
@@ -19,12 +20,10 @@ _RECONNECT = 100  # milliseconds
 _MONITOR_ADDRESS = "inproc://monitor"
 _FAILURES = 3  # cut handshakes in a row: one may be a relay that was just killed
 _EVENTS = (
-    zmq.EVENT_CONNECTED
-    | zmq.EVENT_DISCONNECTED
+    zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 
 
@@ -42,6 +41,8 @@ class Connection:
         """Whether a relay is at the other end, as far as the monitor has said."""
         self.refused = False
         """Whether the relay refused our key."""
+        self.last_alive = time.monotonic()
+        """When it was made or a relay was last known to be there."""
         self._failures = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
@@ -93,8 +94,11 @@ class Connection:
                 self._failures = 0
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
                 self.refused = True
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                self._failures = _FAILURES  # libzmq does not try again after it
             elif event == zmq.EVENT_DISCONNECTED:
                 self._failures += not self.established
+                self.last_alive = time.monotonic()
                 self.established = found = False
         return found
 

@@ -6,10 +6,10 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from tidings.plugins import EventStoreError
+from tidings_zeromq.backlog import Backlog
 from tidings_zeromq.session import Session
 from tidings_zeromq.window import Window
-from tidings_zeromq.wire import NO_ID, encode_event
+from tidings_zeromq.wire import NO_ID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,7 +25,8 @@ FRAME_EVENTS = 128
 FRAME_BYTES = 128 * 1024
 """What one frame holds at most, but for one event that is larger."""
 
-_STORE_PAUSE = 0.1  # seconds until a store that had nothing, or failed, is asked again
+_STORE_PAUSE = 0.1  # seconds until a store that had nothing is asked again
+_STORE_FAILED_PAUSE = 1.0
 _PROBE_SECONDS = 10.0
 _KEPT_NAMES = 1000
 
@@ -49,7 +50,7 @@ class Conversation:
         self._endpoint = endpoint
         self._exchange_name = exchange_name
         self._settings = settings
-        self._notifications_since = notifications_since
+        self._backlog = Backlog(exchange_name, notifications_since)
         self._start_id = position.event_id
         self._everywhere = NO_ID  # what all required subscribers have acknowledged
         self._probed_at = time.monotonic()
@@ -177,11 +178,8 @@ class Conversation:
     def _is_ahead_of_the_store(self, request: Request) -> bool:
         # After a crash of the relay a subscriber may well be ahead of the tracker, and so of the
         # window; of the event store it never is, unless that is not the one it has read from.
-        try:
-            known = self._read(request.last_id - 1, 1)
-            ahead = not known and bool(self._read(0, 1))
-        except EventStoreError as error:
-            _log.warning("Exchange %r: %s", self._exchange_name, error)
+        ahead = self._backlog.is_behind(request.last_id)
+        if ahead is None:
             return True
         if ahead and request.name not in self._ahead:
             self._ahead[request.name] = request.last_id
@@ -209,27 +207,19 @@ class Conversation:
     def _send_from_store(self, session: Session, now: float) -> float:
         if now < session.read_store_at:
             return session.read_store_at - now
-        try:
-            notifications = self._read(session.sent_id, min(session.room, session.batch))
-        except EventStoreError as error:
-            _log.warning(
-                "Exchange %r: subscriber %r waits: %s", self._exchange_name, session.name, error
-            )
-            notifications = ()
-        if not notifications:
+        found = self._backlog.after(session.sent_id, min(session.room, session.batch))
+        if not found:
             # Nothing *now*: an id below may still be settled. Never take it for "nothing there".
-            session.read_store_at = now + _STORE_PAUSE
-            return _STORE_PAUSE
+            pause = _STORE_FAILED_PAUSE if found is None else _STORE_PAUSE
+            session.read_store_at = now + pause
+            return pause
         # What is newer than the floor stands in the window, and is sent from there.
-        older = [each for each in notifications if each.event_id <= self.window.floor]
+        older = [each for each in found if each[0] <= self.window.floor]
         if not older:
             self._send_from_window(session)
             return _PROBE_SECONDS
-        events = [encode_event(*each) for each in older]
-        session.push(events, older[-1].event_id)
+        events = [event for _, event in older]
+        session.push(events, older[-1][0])
         affordable = FRAME_BYTES * len(events) // (sum(map(len, events)) + 1)
         session.batch = max(1, min(FRAME_EVENTS, session.batch * 4, affordable))
         return 0.0
-
-    def _read(self, event_id: int, limit: int) -> Sequence[Notification]:
-        return self._notifications_since(self._exchange_name, event_id, limit)

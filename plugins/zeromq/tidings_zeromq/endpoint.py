@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 import zmq
 
 from tidings.plugins import BrokerRefusedError, ExchangeLockedError
-from tidings_zeromq.curve import Admission, encrypt_relay
+from tidings_zeromq.curve import Admission, encrypt_relay, public_key_of
 from tidings_zeromq.ipc_lock import IpcLock
 from tidings_zeromq.wire import MAX_REQUEST, WireError, decode_request
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from tidings_zeromq.settings import EndpointSettings
     from tidings_zeromq.wire import Request
 
@@ -59,7 +61,7 @@ class Endpoint:
                 self._ipc_lock = None
             self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
             undo.callback(self._context.term)
-            self._admission = self._make_admission(undo)
+            self._admission = self._make_admission(exchange_name, undo)
             self._router = self._context.socket(zmq.ROUTER)
             undo.callback(self._router.close)
             self._prepare_router()
@@ -170,9 +172,11 @@ class Endpoint:
         with self._lock:
             self._inboxes[exchange_name] = {}
 
-    def _make_admission(self, undo: ExitStack) -> Admission | None:
-        if self._settings.curve_secret_key is None:
+    def _make_admission(self, exchange_name: str, undo: ExitStack) -> Admission | None:
+        secret_key = self._settings.curve_secret_key
+        if secret_key is None:
             return None
+        _check_keys(self._settings, secret_key, exchange_name)
         admission = Admission(self._context, self._settings.curve_clients)
         undo.callback(admission.close)
         return admission
@@ -217,6 +221,15 @@ def locked(exchange_name: str, address: str) -> ExchangeLockedError:
         "One relay at a time listens there: stop the other, or give this exchange another `bind`.",
         exchange_name=exchange_name,
     )
+
+
+def _check_keys(settings: EndpointSettings, secret_key: SecretStr, exchange_name: str) -> None:
+    if settings.curve_public_key not in {None, public_key_of(secret_key)}:
+        raise BrokerRefusedError(
+            f"Exchange {exchange_name!r}: curve_public_key does not belong to curve_secret_key. "
+            "Take it out, or give the public half of the same pair.",
+            exchange_name=exchange_name,
+        )
 
 
 def _shared(settings: EndpointSettings) -> tuple[object, ...]:

@@ -36,7 +36,7 @@ def _consumer(settings: ZeroMQSettings, name: str | None) -> MessageConsumer:
 
 
 def _capabilities(_settings: ZeroMQSettings) -> frozenset[Capability]:
-    return frozenset({Capability.LOCK, Capability.UNROUTABLE})
+    return frozenset({Capability.LOCK})
 
 
 @hookimpl

@@ -32,6 +32,7 @@ SILENCE = 0.5
 """Seconds without a word from the relay until the subscriber asks again."""
 
 _UNANSWERED = 10
+_RENEW_SECONDS = 10.0
 _MAX_USELESS = 1000  # frames until the caller's timeout is looked at
 _REPORT_SECONDS = 0.01
 _REPORT_COUNT = 128
@@ -115,7 +116,7 @@ class Subscriber:
             raise RuntimeError("The subscriber is open already.")
         self._frame = b""
         self._sequence = Sequence(None if self._acknowledged == NO_ID else self._acknowledged)
-        self._connection = Connection(self._connect, self._heartbeat, *self._keys)
+        self._connection = self._connect_anew()
 
     def close(self) -> None:
         """Tell the relay the last acknowledgement, and hang up. Idempotent, never raises."""
@@ -149,19 +150,19 @@ class Subscriber:
         Raises :class:`~tidings.errors.BrokerRefusedError` where the relay refuses our CURVE key,
         or is not the one whose public key we were given.
         """
-        connection = self._opened()
+        self._opened()
         if message := self._next_of_frame():
             return message
         deadline = time.monotonic() + timeout
         while True:
+            connection = self._opened()
             if message := self._take_waiting(connection):
                 return message
             self._look_after(connection)
             now = time.monotonic()
             if now >= deadline:
                 return None
-            ask_at = self._quiet_since + SILENCE if connection.established else deadline
-            connection.poll(min(deadline, ask_at) - now)
+            self._opened().poll(min(deadline, self._due_at(connection)) - now)
 
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Say that the effect of ``message``, and of all before it, is safe.
@@ -178,6 +179,9 @@ class Subscriber:
         now = time.monotonic()
         if self._unreported >= _REPORT_COUNT or now - self._reported_at >= _REPORT_SECONDS:
             self._report(connection, now)
+
+    def _connect_anew(self) -> Connection:
+        return Connection(self._connect, self._heartbeat, *self._keys)
 
     def _opened(self) -> Connection:
         if self._connection is None:
@@ -225,10 +229,21 @@ class Subscriber:
         found = connection.look()
         self._check_admitted(connection)
         now = time.monotonic()
+        if not connection.established and now - connection.last_alive >= _RENEW_SECONDS:
+            # libzmq gives up for good on a peer that once spoke another protocol.
+            connection.close()
+            self._connection = self._connect_anew()
+            return
         if found or (connection.established and now - self._quiet_since >= SILENCE):
             self._ask(connection)
         elif connection.established and self._news() != self._reported:
             self._report(connection, now)
+
+    def _due_at(self, connection: Connection) -> float:
+        """Return when there is something to do even if nothing arrives."""
+        if connection.established:
+            return self._quiet_since + SILENCE
+        return connection.last_alive + _RENEW_SECONDS
 
     def _ask(self, connection: Connection) -> None:
         self._sequence.renew()
