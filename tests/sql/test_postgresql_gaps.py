@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, event, text
 from tests.servers.databases import drop_database
 from tests.servers.given import DatabaseServer
 from tests.sql.databases import application_engine, event_store, url_of
+from tests.sql.waiting import Beside, wait_until
 from tidings.errors import StoreUnavailableError
 from tidings.event import NewEvent
 from tidings.sql.event_store import SqlAlchemyEventStore
@@ -349,3 +350,23 @@ def test_what_was_known_of_the_old_connection_is_not_used_on_the_new_one(
         assert asked_for[0] == "FROM event"
         first.rollback()
     assert given(store) == ["Second"]
+
+
+def test_an_insert_that_waits_for_its_lock_has_no_id_yet_and_holds_nothing(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    roll_back(store, engine, "Gone")
+    commit(store, engine, "A")
+    with engine.connect() as locking:
+        locking.execute(text("LOCK TABLE event IN SHARE MODE"))
+        waiting = Beside(lambda: commit(store, engine, "Waiting"))
+        wait_until(lambda: waits(locking), "the insert to wait")
+        assert given(store) == ["A"]
+        locking.rollback()
+    waiting.result()
+    assert given(store) == ["A", "Waiting"]
+
+
+def waits(connection: Connection) -> bool:
+    query = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND mode = 'RowExclusiveLock'")
+    return bool(connection.execute(query).scalar_one())

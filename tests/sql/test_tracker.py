@@ -1,0 +1,192 @@
+"""Positions and leases, on all three databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tests.sql.waiting import Beside, wait_until
+from tidings.errors import LeaseHeldError, LeaseLostError
+from tidings.event import StoredEvent
+from tidings.interfaces import Position, TrackedExchange, fingerprint
+from tidings.sql.settings import SqlAlchemySettings
+from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker as Tracker
+
+WHEN = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
+
+
+def stored(event_id: int) -> StoredEvent:
+    return StoredEvent(event_id, "OrderPlaced", "{}", WHEN)
+
+
+def test_a_position_is_kept_with_what_tells_its_event(tracker: Tracker) -> None:
+    assert tracker.most_recent_published_message_id("shop") is None
+    lease = tracker.acquire_lease("shop", "a", 15)
+    assert (lease.position, lease.fingerprint) == (Position(0, 0), None)
+    assert tracker.most_recent_published_message_id("shop") is None
+    tracker.track_most_recent_published_message("shop", stored(2**63 - 1), lease)
+    assert tracker.most_recent_published_message_id("shop") == 2**63 - 1
+    again = tracker.acquire_lease("shop", "a", 15)
+    assert again.position == Position(2**63 - 1, 0)
+    assert again.fingerprint == fingerprint(stored(1))
+    assert again.epoch > lease.epoch
+
+
+def test_exchanges_whose_names_differ_in_case_only_are_two(tracker: Tracker) -> None:
+    tracker.track_most_recent_published_message(
+        "shop", stored(5), tracker.acquire_lease("shop", "a", 15)
+    )
+    assert tracker.most_recent_published_message_id("Shop") is None
+    tracker.acquire_lease("Shop", "b", 15)
+    assert [t.exchange_name for t in tracker.tracked_exchanges()] in (
+        ["Shop", "shop"],
+        ["shop", "Shop"],
+    )
+
+
+def test_a_lease_is_refused_to_others_while_it_runs(tracker: Tracker) -> None:
+    lease = tracker.acquire_lease("shop", "a", 15)
+    with pytest.raises(LeaseHeldError) as caught:
+        tracker.acquire_lease("shop", "b", 15)
+    assert (caught.value.owner, caught.value.epoch) == ("a", lease.epoch)
+    assert 10 < caught.value.seconds_left <= 15
+
+
+def test_an_expired_lease_is_anybodys_and_its_old_holder_moves_nothing(tracker: Tracker) -> None:
+    old = tracker.acquire_lease("shop", "a", 0.2)
+    taken: list[int] = []
+
+    def taken_over() -> bool:
+        try:
+            taken.append(tracker.acquire_lease("shop", "b", 15).epoch)
+        except LeaseHeldError:
+            return False
+        return True
+
+    wait_until(taken_over, "the lease to expire")
+    assert taken[0] > old.epoch
+    for move in (
+        lambda: tracker.track_most_recent_published_message("shop", stored(9), old),
+        lambda: tracker.renew_lease(old),
+    ):
+        with pytest.raises(LeaseLostError, match="'shop'"):
+            move()
+    tracker.release_lease(old)
+    assert tracker.tracked_exchanges() == [TrackedExchange("shop", Position(0, 0), "b")]
+
+
+def test_an_expired_lease_that_nobody_took_still_moves_its_position_and_runs_again(
+    tracker: Tracker,
+) -> None:
+    lease = tracker.acquire_lease("shop", "a", 1)
+    wait_until(lambda: tracker.tracked_exchanges()[0].owner is None, "the lease to expire")
+    tracker.track_most_recent_published_message("shop", stored(3), lease)
+    assert tracker.tracked_exchanges() == [TrackedExchange("shop", Position(3, 0), "a")]
+    wait_until(lambda: tracker.tracked_exchanges()[0].owner is None, "the lease to expire")
+    tracker.renew_lease(lease)
+    assert tracker.tracked_exchanges() == [TrackedExchange("shop", Position(3, 0), "a")]
+
+
+def test_a_dead_holders_lease_is_taken_by_its_epoch_and_no_other(tracker: Tracker) -> None:
+    lease = tracker.acquire_lease("shop", "a", 15)
+    with pytest.raises(LeaseHeldError):
+        tracker.acquire_lease("shop", "b", 15, in_place_of=lease.epoch - 1)
+    taken = tracker.acquire_lease("shop", "b", 15, in_place_of=lease.epoch)
+    assert taken.epoch > lease.epoch
+    with pytest.raises(LeaseHeldError):
+        tracker.acquire_lease("shop", "c", 15, in_place_of=lease.epoch)
+
+
+def test_a_released_lease_is_free_at_once_and_moves_nothing_more(tracker: Tracker) -> None:
+    lease = tracker.acquire_lease("shop", "a", 15)
+    tracker.release_lease(lease)
+    tracker.release_lease(lease)
+    with pytest.raises(LeaseLostError):
+        tracker.track_most_recent_published_message("shop", stored(1), lease)
+    assert tracker.acquire_lease("shop", "b", 15).epoch > lease.epoch
+
+
+def test_a_replay_begins_a_generation_takes_the_lease_and_leaves_others_alone(
+    tracker: Tracker,
+) -> None:
+    lease = tracker.acquire_lease("shop", "a", 15)
+    other = tracker.acquire_lease("other", "a", 15)
+    tracker.track_most_recent_published_message("shop", stored(9), lease)
+    tracker.replay("shop", 4)
+    with pytest.raises(LeaseLostError):
+        tracker.track_most_recent_published_message("shop", stored(10), lease)
+    again = tracker.acquire_lease("shop", "b", 15)
+    assert (again.position, again.fingerprint) == (Position(4, 1), None)
+    tracker.renew_lease(other)
+    tracker.replay("unknown", 0)
+    assert tracker.acquire_lease("unknown", "b", 15).position == Position(0, 1)
+    with pytest.raises(ValueError, match="-1"):
+        tracker.replay("shop", -1)
+
+
+def test_a_lease_runs_by_the_databases_clock_not_by_ours(
+    tracker: Tracker, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("time", "monotonic"):
+        monkeypatch.setattr(f"time.{name}", lambda: 1e10)
+    tracker.acquire_lease("shop", "a", 15)
+    clock = {
+        "sqlite": "SELECT strftime('%s', 'now')",
+        "postgresql": "SELECT extract(epoch FROM clock_timestamp())",
+        "mysql": "SELECT UNIX_TIMESTAMP()",
+    }[engine.dialect.name]
+    with engine.connect() as connection:
+        now = float(connection.execute(text(clock)).scalar_one())
+        expires = connection.execute(
+            text("SELECT lease_expires FROM event_published_message_tracker")
+        ).scalar_one()
+    assert 10 < expires - now <= 16
+
+
+def at_once(count: int, work: Callable[[int], None]) -> None:
+    """Do the work in several threads that begin together."""
+    barrier = threading.Barrier(count)
+
+    def begin(number: int) -> None:
+        barrier.wait()
+        work(number)
+
+    threads = [Beside(lambda number=number: begin(number)) for number in range(count)]  # type: ignore[misc]  # a lambda in a loop
+    for thread in threads:
+        thread.result()
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_of_many_who_take_a_new_exchange_at_once_one_gets_it(
+    settings: SqlAlchemySettings, tracker: Tracker, turn: int
+) -> None:
+    got: list[int] = []
+    trackers = [Tracker(settings) for _ in range(8)]
+
+    def take(number: int) -> None:
+        try:
+            trackers[number].acquire_lease(f"shop{turn}", f"owner {number}", 30)
+        except LeaseHeldError:
+            return
+        got.append(number)
+
+    at_once(8, take)
+    for one in trackers:
+        one.close()
+    assert len(got) == 1
+    assert tracker.tracked_exchanges()[0].owner == f"owner {got[0]}"
+
+
+def test_many_threads_may_use_one_tracker_at_once(tracker: Tracker) -> None:
+    def work(number: int) -> None:
+        name = f"exchange{number}"
+        lease = tracker.acquire_lease(name, "a", 30)
+        for event_id in range(1, 21):
+            tracker.track_most_recent_published_message(name, stored(event_id), lease)
+
+    at_once(6, work)
+    assert [t.position.event_id for t in tracker.tracked_exchanges()] == [20] * 6
