@@ -1,0 +1,92 @@
+"""The wheel, and fresh virtual environments to install it into."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with nothing in it but what a user has installed."""
+
+    folder: Path
+
+    def pip_install(self, *what: str) -> None:
+        self.python("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what)
+
+    def python(self, *arguments: str) -> str:
+        return self._run("python", *arguments)
+
+    def tidings(self, *arguments: str, stdin: str = "") -> str:
+        return self._run("tidings", *arguments, stdin=stdin)
+
+    def fails(self, *arguments: str) -> str:
+        """Run a `tidings` that must fail; return what it says."""
+        done = self._done("tidings", *arguments, stdin="")
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def _run(self, program: str, *arguments: str, stdin: str = "") -> str:
+        done = self._done(program, *arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def _done(self, program: str, *arguments: str, stdin: str) -> subprocess.CompletedProcess[str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TIDINGS_", "PYTHON"))}
+        return subprocess.run(
+            [self.folder / "bin" / program, *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=kept,
+            timeout=300,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source distribution from a copy of what git knows, and the wheel from that."""
+    source = tmp_path_factory.mktemp("source")
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, source / name)
+    out = tmp_path_factory.mktemp("dist")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", out, source], check=True, capture_output=True
+    )
+    (built,) = out.glob("*.whl")
+    return built
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Callable[..., Environment]:
+    """Give a function that makes a virtual environment, of another Python where one is named."""
+
+    def make(python: str = sys.executable) -> Environment:
+        folder = tmp_path / "venv"
+        subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True)
+        return Environment(folder)
+
+    return make

@@ -1,0 +1,170 @@
+"""What a user gets who installs the wheel with an extra."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.packaging.conftest import ROOT, Environment
+from tests.servers import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.servers.given import Broker, DatabaseServer, StreamBroker
+
+    Fresh = Callable[..., Environment]
+
+pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
+
+EVENTS = "".join(json.dumps({"type_name": "A", "body": {"n": n}}) + "\n" for n in range(20))
+
+
+def states(environment: Environment) -> dict[str, str | None]:
+    """Return each backend and what is wrong with it."""
+    found = json.loads(environment.tidings("plugins", "--json"))["plugins"]
+    return {plugin["name"]: plugin["problem"] for plugin in found}
+
+
+def configure(environment: Environment, producer: str, **settings: object) -> None:
+    lines = [
+        '[event_store]\nurl = "sqlite:///events.db"\n',
+        f'[exchanges.packaged]\nproducer = "{producer}"\n',
+        f"[producers.{producer}]",
+        *(f"{name} = {json.dumps(value)}" for name, value in settings.items()),
+    ]
+    (environment.folder / "tidings.toml").write_text("\n".join(lines) + "\n")
+    environment.tidings("init", "--tables")
+    environment.tidings("append", stdin=EVENTS)
+
+
+def received(environment: Environment) -> list[int]:
+    lines = environment.tidings("listen", "--count", "20", "--timeout", "20").splitlines()
+    return [json.loads(line)["body"]["n"] for line in lines]
+
+
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+
+    tops = {name.split("/")[0] for name in names}
+    assert tops == {
+        "tidings",
+        "tidings_rabbitmq",
+        "tidings_activemq",
+        "tidings_zeromq",
+        "tidings-0.1.0.dist-info",
+    }
+    assert "tidings/py.typed" in names
+    assert "tidings-0.1.0.dist-info/licenses/LICENSE" in names
+
+
+def test_without_extras_the_embedded_default_works_and_names_what_to_install(
+    fresh: Fresh, wheel: Path
+) -> None:
+    environment = fresh()
+    environment.pip_install(str(wheel))
+
+    configure(environment, "jsonlines", path="out.jsonl")
+
+    assert environment.tidings("spread") == "20 notification(s) sent!\n"
+    assert "pip install 'tidings[rabbitmq]'" in (states(environment)["rabbitmq"] or "")
+    assert "pip install 'tidings[zeromq]'" in environment.fails("demo", str(ROOT))
+    installed = environment.python("-m", "pip", "list", "--format=freeze").lower()
+    for library in ("pika", "stomp", "zmq", "rstream", "psycopg", "pymysql"):
+        assert library not in installed
+
+
+def test_the_rabbitmq_extra_gives_a_working_command(
+    fresh: Fresh, wheel: Path, rabbitmq: StreamBroker
+) -> None:
+    environment = fresh()
+    environment.pip_install(f"{wheel}[rabbitmq]")
+
+    configure(environment, "rabbitmq", url=rabbitmq.url)
+
+    assert environment.tidings("spread") == "20 notification(s) sent!\n"
+    assert received(environment) == list(range(20))
+    assert states(environment)["rabbitmq"] is None
+    assert "tidings[activemq]" in (states(environment)["activemq"] or "")
+
+
+def test_the_activemq_extra_gives_a_working_command(
+    fresh: Fresh, wheel: Path, activemq: Broker
+) -> None:
+    environment = fresh()
+    environment.pip_install(f"{wheel}[activemq]")
+
+    configure(environment, "activemq", url=activemq.url)
+
+    assert environment.tidings("spread") == "20 notification(s) sent!\n"
+    assert received(environment) == list(range(20))
+
+
+def test_the_zeromq_extra_gives_a_working_command_and_the_demo(fresh: Fresh, wheel: Path) -> None:
+    environment = fresh()
+    environment.pip_install(f"{wheel}[zeromq]")
+
+    configure(environment, "zeromq", bind=f"tcp://127.0.0.1:{free_port()}")
+
+    listener = subprocess.Popen(
+        [environment.folder / "bin" / "tidings", "listen", "--count", "20", "--timeout", "30"],
+        cwd=environment.folder,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert environment.tidings("spread") == "20 notification(s) sent!\n"
+    out, _ = listener.communicate(timeout=60)
+    assert [json.loads(line)["body"]["n"] for line in out.splitlines()] == list(range(20))
+    assert "0 lost, 0 sent twice" in environment.tidings("demo", str(a_repository(environment)))
+
+
+@pytest.mark.parametrize(("extra", "server"), [("postgresql", "postgresql"), ("mysql", "mariadb")])
+def test_a_database_extra_gives_a_working_event_store(
+    fresh: Fresh, wheel: Path, extra: str, server: str, request: pytest.FixtureRequest
+) -> None:
+    database: DatabaseServer = request.getfixturevalue(server)
+    url = database.new_database()
+    environment = fresh()
+    environment.pip_install(f"{wheel}[{extra}]")
+
+    (environment.folder / "tidings.toml").write_text(
+        f'[event_store]\nurl = "{url}"\n[exchanges.x]\nproducer = "jsonlines"\n'
+        '[producers.jsonlines]\npath = "out.jsonl"\n'
+    )
+    environment.tidings("init", "--tables")
+    environment.tidings("append", stdin=EVENTS)
+
+    assert environment.tidings("spread") == "20 notification(s) sent!\n"
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_everything_installs_on_other_pythons(fresh: Fresh, wheel: Path, version: str) -> None:
+    python = shutil.which(f"python{version}")
+    if python is None or subprocess.run([python, "--version"], check=False).returncode:
+        pytest.skip(f"no python{version} on this machine")
+    environment = fresh(python)
+    environment.pip_install(f"{wheel}[all,postgresql,mysql]")
+
+    configure(environment, "jsonlines", path="out.jsonl")
+
+    assert environment.tidings("spread") == "20 notification(s) sent!\n"
+    assert set(states(environment).values()) == {None}
+
+
+def a_repository(environment: Environment) -> Path:
+    """Return a git repository with a few commits."""
+    folder = environment.folder / "repository"
+    folder.mkdir()
+    git = ["git", "-C", folder, "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    for n in range(6):
+        (folder / "file").write_text(str(n))
+        subprocess.run([*git, "add", "file"], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", str(n)], check=True)
+    return folder
