@@ -46,7 +46,14 @@ def tidings_message_producers() -> Sequence[MessageProducerSpec]:
             factory=lambda settings, _context: JsonLinesProducer(settings),
             capabilities=_json_lines_capabilities,
         ),
-        MessageProducerSpec(name="memory", settings=MemorySettings, factory=_memory_producer),
+        MessageProducerSpec(
+            name="memory",
+            settings=MemorySettings,
+            factory=_memory_producer,
+            capabilities=lambda _settings: frozenset(
+                {Capability.MOST_RECENT_ACCEPTED_ID, Capability.LOCK, Capability.UNROUTABLE}
+            ),
+        ),
     ]
 
 
