@@ -1,23 +1,64 @@
-"""A folder with a `tidings.toml`, and the `tidings` command run there as a user would."""
+"""A folder with a `tidings.toml`, and the `tidings` command run there as a user would.
+
+Commands that end by themselves run in processes forked from one that has imported everything
+already: there are hundreds of them, and imports take half a second. Those in the background are
+started as a user starts them.
+"""
 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import pytest
 
 from tests.servers import wait_for
+from tidings.cli.main import COMMANDS, main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 PATIENCE = 60
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    ["sqlalchemy.orm", "tidings.sql.event_store", "tidings.sql.tracker", "tidings.sql.retention"]
+    + [f"tidings.cli.{module}" for module in sorted(set(COMMANDS.values()))]
+    + ["tidings.composition", "tests.command"]
+)
+
+
+class Streams(NamedTuple):
+    """Files that stand for a command's standard streams."""
+
+    stdin: Path
+    stdout: Path
+    stderr: Path
+
+
+def _run(
+    arguments: tuple[str, ...], folder: Path, environment: dict[str, str], streams: Streams
+) -> None:
+    """Be the command: in a process of its own."""
+    os.dup2(os.open(streams.stdin, os.O_RDONLY), 0)
+    os.dup2(os.open(streams.stdout, os.O_WRONLY | os.O_CREAT), 1)
+    os.dup2(os.open(streams.stderr, os.O_WRONLY | os.O_CREAT), 2)
+    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    warnings.simplefilter("error")
+    sys.argv = ["tidings", *arguments]
+    main()
 
 
 @dataclass(frozen=True)
@@ -45,16 +86,21 @@ class Project:
 
     def run(self, *arguments: str, stdin: str | bytes = b"", **environment: str) -> Result:
         """Run a command to its end."""
-        done = subprocess.run(
-            self._command(arguments),
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            cwd=self.folder,
-            timeout=PATIENCE,
-            check=False,
-            env=self._environment(environment),
-        )
-        return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
+        with TemporaryDirectory() as name:
+            streams = Streams(*(Path(name, stream) for stream in ("in", "out", "err")))
+            streams.stdin.write_bytes(stdin.encode() if isinstance(stdin, str) else stdin)
+            process = FORKS.Process(
+                target=_run, args=(arguments, self.folder, self._environment(environment), streams)
+            )
+            process.start()
+            process.join(PATIENCE)
+            if process.exitcode is None:
+                process.kill()
+                process.join()
+                pytest.fail(f"{arguments} was not done in {PATIENCE} s: {streams}")
+            code = process.exitcode
+            process.close()
+            return Result(code, streams.stdout.read_text(), streams.stderr.read_text())
 
     def succeed(self, *arguments: str, stdin: str | bytes = b"", **environment: str) -> Result:
         """Run a command that must end well."""

@@ -12,7 +12,6 @@ from tests.end_to_end import independent
 from tests.servers import free_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
 
     from tests.end_to_end.independent import Reader
     from tests.servers.given import Broker, StreamBroker
