@@ -51,8 +51,8 @@ def test_faults_of_structure_and_of_plugins_come_together(faults: Faults) -> Non
         'exchanges."b.c".producer: missing.',
         "exchanges.\"b.c\".produceer: unknown word. Did you mean 'producer'?",
         (
-            'exchanges."bad name": an exchange\'s name has 1 to 127 letters, digits, dots, "
-            "dashes or '
+            'exchanges."bad name": an exchange\'s name has 1 to 127 letters, digits, dots, '
+            "dashes or "
             "underscores, and begins with a letter or digit."
         ),
         "evnt_store: unknown word. Did you mean 'event_store'?",
