@@ -142,7 +142,8 @@ def test_a_consumer_without_a_key_of_its_own_says_which_setting_is_missing() -> 
     [
         ({"curve_secret_key": RELAY.secret}, "curve_clients names nobody"),
         ({"curve_secret_key": RELAY.secret[:-1]}, "this has 39"),
-        ({"curve_secret_key": RELAY.secret[:-1] + "~"}, "characters that Z85 does not know"),
+        ({"curve_secret_key": RELAY.secret[:-1] + "~"}, "this is no Z85 text"),
+        ({"curve_public_key": "#" * 40}, "this is no Z85 text"),
         ({"curve_public_key": "short"}, "this has 5"),
         ({"curve_secret_key": RELAY.secret, "curve_clients": ["x"]}, "this has 1"),
         ({"curve_clients": [CLIENT.public]}, "without curve_secret_key: nothing is encrypted"),

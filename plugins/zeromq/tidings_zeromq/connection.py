@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from tidings_zeromq.bound_socket import set_heartbeat
 from tidings_zeromq.curve import encrypt_subscriber
-from tidings_zeromq.endpoint import set_heartbeat
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tidings.plugins import BrokerRefusedError, MessageConsumer, ReceivedMessage
-from tidings_zeromq.curve import public_key_of
+from tidings.plugins import MessageConsumer, ReceivedMessage
+from tidings_zeromq.curve import subscriber_keys
 from tidings_zeromq.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -30,15 +30,7 @@ class ZeroMQMessageConsumer(MessageConsumer):
         if self._subscriber is not None:
             raise RuntimeError("The consumer is open already.")
         settings = self._settings
-        secret_key, relay_public_key = settings.curve_client_secret_key, settings.curve_public_key
-        if settings.curve_secret_key is not None:
-            relay_public_key = relay_public_key or public_key_of(settings.curve_secret_key)
-        if relay_public_key is not None and secret_key is None:
-            raise BrokerRefusedError(
-                f"Exchange {exchange_name!r}: the relay's CURVE key is set, and the subscriber's "
-                "own is not: set curve_client_secret_key.",
-                exchange_name=exchange_name,
-            )
+        secret_key, relay_public_key = subscriber_keys(settings, exchange_name)
         subscriber = Subscriber(
             connect=settings.connect_address,
             exchange_name=exchange_name,

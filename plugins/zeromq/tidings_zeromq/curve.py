@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import zmq
 from zmq.utils import z85
 
+from tidings.plugins import BrokerRefusedError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pydantic import SecretStr
+
+    from tidings_zeromq.settings import EndpointSettings
 
 _log = logging.getLogger("tidings.zeromq")
 
@@ -23,6 +27,22 @@ _KEPT = 100  # refused keys remembered, so that each is logged once
 def public_key_of(secret_key: SecretStr) -> str:
     """Return the public key that belongs to ``secret_key``."""
     return zmq.curve_public(secret_key.get_secret_value().encode()).decode()
+
+
+def subscriber_keys(
+    settings: EndpointSettings, exchange_name: str
+) -> tuple[SecretStr | None, str | None]:
+    """Return a subscriber's secret key and its relay's public key, or two ``None``."""
+    secret_key, relay_public_key = settings.curve_client_secret_key, settings.curve_public_key
+    if relay_public_key is None and settings.curve_secret_key is not None:
+        relay_public_key = public_key_of(settings.curve_secret_key)
+    if relay_public_key is not None and secret_key is None:
+        raise BrokerRefusedError(
+            f"Exchange {exchange_name!r}: the relay's CURVE key is set, and the subscriber's own "
+            "is not: set curve_client_secret_key.",
+            exchange_name=exchange_name,
+        )
+    return secret_key, relay_public_key
 
 
 def encrypt_relay(socket: zmq.Socket[bytes], secret_key: SecretStr) -> None:

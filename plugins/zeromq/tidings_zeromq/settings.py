@@ -12,9 +12,7 @@ from tidings.plugins import Settings
 MAX_NAME_BYTES = 255
 DEFAULT_HEARTBEAT = 5.0
 
-_Z85 = frozenset(
-    "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
-)
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 _Z85_KEY_LENGTH = 40
 _TCP = re.compile(r"tcp://(?P<host>\[[0-9A-Fa-f:.%\w]+\]|[^\s:/\[\]]+):(?P<port>\d{1,5})")
 _IPC = re.compile(r"ipc://(?P<path>.+)")
@@ -43,11 +41,11 @@ def check_address(address: str) -> str:
     return address
 
 
-def check_name(name: str) -> str:
-    """Return ``name`` where it can name a subscriber."""
+def check_name(name: str, what: str = "a subscriber") -> str:
+    """Return ``name`` where it can name a subscriber, or an exchange."""
     if not name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
         raise ValueError(
-            f"{name[:40]!r} cannot name a subscriber; 1 to {MAX_NAME_BYTES} bytes without control "
+            f"{name[:40]!r} cannot name {what}; 1 to {MAX_NAME_BYTES} bytes without control "
             "characters can"
         )
     return name
@@ -55,15 +53,25 @@ def check_name(name: str) -> str:
 
 def check_key(key: str) -> str:
     """Return ``key`` where it can be a CURVE key; the error does not show it."""
-    wrong = sorted(set(key) - _Z85)
-    if len(key) != _Z85_KEY_LENGTH or wrong:
+    groups = [key[start : start + 5] for start in range(0, len(key), 5)]
+    if len(key) != _Z85_KEY_LENGTH or not all(map(_is_z85, groups)):
         raise ValueError(
-            f"a CURVE key is {_Z85_KEY_LENGTH} characters of Z85 text; this has {len(key)}"
-            + (" and characters that Z85 does not know" if wrong else "")
+            f"a CURVE key is {_Z85_KEY_LENGTH} characters of Z85 text; this "
+            + (f"has {len(key)}" if len(key) != _Z85_KEY_LENGTH else "is no Z85 text")
             + ". `python -c 'import zmq; print(*zmq.curve_keypair())'` makes a public and a "
             "secret one"
         )
     return key
+
+
+def _is_z85(group: str) -> bool:
+    """Return whether five characters stand for four bytes."""
+    value = 0
+    for character in group:
+        if character not in _Z85:
+            return False
+        value = value * len(_Z85) + _Z85.index(character)
+    return value < 2**32
 
 
 def _check_secret_key(key: SecretStr) -> SecretStr:
@@ -71,8 +79,12 @@ def _check_secret_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _check_subscriber_name(name: str) -> str:
+    return check_name(name)
+
+
 Address = Annotated[str, AfterValidator(check_address)]
-SubscriberName = Annotated[str, AfterValidator(check_name)]
+SubscriberName = Annotated[str, AfterValidator(_check_subscriber_name)]
 PublicKey = Annotated[str, AfterValidator(check_key)]
 SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 

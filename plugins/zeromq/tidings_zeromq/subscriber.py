@@ -86,7 +86,7 @@ class Subscriber:
             check_key(secret_key.get_secret_value())
             check_key(relay_public_key)
         self._connect = check_address(connect)
-        self._exchange_name = exchange_name
+        self._exchange_name = check_name(exchange_name, "an exchange")
         self._name = check_name(name)
         self._keys = secret_key, relay_public_key
         self._heartbeat = heartbeat

@@ -1,0 +1,1 @@
+"""The zeromq-pub backend of tidings: plain PUB, without acknowledgement. Lossy."""
