@@ -76,9 +76,9 @@ class EventPromises:
         check(store.hold() is None, Store.HOLD, f"Nothing is open, and hold() is {store.hold()}.")
 
     def test_what_is_not_committed_is_not_seen(
-        self, store: EventStore, make_store: MakeStore
+        self, store: EventStore, new_store: MakeStore
     ) -> None:
-        reader = make_store()
+        reader = new_store()
         with store.transaction() as transaction:
             store.append(transaction, numbered(0))
             seen = list(reader.all_stored_events_since(0, 10))
@@ -88,7 +88,6 @@ class EventPromises:
         )
         check(newest is None, Store.NEWEST, f"Nothing is committed; newest_event_id() is {newest}.")
         expect_numbers([0], read_all(reader), Store.TRANSACTION)
-        reader.close()
 
     def test_an_invalid_event_stores_none_of_its_append(self, store: EventStore) -> None:
         bad = NewEvent("Bad", {"not": "JSON"})
@@ -157,9 +156,9 @@ class EventPromises:
         )
 
     def test_two_store_objects_share_the_events(
-        self, store: EventStore, make_store: MakeStore
+        self, store: EventStore, new_store: MakeStore
     ) -> None:
-        other = make_store()
+        other = new_store()
         append(store, numbered(0))
         append(other, numbered(1))
         expect_numbers([0, 1], read_all(store), Store.OBJECTS)
@@ -169,15 +168,14 @@ class EventPromises:
         expect_numbers([0, 1, 2], read_all(store), Store.OBJECTS)
 
     def test_create_again_keeps_what_is_there(
-        self, store: EventStore, make_store: MakeStore
+        self, store: EventStore, new_store: MakeStore
     ) -> None:
         append(store, numbered(0))
         store.create()
-        other = make_store()
+        other = new_store()
         other.create()
         expect_numbers([0], read_all(other), Store.CREATE)
         store.check()
-        other.close()
 
     def test_a_closed_store_may_be_used_again(self, store: EventStore) -> None:
         append(store, numbered(0))
@@ -186,10 +184,10 @@ class EventPromises:
         append(store, numbered(1))
         expect_numbers([0, 1], read_all(store), Store.CLOSE)
 
-    def test_without_its_tables_it_is_not_ready(self, make_store: MakeStore) -> None:
+    def test_without_its_tables_it_is_not_ready(self, new_store: MakeStore) -> None:
         if not self.needs_create:
             pytest.skip("declared: needs_create = False")
-        store = make_store()
+        store = new_store()
         calls: dict[str, Callable[[], Any]] = {
             "check()": store.check,
             "all_stored_events_since(0, 1)": lambda: store.all_stored_events_since(0, 1),
@@ -207,10 +205,10 @@ class EventPromises:
         store.close()
 
     def test_a_database_that_is_away_is_unavailable_until_it_is_back(
-        self, store: EventStore, make_store: MakeStore, link: Link, secrets: Sequence[str]
+        self, store: EventStore, new_store: MakeStore, link: Link, secrets: Sequence[str]
     ) -> None:
         append(store, numbered(0))
-        reader = make_store(via=link.address)
+        reader = new_store(via=link.address)
         expect_numbers([0], read_all(reader), Store.UNAVAILABLE)
         link.refuse()
         link.cut()
@@ -230,7 +228,6 @@ class EventPromises:
                 return False
 
         check(until(back, RECOVERY), Store.UNAVAILABLE, f"Not read again {RECOVERY} s after.")
-        reader.close()
 
 
 def append(store: EventStore, *events: NewEvent) -> None:

@@ -38,12 +38,12 @@ class OrderPromises:
 
     @pytest.mark.parametrize("first_ends", ["by commit", "by rollback"])
     def test_a_later_event_waits_for_an_earlier_one_that_may_still_appear(
-        self, store: EventStore, make_store: MakeStore, first_ends: str
+        self, store: EventStore, new_store: MakeStore, first_ends: str
     ) -> None:
         if not self.concurrent_appends:
             pytest.skip("declared: concurrent_appends = False")
         append(store, numbered(0))
-        reader = make_store()
+        reader = new_store()
         (before,) = read_all(reader)
         ends = pytest.raises(RollBackError) if first_ends == "by rollback" else nullcontext()
         with ends, store.transaction() as transaction:
@@ -56,14 +56,13 @@ class OrderPromises:
         wanted = [0, 11] if first_ends == "by rollback" else [0, 10, 11]
         expect_numbers(wanted, read_all(reader), Store.NO_GAP)
         check(reader.hold() is None, Store.HOLD, f"Nothing is open; hold() is {reader.hold()}.")
-        reader.close()
 
     def test_what_was_committed_before_a_gap_is_given(
-        self, store: EventStore, make_store: MakeStore
+        self, store: EventStore, new_store: MakeStore
     ) -> None:
         if not self.concurrent_appends:
             pytest.skip("declared: concurrent_appends = False")
-        reader = make_store()
+        reader = new_store()
         append(store, numbered(0))
         with store.transaction() as transaction:
             append(store, numbered(1))
@@ -78,29 +77,27 @@ class OrderPromises:
             check(until(given, 10), Store.HELD, "Event 3 may not be given, and hold() says None.")
             expect_numbers([0, 1], found, Store.NO_GAP)
         expect_numbers(range(4), read_all(reader), Store.NO_GAP)
-        reader.close()
 
     def test_a_reader_that_begins_while_one_is_open_holds_too(
-        self, store: EventStore, make_store: MakeStore
+        self, store: EventStore, new_store: MakeStore
     ) -> None:
         if not self.concurrent_appends:
             pytest.skip("declared: concurrent_appends = False")
         with store.transaction() as transaction:
             store.append(transaction, numbered(0))
             append(store, numbered(1))
-            reader = make_store()
+            reader = new_store()
             for _ in range(3):
                 found = list(reader.all_stored_events_since(0, 10))
                 check(not found, Store.NO_GAP, f"Event 0 may still appear, and {found} was given.")
         expect_numbers([0, 1], read_all(reader), Store.NO_GAP)
-        reader.close()
 
     def test_a_second_writer_waits_for_the_first(
-        self, store: EventStore, make_store: MakeStore
+        self, store: EventStore, new_store: MakeStore
     ) -> None:
         if self.concurrent_appends:
             pytest.skip("declared: concurrent_appends = True")
-        reader, done = make_store(), threading.Event()
+        reader, done = new_store(), threading.Event()
         errors: list[BaseException] = []
         with store.transaction() as transaction:
             store.append(transaction, numbered(10))
@@ -119,10 +116,9 @@ class OrderPromises:
         check(not seen, Store.NO_GAP, f"Nothing was committed, and a reader saw {seen}.")
         check(not errors, Store.THREADS, f"The second writer failed: {errors[:1]}.")
         expect_numbers([10, 12, 11], read_all(reader), Store.NO_GAP)
-        reader.close()
 
     def test_a_reader_misses_nothing_among_many_writers(
-        self, store: EventStore, make_store: MakeStore
+        self, store: EventStore, new_store: MakeStore
     ) -> None:
         writers, each = 6, 40
         committed: list[int] = []
@@ -131,7 +127,7 @@ class OrderPromises:
             threading.Thread(target=_write, args=(store, place * each, each, committed, errors))
             for place in range(writers)
         ]
-        reader = make_store()
+        reader = new_store()
         read: list[StoredEvent] = []
 
         def over() -> bool:
@@ -154,7 +150,6 @@ class OrderPromises:
         )
         extra = sorted(numbers - set(committed))
         check(not extra, Store.TRANSACTION, f"Rolled back, and read: {few(extra)}.")
-        reader.close()
 
     def _expect_held(self, reader: EventStore, before: StoredEvent) -> None:
         found = list(reader.all_stored_events_since(before.event_id, 10))

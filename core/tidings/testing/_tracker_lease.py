@@ -167,7 +167,7 @@ class LeasePromises:
         tracker.renew_lease(second)
 
     def test_of_many_callers_at_once_one_gets_the_lease(
-        self, tracker: PublishedMessageTracker, make_tracker: MakeTracker
+        self, tracker: PublishedMessageTracker, new_tracker: MakeTracker
     ) -> None:
         for exchange_name in ("fresh", "known"):
             if exchange_name == "known":
@@ -176,7 +176,7 @@ class LeasePromises:
             leases = _race(
                 [
                     functools.partial(
-                        (tracker if place % 2 else make_tracker()).acquire_lease,
+                        (tracker if place % 2 else new_tracker()).acquire_lease,
                         exchange_name,
                         f"owner {place}",
                         LONG,
@@ -209,15 +209,14 @@ class LeasePromises:
             f"{THREADS} callers took the dead holder's place at once; {len(leases)} got it.",
         )
 
-    def test_a_lease_outlives_the_object(self, make_tracker: MakeTracker) -> None:
-        first = make_tracker()
+    def test_a_lease_outlives_the_object(self, new_tracker: MakeTracker) -> None:
+        first = new_tracker()
         first.create()
         lease = first.acquire_lease("a", "one", LONG)
         first.close()
-        second = make_tracker()
+        second = new_tracker()
         _held(second, "two")
         second.renew_lease(lease)
-        second.close()
 
 
 def _held(

@@ -59,18 +59,17 @@ class PositionPromises:
             tracker.track_most_recent_published_message("my-bc-app", event(event_id), lease)
             expect_position(tracker, "my-bc-app", event_id)
 
-    def test_what_was_tracked_outlives_the_object(self, make_tracker: MakeTracker) -> None:
-        first = make_tracker()
+    def test_what_was_tracked_outlives_the_object(self, new_tracker: MakeTracker) -> None:
+        first = new_tracker()
         first.create()
         lease = first.acquire_lease("my-bc-app", "one", LONG)
         first.track_most_recent_published_message("my-bc-app", event(7), lease)
-        second = make_tracker()
+        second = new_tracker()
         expect_position(second, "my-bc-app", 7, Tracker.DURABLE)
         second.track_most_recent_published_message("my-bc-app", event(8), lease)
         first.close()
         expect_position(first, "my-bc-app", 8, Tracker.CLOSE)
         first.close()
-        second.close()
 
     def test_the_next_lease_holds_position_and_fingerprint(
         self, tracker: PublishedMessageTracker
@@ -150,20 +149,19 @@ class PositionPromises:
         )
 
     def test_create_again_keeps_what_is_there(
-        self, tracker: PublishedMessageTracker, make_tracker: MakeTracker
+        self, tracker: PublishedMessageTracker, new_tracker: MakeTracker
     ) -> None:
         lease = tracker.acquire_lease("a", "one", LONG)
         tracker.track_most_recent_published_message("a", event(5), lease)
         tracker.create()
-        other = make_tracker()
+        other = new_tracker()
         other.create()
         expect_position(other, "a", 5, Tracker.CREATE)
-        other.close()
 
-    def test_without_its_tables_it_is_not_ready(self, make_tracker: MakeTracker) -> None:
+    def test_without_its_tables_it_is_not_ready(self, new_tracker: MakeTracker) -> None:
         if not self.needs_create:
             pytest.skip("declared: needs_create = False")
-        tracker = make_tracker()
+        tracker = new_tracker()
         calls: dict[str, Callable[[], Any]] = {
             "acquire_lease()": lambda: tracker.acquire_lease("a", "one", LONG),
             "most_recent_published_message_id()": lambda: tracker.most_recent_published_message_id(
@@ -182,11 +180,11 @@ class PositionPromises:
     def test_a_database_that_is_away_is_unavailable_until_it_is_back(
         self,
         tracker: PublishedMessageTracker,
-        make_tracker: MakeTracker,
+        new_tracker: MakeTracker,
         link: Link,
         secrets: Sequence[str],
     ) -> None:
-        remote = make_tracker(via=link.address)
+        remote = new_tracker(via=link.address)
         lease = remote.acquire_lease("a", "one", LONG)
         remote.track_most_recent_published_message("a", event(1), lease)
         link.refuse()
@@ -210,7 +208,6 @@ class PositionPromises:
 
         check(until(back, RECOVERY), Tracker.UNAVAILABLE, f"Not back {RECOVERY:.0f} s after.")
         expect_position(tracker, "a", 2)
-        remote.close()
 
     def _expect_lost(self, tracker: PublishedMessageTracker, lease: Lease) -> None:
         calls: dict[str, Callable[[], None]] = {

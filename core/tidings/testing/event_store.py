@@ -91,12 +91,24 @@ class EventStoreContract(EventPromises, OrderPromises, PluginPromises):
         return {}
 
     @pytest.fixture
-    def store(self, make_store: MakeStore) -> Iterator[EventStore]:
+    def new_store(self, make_store: MakeStore) -> Iterator[MakeStore]:
+        """Give ``make_store``, and close what it made when the test ends."""
+        made: list[EventStore] = []
+
+        def make(via: tuple[str, int] | None = None) -> EventStore:
+            made.append(make_store() if via is None else make_store(via=via))
+            return made[-1]
+
+        yield make
+        for each in made:
+            each.close()
+
+    @pytest.fixture
+    def store(self, new_store: MakeStore) -> EventStore:
         """Give a store whose tables are there, and empty."""
-        store = make_store()
+        store = new_store()
         store.create()
-        yield store
-        store.close()
+        return store
 
     @pytest.fixture
     def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:

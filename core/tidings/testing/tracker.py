@@ -86,12 +86,24 @@ class PublishedMessageTrackerContract(PositionPromises, LeasePromises, PluginPro
         return {}
 
     @pytest.fixture
-    def tracker(self, make_tracker: MakeTracker) -> Iterator[PublishedMessageTracker]:
+    def new_tracker(self, make_tracker: MakeTracker) -> Iterator[MakeTracker]:
+        """Give ``make_tracker``, and close what it made when the test ends."""
+        made: list[PublishedMessageTracker] = []
+
+        def make(via: tuple[str, int] | None = None) -> PublishedMessageTracker:
+            made.append(make_tracker() if via is None else make_tracker(via=via))
+            return made[-1]
+
+        yield make
+        for each in made:
+            each.close()
+
+    @pytest.fixture
+    def tracker(self, new_tracker: MakeTracker) -> PublishedMessageTracker:
         """Give a tracker whose tables are there, and empty."""
-        tracker = make_tracker()
+        tracker = new_tracker()
         tracker.create()
-        yield tracker
-        tracker.close()
+        return tracker
 
     @pytest.fixture
     def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:
