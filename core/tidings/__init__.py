@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     )
     from tidings.relay.notification_service import NotificationService
     from tidings.relay.worker import Worker
-    from tidings.sql import record, record_from
+    from tidings.sql import Inbox, record, record_from
 
 __version__ = "0.1.0"
 
@@ -114,7 +114,7 @@ _NAMES = {
     ),
     "tidings.relay.notification_service": ("NotificationService",),
     "tidings.relay.worker": ("Worker",),
-    "tidings.sql": ("record", "record_from"),
+    "tidings.sql": ("Inbox", "record", "record_from"),
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -133,6 +133,7 @@ __all__ = [
     "InMemoryMessageConsumer",
     "InMemoryMessageProducer",
     "InMemoryPublishedMessageTracker",
+    "Inbox",
     "InvalidEventError",
     "Lease",
     "LeaseError",

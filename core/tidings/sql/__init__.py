@@ -1,7 +1,8 @@
-"""Event store, tracker, recording and outbox on SQLAlchemy.
+"""Event store, tracker, recording, outbox and inbox on SQLAlchemy.
 
-For applications: :func:`record`, :func:`record_from`, and :data:`metadata` for migrations. All
-come when asked for: reading a configuration should not have to wait for SQLAlchemy.
+For applications: :func:`record`, :func:`record_from`, and :data:`metadata` for migrations. For
+consumers: :class:`Inbox`, and :data:`inbox_metadata`. All come when asked for: reading a
+configuration should not have to wait for SQLAlchemy.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidings.sql.event_store import SqlAlchemyEventStore
+    from tidings.sql.inbox import Inbox, inbox_metadata
     from tidings.sql.recording import record, record_from
     from tidings.sql.retention import Pruned, prune
     from tidings.sql.schema import ddl
@@ -19,11 +21,13 @@ if TYPE_CHECKING:
     from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
 
 _HOMES = {
+    "Inbox": "inbox",
     "Pruned": "retention",
     "SqlAlchemyEventStore": "event_store",
     "SqlAlchemyPublishedMessageTracker": "tracker",
     "SqlAlchemySettings": "settings",
     "ddl": "schema",
+    "inbox_metadata": "inbox",
     "metadata": "tables",
     "prune": "retention",
     "record": "recording",
@@ -31,11 +35,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "Inbox",
     "Pruned",
     "SqlAlchemyEventStore",
     "SqlAlchemyPublishedMessageTracker",
     "SqlAlchemySettings",
     "ddl",
+    "inbox_metadata",
     "metadata",
     "prune",
     "record",

@@ -30,7 +30,7 @@ def create(database: Database) -> None:
     or where the tables are of another version.
     """
     database.make_file()
-    with database.transaction() as connection, _alone(connection):
+    with database.transaction() as connection, alone(connection):
         for table in tables_for(database.dialect_name):
             table.create(connection, checkfirst=True)
             _check_columns(connection, table, database.name)
@@ -75,8 +75,8 @@ def _first_rows(dialect_name: str) -> list[Insert]:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
-    """Let one connection at a time create; SQLite has seen to it with its transaction."""
+def alone(connection: Connection) -> Iterator[None]:
+    """Let one connection at a time create; on SQLite its transaction must see to it."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})")
         yield

@@ -23,7 +23,7 @@ SCHEMA_VERSION = 1
 metadata = MetaData()
 """Every table of tidings: give it to Alembic's ``target_metadata`` beside your own."""
 
-_IN_UTF8: dict[str, Any] = {
+IN_UTF8: dict[str, Any] = {
     f"{dialect}_{option}": value
     for dialect in MYSQL
     for option, value in {
@@ -32,6 +32,7 @@ _IN_UTF8: dict[str, Any] = {
         "collate": "utf8mb4_bin",
     }.items()
 }
+"""Options of a table whose texts are compared as they are, on MySQL too."""
 
 event = Table(
     "event",
@@ -46,7 +47,7 @@ event = Table(
     # Without it, SQLite gives the ids of pruned rows out again.
     sqlite_autoincrement=True,
     comment="Domain events, in the order in which they count",
-    **_IN_UTF8,
+    **IN_UTF8,
 )
 
 event_published_message_tracker = Table(
@@ -68,7 +69,7 @@ event_published_message_tracker = Table(
     ),
     UniqueConstraint("type_name", name="uq_event_published_message_tracker_type_name"),
     comment="How far each exchange has got, and who relays it",
-    **_IN_UTF8,
+    **IN_UTF8,
 )
 
 event_append_lock = Table(
@@ -77,7 +78,7 @@ event_append_lock = Table(
     Column("lock_id", Integer, primary_key=True, autoincrement=False),
     comment="Its one row is locked from an append to the end of the transaction",
     info={"dialects": MYSQL},
-    **_IN_UTF8,
+    **IN_UTF8,
 )
 
 tidings_schema = Table(
@@ -86,7 +87,7 @@ tidings_schema = Table(
     Column("schema_id", Integer, primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
     comment="Which tidings made these tables",
-    **_IN_UTF8,
+    **IN_UTF8,
 )
 
 

@@ -71,6 +71,34 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC)  # type: ignore[no-any-return]
 
 
+class ExactText(TypeDecorator[str]):
+    """Text of at most ``length`` characters, equal only to itself; fit for a unique key.
+
+    On MySQL bytes: its texts are equal whatever spaces they end with.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the type that this database keeps."""
+        if dialect.name in MYSQL:
+            return dialect.type_descriptor(mysql.VARBINARY(4 * self.length))
+        return dialect.type_descriptor(String(self.length))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> Any:
+        """Return ``value`` as this database takes it."""
+        return value.encode() if value is not None and dialect.name in MYSQL else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:  # noqa: ARG002 - the interface's
+        """Return ``value`` as text."""
+        return value.decode() if isinstance(value, bytes) else value
+
+
 class DatabaseClock(FunctionElement[float]):
     """The database's time of day, now, in seconds since 1970."""
 
