@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine
 
-from tests.servers.given import DatabaseServer
 from tests.sql.databases import application_engine, event_store, url_of
-from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from tests.servers.given import DatabaseServer
+    from tidings.sql.event_store import SqlAlchemyEventStore
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import threading
@@ -36,9 +37,7 @@ class Outcome:
     versions_gone_down: int
 
 
-def soak(
-    engine: Engine, append: Append, read: Read, *, seconds: float, sleeps: float
-) -> Outcome:
+def soak(engine: Engine, append: Append, read: Read, *, seconds: float, sleeps: float) -> Outcome:
     """Let the writers write for that long and the reader read; return what came of it."""
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE aggregate (id int PRIMARY KEY, version int)"))
@@ -76,7 +75,7 @@ def outcome_of(given: list[tuple[int, str | None, str]], stored: Sequence[int]) 
         stored=len(stored),
         lost=len(set(stored) - set(ids)),
         duplicated=len(ids) - len(set(ids)),
-        out_of_order=sum(later < earlier for earlier, later in zip(ids, ids[1:], strict=False)),
+        out_of_order=sum(later < earlier for earlier, later in itertools.pairwise(ids)),
         versions_gone_down=gone_down,
     )
 
@@ -129,9 +128,7 @@ def _write(
                 pause.wait(chance.random() * sleeps)
 
 
-def _read(
-    read: Read, given: list[tuple[int, str | None, str]], finished: threading.Event
-) -> None:
+def _read(read: Read, given: list[tuple[int, str | None, str]], finished: threading.Event) -> None:
     position = 0
     while True:
         last_look = finished.is_set()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from sqlalchemy import Connection, Engine, text
 
 from tests.sql.waiting import Beside, wait_until
 from tidings.errors import UnsafeStoreError
 from tidings.event import NewEvent
-from tidings.sql.event_store import SqlAlchemyEventStore
+
+if TYPE_CHECKING:
+    from tidings.sql.event_store import SqlAlchemyEventStore
 
 
 def type_names(store: SqlAlchemyEventStore) -> list[str]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Connection, Engine, event, text
 
 from tests.servers.databases import drop_database
-from tests.servers.given import DatabaseServer
 from tests.sql.databases import application_engine, event_store, url_of
 from tests.sql.waiting import Beside, wait_until
 from tidings.errors import StoreUnavailableError
 from tidings.event import NewEvent
-from tidings.sql.event_store import SqlAlchemyEventStore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.servers.given import DatabaseServer
+    from tidings.sql.event_store import SqlAlchemyEventStore
 
 
 @pytest.fixture
@@ -91,9 +94,7 @@ def test_wherever_in_a_read_a_transaction_ends_its_event_is_not_passed(
     assert read == (["First", "Second"] if first_commits else ["Second"])
 
 
-def test_without_a_gap_a_read_is_one_statement(
-    engine: Engine, store: SqlAlchemyEventStore
-) -> None:
+def test_without_a_gap_a_read_is_one_statement(engine: Engine, store: SqlAlchemyEventStore) -> None:
     commit(store, engine, *("A" * 50))
     store.newest_event_id()
     with statements(store) as asked:
@@ -291,9 +292,11 @@ def test_an_insert_straight_into_a_partition_is_waited_for(
     with engine.begin() as connection:
         for statement in (
             "CREATE SEQUENCE numbers",
-            "CREATE TABLE event (event_id bigint NOT NULL DEFAULT nextval('numbers'), "
-            "type_name varchar(255), body text, occurred_on timestamptz, "
-            "aggregate_id varchar(255), metadata text) PARTITION BY RANGE (event_id)",
+            (
+                "CREATE TABLE event (event_id bigint NOT NULL DEFAULT nextval('numbers'), "
+                "type_name varchar(255), body text, occurred_on timestamptz, "
+                "aggregate_id varchar(255), metadata text) PARTITION BY RANGE (event_id)"
+            ),
             "CREATE TABLE event_low PARTITION OF event FOR VALUES FROM (1) TO (1000)",
         ):
             connection.execute(text(statement))

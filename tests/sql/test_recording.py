@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine, String, event, text
@@ -17,8 +18,10 @@ from sqlalchemy.orm import (
 
 from tidings.errors import InvalidEventError
 from tidings.event import NewEvent
-from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.recording import record, record_from
+
+if TYPE_CHECKING:
+    from tidings.sql.event_store import SqlAlchemyEventStore
 
 
 class Base(DeclarativeBase):

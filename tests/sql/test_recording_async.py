@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
@@ -16,11 +15,16 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
-from tests.servers.given import DatabaseServer
 from tidings.event import NewEvent
 from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.recording import record
 from tidings.sql.settings import SqlAlchemySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from tests.servers.given import DatabaseServer
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine
 
 from tests.sql.soak import Outcome, insert_plainly, naive_reader, outcome_of, soak
-from tidings.sql.event_store import SqlAlchemyEventStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Engine
+
+    from tidings.sql.event_store import SqlAlchemyEventStore
 
 SECONDS = 3.0
 SLEEPS = pytest.mark.parametrize("sleeps", [0.003, 0.0], ids=["sleepy", "sleepless"])
@@ -67,5 +72,3 @@ def test_the_soak_itself_would_see_a_loss() -> None:
     """The oracle, on a store that is known to have lost 2, given 3 twice, and turned 5 and 4."""
     given = [(1, "a", "1"), (3, "a", "2"), (3, "a", "2"), (5, "a", "4"), (4, "a", "3")]
     assert outcome_of(given, [1, 2, 3, 4, 5]) == Outcome(5, 1, 1, 1, 2)
-
-

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Engine, text
@@ -13,8 +13,12 @@ from tests.sql.waiting import Beside, wait_until
 from tidings.errors import LeaseHeldError, LeaseLostError
 from tidings.event import StoredEvent
 from tidings.interfaces import Position, TrackedExchange, fingerprint
-from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker as Tracker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidings.sql.settings import SqlAlchemySettings
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
 

@@ -1,0 +1,172 @@
+"""What only MariaDB, or only SQLite, does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import Engine, text
+
+from tests.sql.databases import application_engine, event_store
+from tests.sql.waiting import Beside, wait_until
+from tidings.errors import StoreNotReadyError, UnsafeStoreError
+from tidings.event import NewEvent
+from tidings.sql.settings import SqlAlchemySettings
+from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.servers.given import DatabaseServer
+    from tidings.sql.event_store import SqlAlchemyEventStore
+
+
+@pytest.mark.parametrize("table", ["event", "event_append_lock"])
+def test_a_mariadb_table_without_row_locks_is_refused(
+    mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine, table: str
+) -> None:
+    mariadb_store.check()
+    with mariadb_engine.begin() as connection:
+        connection.execute(text(f"ALTER TABLE {table} ENGINE = MyISAM"))
+    with pytest.raises(UnsafeStoreError, match=rf"'{table}' is kept by MyISAM"):
+        mariadb_store.check()
+
+
+def test_a_mariadb_append_lock_without_its_row_lets_nobody_append(
+    mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    with mariadb_engine.begin() as connection:
+        connection.execute(text("DELETE FROM event_append_lock"))
+    with pytest.raises(StoreNotReadyError, match="lost its row"):
+        mariadb_store.check()
+    with mariadb_engine.begin() as connection, pytest.raises(StoreNotReadyError, match="its row"):
+        mariadb_store.append(connection, NewEvent("A", {}))
+    mariadb_store.create()
+    mariadb_store.check()
+
+
+def test_a_read_only_mariadb_is_refused_as_a_replica(
+    mariadb: DatabaseServer, mariadb_store: SqlAlchemyEventStore
+) -> None:
+    server = application_engine(mariadb.url)
+    assert mariadb_store.all_stored_events_since(0, 1) == []
+    mariadb_store.close()
+    try:
+        with server.connect() as connection:
+            connection.execute(text("SET GLOBAL read_only = 1"))
+        with pytest.raises(UnsafeStoreError, match="replica"):
+            mariadb_store.all_stored_events_since(0, 1)
+    finally:
+        with server.connect() as connection:
+            connection.execute(text("SET GLOBAL read_only = 0"))
+    assert mariadb_store.all_stored_events_since(0, 1) == []
+
+
+def test_mariadb_appends_wait_for_one_another_but_not_for_other_work(
+    mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    with mariadb_engine.begin() as connection:
+        connection.execute(text("CREATE TABLE other (n int)"))
+    with mariadb_engine.connect() as first:
+        mariadb_store.append(first, NewEvent("First", {}))
+        with mariadb_engine.begin() as other:
+            other.execute(text("INSERT INTO other VALUES (1)"))
+    assert mariadb_store.all_stored_events_since(0, 10) == []
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> SqlAlchemyEventStore:
+    store = event_store(f"sqlite:///{tmp_path / 'events.db'}")
+    store.create()
+    return store
+
+
+def test_on_sqlite_ids_go_on_rising_when_every_event_was_deleted(
+    sqlite_store: SqlAlchemyEventStore, tmp_path: Path
+) -> None:
+    engine = application_engine(f"sqlite:///{tmp_path / 'events.db'}")
+    for expected in (1, 2, 3):
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM event"))
+            sqlite_store.append(connection, NewEvent("A", {}))
+        assert [e.event_id for e in sqlite_store.all_stored_events_since(0, 10)] == [expected]
+    sqlite_store.close()
+
+
+def test_a_sqlite_table_without_autoincrement_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'own.db'}"
+    engine = application_engine(url)
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE TABLE event (event_id INTEGER PRIMARY KEY, type_name TEXT, body TEXT, "
+                "occurred_on TEXT, aggregate_id TEXT, metadata TEXT)"
+            )
+        )
+    store = event_store(url)
+    store.create()
+    with pytest.raises(UnsafeStoreError, match="no AUTOINCREMENT"):
+        store.check()
+    store.close()
+
+
+def test_a_missing_sqlite_file_is_not_made_by_looking_at_it(tmp_path: Path) -> None:
+    path = tmp_path / "mistyped.db"
+    store = event_store(f"sqlite:///{path}")
+    for look in (store.check, store.newest_event_id, store.transaction().__enter__):
+        with pytest.raises(StoreNotReadyError, match="run `tidings init`"):
+            look()
+    assert not path.exists()
+
+
+def test_times_that_others_wrote_to_sqlite_are_read_as_utc(
+    sqlite_store: SqlAlchemyEventStore, tmp_path: Path
+) -> None:
+    engine = application_engine(f"sqlite:///{tmp_path / 'events.db'}")
+    times = ["2026-01-02 03:04:05", "2026-01-02T05:04:05+02:00", "2026-01-02T03:04:05Z"]
+    with engine.begin() as connection:
+        for when in times:
+            connection.execute(
+                text(
+                    f"INSERT INTO event (type_name, body, occurred_on) VALUES ('A', '1', '{when}')"
+                )
+            )
+    read = {e.occurred_on.isoformat() for e in sqlite_store.all_stored_events_since(0, 10)}
+    assert read == {"2026-01-02T03:04:05+00:00"}
+    sqlite_store.close()
+
+
+def test_writers_and_the_relay_on_one_sqlite_file_never_find_it_locked(
+    sqlite_store: SqlAlchemyEventStore, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    tracker = SqlAlchemyPublishedMessageTracker(SqlAlchemySettings(url=SecretStr(url)))
+    end = time.monotonic() + 5
+    written = [0, 0]
+
+    def write(writer: int) -> None:
+        while time.monotonic() < end:
+            with sqlite_store.transaction() as connection:
+                sqlite_store.append(connection, NewEvent("A", written[writer]))
+            written[writer] += 1
+
+    writers = [Beside(lambda writer=writer: write(writer)) for writer in (0, 1)]  # type: ignore[misc]  # a lambda in a loop
+    reader = event_store(url)
+    lease = tracker.acquire_lease("shop", "a", 15)
+    position = 0
+
+    def all_is_published() -> bool:
+        nonlocal position
+        for event in reader.all_stored_events_since(position, 100)[-1:]:
+            tracker.track_most_recent_published_message("shop", event, lease)
+            position = event.event_id
+        return time.monotonic() > end and position == reader.newest_event_id()
+
+    wait_until(all_is_published, "the relay to keep up", 30)
+    for writer in writers:
+        writer.result()
+    assert position == sum(written) > 50
+    for part in (tracker, reader, sqlite_store):
+        part.close()  # type: ignore[attr-defined]  # each has one

@@ -1,0 +1,86 @@
+"""A position that is not of this event store: restored, truncated, or another."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine, text
+
+from tidings.errors import PositionMismatchError
+from tidings.event import NewEvent
+from tidings.relay.position_check import check_position
+
+if TYPE_CHECKING:
+    from tidings.interfaces import Lease
+    from tidings.sql.event_store import SqlAlchemyEventStore
+    from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker as Tracker
+
+
+def append(engine: Engine, store: SqlAlchemyEventStore, count: int) -> None:
+    with engine.begin() as connection:
+        store.append(connection, *(NewEvent("A", number) for number in range(count)))
+
+
+def lease_at(tracker: Tracker, store: SqlAlchemyEventStore, event_id: int) -> Lease:
+    event = store.stored_event(event_id)
+    assert event is not None
+    lease = tracker.acquire_lease("shop", "a", 15)
+    tracker.track_most_recent_published_message("shop", event, lease)
+    return tracker.acquire_lease("shop", "a", 15)
+
+
+def execute(engine: Engine, statement: str) -> None:
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_the_position_of_this_store_is_fine_also_when_its_event_was_pruned(
+    engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    check_position(store, tracker.acquire_lease("shop", "a", 15))
+    append(engine, store, 5)
+    lease = lease_at(tracker, store, 3)
+    check_position(store, lease)
+    execute(engine, "DELETE FROM event WHERE event_id < 5")
+    check_position(store, lease)
+
+
+def test_a_position_beyond_the_newest_event_is_refused(
+    engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    append(engine, store, 5)
+    lease = lease_at(tracker, store, 5)
+    execute(engine, "DELETE FROM event WHERE event_id > 2")
+    with pytest.raises(PositionMismatchError, match=r"had event 5.*ends with event 2.*replay shop"):
+        check_position(store, lease)
+    execute(engine, "DELETE FROM event")
+    with pytest.raises(PositionMismatchError, match="is empty"):
+        check_position(store, lease)
+
+
+def test_another_event_under_the_positions_id_is_refused(
+    engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    append(engine, store, 5)
+    lease = lease_at(tracker, store, 3)
+    reset = {
+        "sqlite": ["DELETE FROM event", "DELETE FROM sqlite_sequence"],
+        "postgresql": ["TRUNCATE event RESTART IDENTITY"],
+        "mysql": ["TRUNCATE event"],
+    }
+    for statement in reset[engine.dialect.name]:
+        execute(engine, statement)
+    append(engine, store, 5)
+    assert store.stored_event(3) is not None
+    with pytest.raises(PositionMismatchError, match=r"under that id.*replay shop"):
+        check_position(store, lease)
+
+
+def test_a_replayed_position_has_no_event_to_compare(
+    engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    append(engine, store, 5)
+    lease_at(tracker, store, 3)
+    tracker.replay("shop", 2)
+    check_position(store, tracker.acquire_lease("shop", "b", 15))

@@ -1,0 +1,128 @@
+"""Pruning: only what every exchange has had, and never the newest event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tidings.event import NewEvent
+from tidings.sql.retention import Pruned, prune
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from tidings.sql.event_store import SqlAlchemyEventStore
+    from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker as Tracker
+
+NOW = datetime.now(UTC)
+COUNT = 25
+
+
+@pytest.fixture
+def filled(engine: Engine, store: SqlAlchemyEventStore) -> SqlAlchemyEventStore:
+    """Give a store of 25 events, the n-th of which occurred 25 - n days ago."""
+    with engine.begin() as connection:
+        store.append(
+            connection,
+            *(NewEvent("A", n, NOW - timedelta(days=COUNT - n)) for n in range(1, COUNT + 1)),
+        )
+    return store
+
+
+def ids(store: SqlAlchemyEventStore) -> list[int]:
+    return [event.event_id for event in store.all_stored_events_since(0, 100)]
+
+
+def publish(store: SqlAlchemyEventStore, tracker: Tracker, exchange: str, up_to: int) -> None:
+    event = store.stored_event(up_to)
+    assert event is not None
+    lease = tracker.acquire_lease(exchange, "a", 15)
+    tracker.track_most_recent_published_message(exchange, event, lease)
+
+
+def test_what_is_old_and_was_published_goes(filled: SqlAlchemyEventStore, tracker: Tracker) -> None:
+    publish(filled, tracker, "shop", 25)
+    result = prune(filled, tracker, ["shop"], older_than=timedelta(days=10, hours=12), batch_size=4)
+    assert result == Pruned(events=14, awaited_by=None)
+    assert ids(filled) == list(range(15, 26))
+
+
+def test_all_but_the_newest_go(filled: SqlAlchemyEventStore, tracker: Tracker) -> None:
+    publish(filled, tracker, "shop", 25)
+    assert prune(filled, tracker, ["shop"], keep=7, batch_size=5) == Pruned(18, None)
+    assert ids(filled) == list(range(19, 26))
+    assert prune(filled, tracker, ["shop"], keep=7) == Pruned(0, None)
+
+
+@pytest.mark.parametrize("keep", [0, 1])
+def test_the_newest_event_never_goes(
+    filled: SqlAlchemyEventStore, tracker: Tracker, keep: int
+) -> None:
+    publish(filled, tracker, "shop", 25)
+    assert prune(filled, tracker, ["shop"], keep=keep) == Pruned(24, None)
+    assert ids(filled) == [25]
+    assert prune(filled, tracker, ["shop"], older_than=timedelta(0)) == Pruned(0, None)
+
+
+def test_what_one_exchange_has_not_had_stays_and_that_exchange_is_named(
+    filled: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    publish(filled, tracker, "shop", 25)
+    publish(filled, tracker, "slow", 5)
+    assert prune(filled, tracker, ["shop"], keep=1) == Pruned(5, "slow")
+    assert ids(filled) == list(range(6, 26))
+
+
+def test_an_exchange_that_has_no_position_yet_keeps_everything(
+    filled: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    publish(filled, tracker, "shop", 25)
+    assert prune(filled, tracker, ["shop", "new"], keep=1) == Pruned(0, "new")
+    assert len(ids(filled)) == COUNT
+
+
+def test_without_any_exchange_nothing_was_published_and_nothing_goes(
+    filled: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    assert prune(filled, tracker, [], keep=1) == Pruned(0, None)
+    assert len(ids(filled)) == COUNT
+
+
+def test_a_dry_run_counts_what_would_go(filled: SqlAlchemyEventStore, tracker: Tracker) -> None:
+    publish(filled, tracker, "shop", 20)
+    result = prune(filled, tracker, ["shop"], keep=1, dry_run=True)
+    assert result == Pruned(20, "shop")
+    assert len(ids(filled)) == COUNT
+
+
+def test_an_event_that_is_backdated_goes_and_its_younger_neighbours_stay(
+    engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    ages = [1, 50, 1, 50, 1]
+    with engine.begin() as connection:
+        store.append(connection, *(NewEvent("A", {}, NOW - timedelta(days=d)) for d in ages))
+    publish(store, tracker, "shop", 5)
+    assert prune(store, tracker, ["shop"], older_than=timedelta(days=10)) == Pruned(2, None)
+    assert ids(store) == [1, 3, 5]
+
+
+def test_a_relay_goes_on_from_a_position_whose_event_was_pruned(
+    filled: SqlAlchemyEventStore, engine: Engine, tracker: Tracker
+) -> None:
+    publish(filled, tracker, "shop", 20)
+    prune(filled, tracker, ["shop"], keep=1)
+    position = tracker.most_recent_published_message_id("shop")
+    assert position is not None
+    since = [event.event_id for event in filled.all_stored_events_since(position, 100)]
+    assert since == [21, 22, 23, 24, 25]
+    assert ids(filled) == since
+
+
+@pytest.mark.parametrize("arguments", [{}, {"keep": 1, "older_than": timedelta(1)}, {"keep": -1}])
+def test_what_to_keep_must_be_said_in_one_way(
+    store: SqlAlchemyEventStore, tracker: Tracker, arguments: dict[str, object]
+) -> None:
+    with pytest.raises(ValueError, match="keep"):
+        prune(store, tracker, [], **arguments)  # type: ignore[arg-type]  # what is tested
