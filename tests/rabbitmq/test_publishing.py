@@ -52,6 +52,18 @@ def test_no_more_than_the_window_is_under_way(
         send(producer, exchange, 11)
 
 
+def test_our_own_heartbeats_are_no_sign_of_life_from_the_broker(
+    make_producer: MakeProducer, proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make_producer(url=proxied, heartbeat=1, no_progress_timeout=1.5)
+    producer.open(exchange)
+    proxy.freeze()
+    send(producer, exchange, 1)
+
+    with pytest.raises(BrokerUnavailableError, match=r"did not answer within 1\.5 s"):
+        producer.flush(exchange)
+
+
 def test_nothing_is_accepted_before_the_broker_says_so(
     make_producer: MakeProducer, proxy: TcpProxy, proxied: str, exchange: str
 ) -> None:

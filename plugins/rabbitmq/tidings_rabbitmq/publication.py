@@ -55,6 +55,7 @@ class Publication:
         self._refusal: NotAcceptedError | None = None
         self._piece = min(CHUNK_MESSAGES, max(settings.window // 2, 1))
         self._progress = time.monotonic()
+        self._least_unsent = 0
 
     def open(self) -> None:
         """Connect, declare, take the lock, and ask for confirms."""
@@ -152,15 +153,17 @@ class Publication:
     def _write(self) -> None:
         if self._chunk:
             self._connection.write(b"".join(self._chunk))
+            self._least_unsent = self._connection.unsent
             self._chunk.clear()
             self._chunk_size = 0
 
     def _step(self, seconds: float) -> None:
-        unsent = self._connection.unsent
         with suppress(DeliveryError):
             self._connection.step(seconds)
         self._check()
-        if self._connection.unsent < unsent:
+        # Less than ever since the last write: heartbeats, which come and go, are no progress.
+        if self._connection.unsent < self._least_unsent:
+            self._least_unsent = self._connection.unsent
             self._progress = time.monotonic()
 
     def _step_until(

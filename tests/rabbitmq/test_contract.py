@@ -1,0 +1,173 @@
+"""The contract suites that every backend passes."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import make_url
+
+from tidings.plugins import Capability, Notification, NotificationMessage, ReceivedMessage
+from tidings.testing import MessageConsumerContract, MessageProducerContract
+from tidings_rabbitmq.consumer import RabbitMQConsumer
+from tidings_rabbitmq.producer import RabbitMQProducer
+from tidings_rabbitmq.settings import RabbitMQSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from tests.rabbitmq.client import Client, Seen
+    from tests.servers.given import StreamBroker
+    from tidings.plugins import ProducerContext
+    from tidings.testing import MakeConsumer, MakeProducer, Publish
+
+PASSWORD = "guest"
+SECRET = "a-s3cr3t-of-the-contract"
+READ_SECONDS = 10.0
+NO_PROGRESS_SECONDS = 2.0
+
+
+def settings(broker: StreamBroker, via: tuple[str, int] | None, **values: Any) -> RabbitMQSettings:
+    """Return settings for the broker, or for what stands before it."""
+    url = make_url(broker.url)
+    if via is not None:
+        url = url.set(host=via[0], port=via[1])
+    return RabbitMQSettings(
+        url=SecretStr(url.render_as_string(hide_password=False)),
+        no_progress_timeout=NO_PROGRESS_SECONDS,
+        connect_timeout=NO_PROGRESS_SECONDS,
+        heartbeat=1,
+        **values,
+    )
+
+
+def received(seen: Seen) -> ReceivedMessage:
+    """Translate what pika's own client read."""
+    headers = dict(seen.properties.headers)
+    occurred_on = datetime.fromisoformat(headers.pop("occurred_on"))
+    return ReceivedMessage(
+        message_id=seen.properties.message_id,
+        type_name=seen.properties.type,
+        occurred_on=occurred_on,
+        body=seen.body,
+        content_type=seen.properties.content_type,
+        headers=headers,
+    )
+
+
+class TestRabbitMQProducer(MessageProducerContract):
+    capabilities = frozenset({Capability.LOCK, Capability.UNROUTABLE})
+    no_progress_seconds = NO_PROGRESS_SECONDS
+    has_undeliverable = True
+    has_login = True
+    can_reject = True
+    plugin_module, backend = "tidings_rabbitmq.plugin", "rabbitmq"
+    options: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
+
+    @pytest.fixture
+    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
+        url = make_url(rabbitmq.url)
+        return url.host or "", url.port or 5672
+
+    @pytest.fixture
+    def make_producer(self, rabbitmq: StreamBroker, context: ProducerContext) -> MakeProducer:
+        def make(via: tuple[str, int] | None = None) -> RabbitMQProducer:
+            return RabbitMQProducer(settings(rabbitmq, via, **self.options))
+
+        return make
+
+    @pytest.fixture
+    def make_refused_producer(self, rabbitmq: StreamBroker) -> Callable[[], RabbitMQProducer]:
+        url = make_url(rabbitmq.url).set(password=SECRET)
+
+        def make() -> RabbitMQProducer:
+            return RabbitMQProducer(
+                RabbitMQSettings(url=SecretStr(url.render_as_string(hide_password=False)))
+            )
+
+        return make
+
+    @pytest.fixture
+    def read_back(self, client: Client) -> Callable[[str, int], Sequence[ReceivedMessage]]:
+        def read(exchange_name: str, count: int) -> list[ReceivedMessage]:
+            deadline = time.monotonic() + READ_SECONDS
+            while client.count(exchange_name) < count and time.monotonic() < deadline:
+                time.sleep(0.02)  # between two looks
+            return [received(seen) for seen in client.drain(exchange_name)]
+
+        return read
+
+    @pytest.fixture
+    def unbind(self, client: Client) -> Callable[[str], None]:
+        def unbind(exchange_name: str) -> None:
+            client.channel.queue_unbind(exchange_name, exchange_name)
+
+        return unbind
+
+    @pytest.fixture
+    def reject(self, rabbitmq: StreamBroker, client: Client) -> Iterator[Callable[[str], None]]:
+        policies: list[str] = []
+
+        def reject(exchange_name: str) -> None:
+            policies.append(exchange_name)
+            full = {"max-length": client.count(exchange_name), "overflow": "reject-publish"}
+            rabbitmq.ctl("set_policy", exchange_name, f"^{exchange_name}$", json.dumps(full))
+
+        yield reject
+        for policy in policies:
+            rabbitmq.ctl("clear_policy", policy)
+
+    @pytest.fixture
+    def undeliverable(self) -> Notification:
+        headers = {"metadata": "x" * 200_000}
+        message = NotificationMessage(b"{}", "application/json", headers)
+        return Notification(message, "TooMuch", 5, datetime.fromisoformat("2026-01-02T00:00Z"))
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        return (SECRET,)
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        return {"url": "amqp://localhost/"} | self.options
+
+
+class TestRabbitMQProducerWithTail(TestRabbitMQProducer):
+    capabilities = frozenset({Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID})
+    options = {"resume": "tail"}  # noqa: RUF012 - nobody writes to it
+
+
+class TestRabbitMQConsumer(MessageConsumerContract):
+    plugin_module, backend = "tidings_rabbitmq.plugin", "rabbitmq"
+
+    @pytest.fixture
+    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
+        url = make_url(rabbitmq.url)
+        return url.host or "", url.port or 5672
+
+    @pytest.fixture
+    def make_consumer(self, rabbitmq: StreamBroker) -> MakeConsumer:
+        def make(via: tuple[str, int] | None = None) -> RabbitMQConsumer:
+            return RabbitMQConsumer(settings(rabbitmq, via), None)
+
+        return make
+
+    @pytest.fixture
+    def publish(self, rabbitmq: StreamBroker) -> Publish:
+        def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
+            producer = RabbitMQProducer(settings(rabbitmq, None))
+            producer.open(exchange_name)
+            for notification in notifications:
+                producer.send(exchange_name, *notification)
+            producer.flush(exchange_name)
+            producer.close(exchange_name)
+
+        return publish
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        return {"url": "amqp://localhost/"}
