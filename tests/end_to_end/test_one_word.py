@@ -12,6 +12,7 @@ from tests.end_to_end import independent
 from tests.servers import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
 
     from tests.end_to_end.independent import Reader
     from tests.servers.given import Broker, StreamBroker
@@ -60,6 +61,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+def readers(rabbitmq_url: str, activemq_url: str, port: int) -> dict[str, Callable[[], Reader]]:
+    return {
+        "rabbitmq": lambda: independent.RabbitMQReader(rabbitmq_url, EXCHANGE),
+        "activemq": lambda: independent.ActiveMQReader(activemq_url, EXCHANGE),
+        "zeromq": lambda: independent.ZeroMQReader(port, EXCHANGE),
+    }
+
+
 @pytest.mark.parametrize("word", ["rabbitmq", "activemq", "zeromq"])
 def test_events_arrive_complete_in_order_and_once(
     project: Project, word: str, rabbitmq: StreamBroker, activemq: Broker
@@ -71,11 +80,7 @@ def test_events_arrive_complete_in_order_and_once(
         )
     )
     project.succeed("replay", EXCHANGE, "--all")
-    reader: Reader = {
-        "rabbitmq": lambda: independent.RabbitMQReader(rabbitmq.url, EXCHANGE),
-        "activemq": lambda: independent.ActiveMQReader(activemq.url, EXCHANGE),
-        "zeromq": lambda: independent.ZeroMQReader(port, EXCHANGE),
-    }[word]()
+    reader = readers(rabbitmq.url, activemq.url, port)[word]()
 
     with (
         reader,

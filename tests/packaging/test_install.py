@@ -161,7 +161,7 @@ def a_repository(environment: Environment) -> Path:
     """Return a git repository with a few commits."""
     folder = environment.folder / "repository"
     folder.mkdir()
-    git = ["git", "-C", folder, "-c", "user.name=A", "-c", "user.email=a@example.org"]
+    git = ["git", "-C", str(folder), "-c", "user.name=A", "-c", "user.email=a@example.org"]
     subprocess.run([*git, "init", "-q"], check=True)
     for n in range(6):
         (folder / "file").write_text(str(n))
