@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.config.conftest import Faults, Load
+
+
+def shortened(found: list[str]) -> list[str]:
+    """Leave out the lists of backends: they grow."""
+    return [re.sub(r"Known are: .*, .*", "Known…", fault) for fault in found]
 
 
 def test_faults_of_structure_and_of_plugins_come_together(faults: Faults) -> None:
@@ -41,7 +47,7 @@ def test_faults_of_structure_and_of_plugins_come_together(faults: Faults) -> Non
         [observers.metrics]
     """)
 
-    assert found == [
+    assert shortened(found) == [
         "producers.jsonlines.url: the environment variable NOBODY is not set.",
         "relay.lease_seconds: Input should be greater than or equal to 1.",
         (
@@ -61,18 +67,11 @@ def test_faults_of_structure_and_of_plugins_come_together(faults: Faults) -> Non
             "such as sqlite:///events.db, postgresql://user:password@host:5432/database or "
             "mysql://user:password@host:3306/database."
         ),
-        (
-            "exchanges.a.producer: There is no producer 'rabit'. Did you mean 'rabbitmq'? Known "
-            "are: "
-            "activemq, jsonlines, memory, rabbitmq, zeromq."
-        ),
+        ("exchanges.a.producer: There is no producer 'rabit'. Did you mean 'rabbitmq'? Known…"),
         "producers.jsonlines.pth: unknown word. Did you mean 'path'?",
         "producers.jsonlines.url: unknown word. Known are: path.",
-        (
-            "exchanges.d.serializer: There is no serializer 'jsn'. Did you mean 'json'? Known are: "
-            "activemq, json, rabbitmq, zeromq."
-        ),
-        "observers.metrics: There is no observer 'metrics'. Known are: activemq, rabbitmq, zeromq.",
+        ("exchanges.d.serializer: There is no serializer 'jsn'. Did you mean 'json'? Known…"),
+        "observers.metrics: There is no observer 'metrics'. Known…",
     ]
 
 
@@ -91,12 +90,8 @@ def test_a_misspelt_table_of_producers_gets_a_hint_at_the_table(faults: Faults) 
         '[producers.archive]\nbackend = "jsonlines"\npath = "x"'
     )
 
-    assert found == [
-        (
-            "exchanges.a.producer: There is no producer 'archve'. Did you mean 'archive'? Known "
-            "are: "
-            "activemq, archive, jsonlines, memory, rabbitmq, zeromq."
-        )
+    assert shortened(found) == [
+        ("exchanges.a.producer: There is no producer 'archve'. Did you mean 'archive'? Known…")
     ]
 
 

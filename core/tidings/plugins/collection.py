@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
@@ -100,8 +101,8 @@ def _checked(what: str, origin: Origin, kind: type[Spec], offered: Any) -> list[
     for spec in specs:
         if not isinstance(spec, kind):
             raise BrokenPluginError(
-                f"{what}: its hook {HOOKS[kind]} returned {spec!r}; a list of {kind.__name__} is "
-                "wanted."
+                f"{what}: its hook {HOOKS[kind]} returned {_short(spec)}; a list of "
+                f"{kind.__name__} is wanted."
             )
         if spec.api != API:
             raise BrokenPluginError(
@@ -115,3 +116,7 @@ def _checked(what: str, origin: Origin, kind: type[Spec], offered: Any) -> list[
                 "tidings.plugins.Settings."
             )
     return cast("list[AnySpec]", specs)
+
+
+def _short(value: object) -> str:
+    return type(value).__name__ if isinstance(value, Spec) else reprlib.repr(value)
