@@ -168,5 +168,6 @@ def test_writers_and_the_relay_on_one_sqlite_file_never_find_it_locked(
     for writer in writers:
         writer.result()
     assert position == sum(written) > 50
-    for part in (tracker, reader, sqlite_store):
-        part.close()  # type: ignore[attr-defined]  # each has one
+    tracker.close()
+    reader.close()
+    sqlite_store.close()

@@ -85,7 +85,7 @@ def test_without_a_time_of_its_own_an_event_occurs_now() -> None:
 
 def test_a_time_without_a_zone_is_refused() -> None:
     event = OrderPlaced(
-        ID, Money(Decimal(1), Currency.EURO), date(2026, 1, 31), datetime(2026, 1, 1)
+        ID, Money(Decimal(1), Currency.EURO), date(2026, 1, 31), WHEN.replace(tzinfo=None)
     )
     with pytest.raises(InvalidEventError, match="no time zone"):
         as_new_event(event)

@@ -208,10 +208,12 @@ def test_a_session_inside_an_outer_transaction_rolls_back_with_it(
             record(session, OrderPlaced("gone"))
             session.commit()
         outer.rollback()
-    with engine.begin() as connection:
-        with Session(connection, join_transaction_mode="create_savepoint") as session:
-            record(session, OrderPlaced("kept"))
-            session.commit()
+    with (
+        engine.begin() as connection,
+        Session(connection, join_transaction_mode="create_savepoint") as session,
+    ):
+        record(session, OrderPlaced("kept"))
+        session.commit()
     assert recorded(store) == ["kept"]
 
 

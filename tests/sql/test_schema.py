@@ -17,6 +17,8 @@ from tidings.sql.tables import SCHEMA_VERSION
 from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidings.sql.event_store import SqlAlchemyEventStore
     from tidings.sql.settings import SqlAlchemySettings
 
@@ -59,7 +61,7 @@ def test_missing_tables_say_what_to_do(settings: SqlAlchemySettings, engine: Eng
         metadata.drop_all(connection)
     store = event_store(settings.url.get_secret_value())
     tracker = SqlAlchemyPublishedMessageTracker(settings)
-    calls = [
+    calls: list[Callable[[], object]] = [
         store.check,
         lambda: store.all_stored_events_since(0, 1),
         lambda: tracker.most_recent_published_message_id("shop"),

@@ -121,7 +121,7 @@ def test_a_missing_database_says_so(request: pytest.FixtureRequest, server: str)
     given: DatabaseServer = request.getfixturevalue(server)
     url = make_url(given.url).set(database="not_there")
     store = SqlAlchemyEventStore(settings_of(url.render_as_string(hide_password=False)))
-    with pytest.raises(StoreNotReadyError, match="'not_there'.*create it"):
+    with pytest.raises(StoreNotReadyError, match=r"'not_there'.*create it"):
         store.newest_event_id()
 
 

@@ -70,5 +70,11 @@ def test_on_postgresql_inserts_that_bypass_append_are_covered_too(
 
 def test_the_soak_itself_would_see_a_loss() -> None:
     """The oracle, on a store that is known to have lost 2, given 3 twice, and turned 5 and 4."""
-    given = [(1, "a", "1"), (3, "a", "2"), (3, "a", "2"), (5, "a", "4"), (4, "a", "3")]
+    given: list[tuple[int, str | None, str]] = [
+        (1, "a", "1"),
+        (3, "a", "2"),
+        (3, "a", "2"),
+        (5, "a", "4"),
+        (4, "a", "3"),
+    ]
     assert outcome_of(given, [1, 2, 3, 4, 5]) == Outcome(5, 1, 1, 1, 2)
