@@ -14,12 +14,14 @@ from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, Delivery
 from tidings_rabbitmq.explain import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pika.channel import Channel
 
     from tidings_rabbitmq.loop import Loop
     from tidings_rabbitmq.settings import RabbitMQSettings
+
+    NameTheEvent = Callable[[BaseException, DeliveryError], DeliveryError]
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ class Connection:
         self.failure: DeliveryError | None = None
         self.reason: BaseException | None = None
         """pika's own error behind ``failure``."""
+        self.name_the_event: NameTheEvent = lambda _reason, failure: failure
+        """Called where pika reports a failure, to say more of it than we know here."""
         self.blocked = False
         """Whether the broker has stopped reading because of an alarm."""
         self._loop = loop
@@ -112,9 +116,10 @@ class Connection:
         stream = self._services.stream
         return 0 if self._gone or stream is None else int(stream.get_write_buffer_size())
 
-    def write(self, frames: bytes) -> None:
+    def write(self, messages: Sequence[bytes]) -> None:
         """Queue encoded frames of the channel, behind whatever was sent before."""
         self.check()
+        frames = b"".join(messages)
         stream = self._services.stream
         # The stream cuts what a socket did not take off the front: costly for a large piece.
         for start in range(0, len(frames), WRITE_SIZE):
@@ -138,7 +143,7 @@ class Connection:
             self.failure = (
                 error
                 if isinstance(error, DeliveryError)
-                else explain(error, self.address, self.exchange_name)
+                else self.name_the_event(error, explain(error, self.address, self.exchange_name))
             )
 
     def fail_silent(self, doing: str, seconds: float) -> None:

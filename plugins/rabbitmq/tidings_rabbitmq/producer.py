@@ -58,11 +58,11 @@ class RabbitMQProducer(MessageProducer):
 
     def flush(self, exchange_name: str, timeout: float | None = None) -> None:
         """Wait for every confirm."""
-        self._publication(exchange_name).flush(timeout)
+        self._publication(exchange_name).pipeline.flush(timeout)
 
     def accepted_id(self, exchange_name: str) -> int | None:
         """Return the greatest id up to which everything was confirmed."""
-        return self._publication(exchange_name).accepted_id()
+        return self._publication(exchange_name).pipeline.window.accepted_id
 
     def most_recent_accepted_id(self, exchange_name: str) -> int | None:
         """Return the id of the message in the exchange's tail (``resume = "tail"``)."""
@@ -70,7 +70,7 @@ class RabbitMQProducer(MessageProducer):
 
     def wait(self, exchange_name: str, seconds: float) -> None:
         """Keep heartbeats going, and raise where the connection is lost."""
-        self._publication(exchange_name).wait(seconds)
+        self._publication(exchange_name).pipeline.wait(seconds)
 
     def close(self, exchange_name: str) -> None:
         """Close the exchange's connection; takes at most two seconds, also from a dead broker."""
