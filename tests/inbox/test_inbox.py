@@ -206,6 +206,14 @@ def test_the_longest_keys_fit_into_the_index(engine: Engine) -> None:
     assert sorted(kept) == [longest[:-1], longest]
 
 
+@pytest.mark.parametrize(("one", "other"), [("7", "7 "), ("a", "A"), ("a", "á"), ("ss", "ß")])
+def test_ids_that_a_collation_would_take_for_equal_are_two(
+    consumer: Consumer, one: str, other: str
+) -> None:
+    assert consumer.deliver(one)
+    assert consumer.deliver(other)
+
+
 @pytest.mark.parametrize("message_id", ["", "x" * 256, "a\0b", "\ud800"])
 def test_an_id_that_could_not_be_told_from_others_is_refused(
     consumer: Consumer, message_id: str
