@@ -10,16 +10,44 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.activemq.client import Client
+from tests.conftest import Factory, servers
+from tests.servers import ActiveMQ
 from tidings.testing.proxy import TcpProxy
 from tidings_activemq.consumer import ActiveMQConsumer
 from tidings_activemq.producer import ActiveMQProducer
 from tidings_activemq.settings import ActiveMQSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.servers.given import Broker
 
 MakeProducer = Callable[..., ActiveMQProducer]
 MakeConsumer = Callable[..., ActiveMQConsumer]
+
+
+class ConfiguredActiveMQ(ActiveMQ):
+    """An ActiveMQ in whose configuration some words are replaced by others."""
+
+    def __init__(
+        self, directory: Path, *, replacing: dict[str, str] | None = None, **options: Any
+    ) -> None:
+        super().__init__(directory, **options)
+        self._replacing = replacing or {}
+
+    def _configuration(self) -> str:
+        text = super()._configuration()
+        for old, new in self._replacing.items():
+            assert old in text
+            text = text.replace(old, new)
+        return text
+
+
+@pytest.fixture
+def configured_activemq() -> Iterator[Factory[ConfiguredActiveMQ]]:
+    """Give a function that starts an ActiveMQ for this test alone, configured otherwise."""
+    with servers(ConfiguredActiveMQ) as start:
+        yield start
 
 
 @pytest.fixture

@@ -33,15 +33,11 @@ class Failures:
 
     def unavailable(self, reason: str) -> BrokerUnavailableError:
         """Return the error of a broker that is away, or has stopped answering."""
-        return BrokerUnavailableError(
-            f"No use of {self._what}: {reason}.", exchange_name=self.exchange_name
-        )
+        return BrokerUnavailableError(self._sentence(reason), exchange_name=self.exchange_name)
 
     def refused(self, reason: str) -> BrokerRefusedError:
         """Return the error of a broker that wants something changed."""
-        return BrokerRefusedError(
-            f"No use of {self._what}: {reason}.", exchange_name=self.exchange_name
-        )
+        return BrokerRefusedError(self._sentence(reason), exchange_name=self.exchange_name)
 
     def connecting(self, error: OSError) -> DeliveryError:
         """Return the error for what went wrong while connecting."""
@@ -61,9 +57,10 @@ class Failures:
                     f"the host's name is not known ({error.strerror}). Check the host in url"
                 )
             case TimeoutError():
+                tls = ", and does the port speak TLS" if self._address.tls else ""
                 return self.unavailable(
-                    "it did not answer within connect_timeout. Is it overloaded or frozen, or "
-                    "does a firewall swallow what is sent?"
+                    "it did not answer within connect_timeout. Is it overloaded or frozen, does a "
+                    f"firewall swallow what is sent{tls}?"
                 )
             case ssl.SSLError():
                 return self.refused(
@@ -118,6 +115,9 @@ class Failures:
         return self.unavailable(
             f"the connection was lost, or the broker was silent for longer than heartbeat{detail}"
         )
+
+    def _sentence(self, reason: str) -> str:
+        return f"No use of {self._what}: {reason}{'' if reason.endswith('?') else '.'}"
 
     def _without_password(self, text: str) -> str:
         password = self._address.password

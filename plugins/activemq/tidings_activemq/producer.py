@@ -72,8 +72,7 @@ class ActiveMQProducer(MessageProducer):
 
     def most_recent_accepted_id(self, exchange_name: str) -> int | None:
         """Return the id that the token bore when it was taken, or what was accepted since."""
-        publisher = self._publisher(exchange_name)
-        return publisher.accepted_id or publisher.most_recent_accepted_id
+        return self._publisher(exchange_name).newest_id
 
     def wait(self, exchange_name: str, seconds: float) -> None:
         """Pass ``seconds``; a lost connection is noticed at once, a silent broker by heartbeats."""

@@ -54,7 +54,7 @@ class Publisher:
         self, settings: ActiveMQSettings, exchange_name: str, one_by_one_until: int = 0
     ) -> None:
         self.accepted_id: int | None = None
-        self.most_recent_accepted_id: int | None = None
+        self._id_when_opened: int | None = None
         self.one_by_one_until = one_by_one_until
         self._settings = settings
         self._exchange_name = exchange_name
@@ -83,7 +83,12 @@ class Publisher:
             self._token = Token(
                 self._connection, self._exchange_name, generation, self._settings.token_timeout
             )
-            self.most_recent_accepted_id = self._token.take()
+            self._id_when_opened = self._token.take()
+
+    @property
+    def newest_id(self) -> int | None:
+        """The newest id that the broker holds from us, now or from before."""
+        return self.accepted_id or self._id_when_opened
 
     def send(
         self, message: NotificationMessage, type_name: str, event_id: int, occurred_on: datetime
@@ -116,12 +121,14 @@ class Publisher:
                 self._await_something(deadline)
 
     def wait(self, seconds: float) -> None:
-        """Pass the time, taking in what the broker says."""
+        """Pass the time, taking in what the broker says; keep the token young."""
         self._raise_failure()
         deadline = time.monotonic() + seconds
         with self._ending_at_failure():
             self._write_current()
             while (left := deadline - time.monotonic()) > 0:
+                if self._token is not None and not self._under_way and self._token.is_old():
+                    self._write(self._begin())
                 arrival = self._connection.next(min(left, self._patience()))
                 if arrival is not None:
                     self._handle(arrival)
@@ -157,18 +164,19 @@ class Publisher:
         return _Transaction(f"t{self._transactions}")
 
     def _write_current(self) -> None:
-        current = self._current
-        if not current.ids:
-            return
+        if self._current.ids:
+            full, self._current = self._current, self._begin()
+            self._write(full)
+
+    def _write(self, transaction: _Transaction) -> None:
         if not self._under_way:
             self._progress = time.monotonic()
-        waits = any(transaction.receipt is None for transaction in self._under_way)
-        self._under_way.append(current)
-        self._current = self._begin()
-        parts = [frames.frame("BEGIN", {"transaction": current.name}), *current.frames]
-        current.frames.clear()
+        waits = any(earlier.receipt is None for earlier in self._under_way)
+        self._under_way.append(transaction)
+        parts = [frames.frame("BEGIN", {"transaction": transaction.name}), *transaction.frames]
+        transaction.frames.clear()
         if not waits and self._may_commit():
-            parts.append(self._end_of(current))
+            parts.append(self._end_of(transaction))
         self._connection.write(b"".join(parts))
 
     def _may_commit(self) -> bool:
@@ -180,7 +188,8 @@ class Publisher:
         commit = frames.frame("COMMIT", headers)
         if self._token is None:
             return commit
-        return self._token.moves_to(transaction.ids[-1], transaction.name) + commit
+        event_id = transaction.ids[-1] if transaction.ids else self.newest_id or 0
+        return self._token.moves_to(event_id, transaction.name) + commit
 
     def _take_in(self) -> None:
         while self._connection.has_arrivals():
@@ -212,7 +221,8 @@ class Publisher:
         # The broker works off one connection's commits in their order.
         if self._under_way and self._under_way[0].receipt == receipt:
             accepted = self._under_way.popleft()
-            self.accepted_id = accepted.ids[-1]
+            if accepted.ids:
+                self.accepted_id = accepted.ids[-1]
             self._unaccepted -= len(accepted.ids)
             self._progress = time.monotonic()
 

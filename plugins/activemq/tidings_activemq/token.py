@@ -19,6 +19,13 @@ from tidings_activemq import destinations, frames
 if TYPE_CHECKING:
     from tidings_activemq.connection import Arrival, Connection
 
+REFRESH = 30.0
+"""Seconds after which an idle publisher writes the token anew.
+
+KahaDB, ActiveMQ's store, keeps every journal file since the oldest message that it holds. A token
+that lay still for days would fill the disk with what others sent meanwhile.
+"""
+
 _SUBSCRIPTION = "token"
 _BROWSER = "token-browser"
 _FIRST_LOOK = 0.1
@@ -50,6 +57,7 @@ class Token:
         self._writer = uuid.uuid4().hex
         self._count = 0
         self._held: Held | None = None
+        self._written = 0.0
 
     def take(self) -> int | None:
         """Wait for the token, make it where there is none, and return its id.
@@ -67,6 +75,10 @@ class Token:
     def is_held(self) -> bool:
         """Say whether the last token written has come back, so that the next may be written."""
         return self._held is not None
+
+    def is_old(self) -> bool:
+        """Say whether it is time to write the token anew."""
+        return self.is_held() and time.monotonic() - self._written > REFRESH
 
     def moves_to(self, event_id: int, transaction: str) -> bytes:
         """Return the frames that move the token to ``event_id`` within ``transaction``."""
@@ -158,6 +170,7 @@ class Token:
 
     def _new(self, event_id: int, transaction: str | None = None) -> bytes:
         self._count += 1
+        self._written = time.monotonic()
         headers: dict[str, str | int] = {
             "destination": self._queue,
             "persistent": "true",

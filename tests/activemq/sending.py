@@ -1,0 +1,31 @@
+"""Sends events as short as a test can say it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.activemq.client import NOW
+from tidings.plugins import NotificationMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tidings.plugins import MessageProducer
+
+MESSAGE = NotificationMessage(b'{"number":1}', "application/json", {})
+
+
+def send(
+    producer: MessageProducer,
+    exchange: str,
+    event_id: int,
+    body: bytes = MESSAGE.body,
+    headers: dict[str, str] | None = None,
+) -> None:
+    message = NotificationMessage(body, MESSAGE.content_type, headers or {})
+    producer.send(exchange, message, "OrderPlaced", event_id, NOW)
+
+
+def send_all(producer: MessageProducer, exchange: str, event_ids: Iterable[int]) -> None:
+    for event_id in event_ids:
+        send(producer, exchange, event_id)

@@ -1,0 +1,189 @@
+"""Publishers and brokers that are killed and frozen, judged by an independent reader."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+import pytest
+
+from tests.activemq.client import Client, ids, queue_of
+from tests.activemq.sending import send, send_all
+from tests.rabbitmq.kills import REPOSITORY, Verdict, judge, kill_publishers
+from tests.servers.process import wait_for
+from tidings.plugins import BrokerUnavailableError, ExchangeLockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.activemq.conftest import MakeConsumer, MakeProducer
+    from tests.servers import ActiveMQ
+    from tests.servers.given import Broker
+    from tidings_activemq.consumer import ActiveMQConsumer
+    from tidings_activemq.producer import ActiveMQProducer
+
+pytestmark = pytest.mark.chaos
+
+PUBLISHER = "tests.activemq.publisher"
+NOTHING_WRONG = Verdict(lost=0, duplicated=0, reordered=0)
+
+
+def judge_queue(url: str, queue: str) -> tuple[int, Verdict]:
+    with Client(url) as client:
+        read = ids(client.read_fast(queue, sys.maxsize))
+    return max(read), judge(read)
+
+
+def test_killed_publishers_lose_repeat_and_reorder_nothing(
+    activemq: Broker, exchange: str, tmp_path: Path
+) -> None:
+    settings = {"url": activemq.url, "subscribers": ["app", "audit"], "batch_size": 100}
+    begun = kill_publishers(6, PUBLISHER, settings, exchange, tmp_path)
+
+    assert begun == sorted(begun)
+    assert begun[-1] > 0
+    for subscriber in ("app", "audit"):
+        newest, verdict = judge_queue(activemq.url, queue_of(exchange, subscriber))
+        assert newest >= begun[-1]
+        assert verdict == NOTHING_WRONG
+
+
+def test_a_killed_broker_loses_repeats_and_reorders_nothing(
+    own_activemq: Callable[..., ActiveMQ], exchange: str
+) -> None:
+    broker = own_activemq()
+    settings = {"url": broker.url, "batch_size": 100, "connect_timeout": 1}
+    with publisher(settings, exchange) as lines:
+        for _ in range(2):
+            begun = int(lines.readline())
+            # The moment is random on purpose: anything may be under way.
+            threading.Event().wait(random.uniform(0.2, 0.6))  # noqa: S311
+            broker.kill()
+            broker.start()
+        assert int(lines.readline()) > begun
+
+    newest, verdict = judge_queue(broker.url, queue_of(exchange))
+    assert newest > begun
+    assert verdict == NOTHING_WRONG
+
+
+def test_a_publisher_goes_on_after_a_frozen_broker_has_thawed(
+    own_activemq: Callable[..., ActiveMQ], make_producer: MakeProducer, exchange: str
+) -> None:
+    broker = own_activemq()
+    producer = make_producer(
+        url=broker.url, no_progress_timeout=1, send_timeout=1, connect_timeout=1
+    )
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 11))
+    producer.flush(exchange)
+    broker.freeze()
+    send_all(producer, exchange, range(11, 21))
+    with pytest.raises(BrokerUnavailableError):
+        producer.flush(exchange)
+    accepted = producer.accepted_id(exchange)
+    producer.close(exchange)
+    with pytest.raises(BrokerUnavailableError, match="connect_timeout"):
+        producer.open(exchange)
+    broker.thaw()
+    open_when_free(producer, exchange)
+    send_all(producer, exchange, range((producer.most_recent_accepted_id(exchange) or 0) + 1, 31))
+    producer.flush(exchange)
+
+    assert accepted == 10
+    with Client(broker.url) as client:
+        assert ids(client.read_fast(queue_of(exchange), 30)) == list(range(1, 31))
+
+
+def test_a_frozen_publisher_loses_the_token_and_publishes_nothing_when_it_wakes(
+    activemq: Broker, make_producer: MakeProducer, exchange: str
+) -> None:
+    settings = {"url": activemq.url, "heartbeat": 1, "token_timeout": 0.3}
+    with publisher(settings, exchange) as lines:
+        lines.readline()
+        os.kill(lines.pid, signal.SIGSTOP)
+        other = make_producer()
+        open_when_free(other, exchange)
+        start = other.most_recent_accepted_id(exchange) or 0
+        send(other, exchange, start + 1)
+        other.flush(exchange)
+        os.kill(lines.pid, signal.SIGCONT)
+        send_all(other, exchange, range(start + 2, start + 3000))
+        other.flush(exchange)
+    assert judge_queue(activemq.url, queue_of(exchange)) == (start + 2999, NOTHING_WRONG)
+
+
+def test_a_killed_broker_gives_a_consumer_again_only_what_it_may(
+    own_activemq: Callable[..., ActiveMQ],
+    make_producer: MakeProducer,
+    make_consumer: MakeConsumer,
+    exchange: str,
+) -> None:
+    broker = own_activemq()
+    producer, consumer = make_producer(url=broker.url), make_consumer(url=broker.url)
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 101))
+    producer.flush(exchange)
+    consumer.open(exchange)
+    read = []
+    for _ in range(50):
+        message = consumer.receive(5)
+        assert message
+        consumer.acknowledge(message)
+        read.append(int(message.message_id))
+    broker.kill()
+    with pytest.raises(BrokerUnavailableError):
+        receive_for_ever(consumer)
+    consumer.close()
+    broker.start()
+    consumer.open(exchange)
+    while message := consumer.receive(1):
+        read.append(int(message.message_id))
+
+    assert judge(read).lost == judge(read).reordered == 0
+    assert max(read) == 100
+
+
+class Lines:
+    """The process that publishes, and what it says."""
+
+    def __init__(self, process: subprocess.Popen[str], output: IO[str]) -> None:
+        self.pid = process.pid
+        self.readline = output.readline
+
+
+@contextmanager
+def publisher(settings: dict[str, object], exchange: str) -> Iterator[Lines]:
+    """Run a publisher until the end of the block, then kill it."""
+    command = [sys.executable, "-m", PUBLISHER, json.dumps(settings), exchange]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield Lines(process, process.stdout)
+            assert process.poll() is None, "the publisher ended by itself"
+        finally:
+            process.kill()
+
+
+def receive_for_ever(consumer: ActiveMQConsumer) -> None:
+    while True:
+        consumer.receive(5)
+
+
+def open_when_free(producer: ActiveMQProducer, exchange: str) -> None:
+    def opened() -> bool:
+        try:
+            producer.open(exchange)
+        except (ExchangeLockedError, BrokerUnavailableError):
+            return False
+        return True
+
+    wait_for(opened, "the token", 20)

@@ -1,0 +1,151 @@
+"""The token: one message that is the lock and the last published id."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.activemq.client import Client, ids, queue_of
+from tests.activemq.sending import send, send_all
+from tidings.plugins import BrokerRefusedError, ExchangeLockedError, Position
+from tidings_activemq import token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.activemq.conftest import MakeProducer
+    from tests.servers import ActiveMQ
+    from tidings_activemq.producer import ActiveMQProducer
+
+
+def tokens(client: Client, exchange: str) -> list[tuple[int, int]]:
+    values = [json.loads(frame.body) for frame in client.browse(f"{exchange}.tracker")]
+    return [(value["event_id"], value["generation"]) for value in values]
+
+
+def put_token(client: Client, exchange: str, body: str) -> None:
+    headers = {"destination": f"/queue/{exchange}.tracker", "persistent": "true"}
+    client.request("SEND", headers, body.encode())
+
+
+def test_there_is_one_token_and_it_bears_the_last_accepted_id(
+    producer: ActiveMQProducer, client: Client, exchange: str
+) -> None:
+    producer.open(exchange, Position(0, 7))
+    first = tokens(client, exchange)
+    send_all(producer, exchange, range(1, 1751))
+    producer.flush(exchange)
+
+    assert first == [(0, 7)]
+    assert tokens(client, exchange) == [(1750, 7)]
+    assert producer.most_recent_accepted_id(exchange) == 1750
+
+
+def test_a_second_publisher_is_kept_out_and_harms_nothing(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    first, second = make_producer(), make_producer(token_timeout=0.3)
+    first.open(exchange)
+    for event_id in (1, 2, 3):
+        with pytest.raises(ExchangeLockedError, match="another publisher") as raised:
+            second.open(exchange)
+        send(first, exchange, event_id)
+        first.flush(exchange)
+    first.close(exchange)
+    second.open(exchange)
+
+    assert exchange in str(raised.value)
+    assert second.most_recent_accepted_id(exchange) == 3
+    assert ids(client.read(queue_of(exchange), 3)) == [1, 2, 3]
+    assert tokens(client, exchange) == [(3, 0)]
+
+
+def test_of_several_tokens_the_greatest_of_the_generation_counts_and_the_others_go(
+    producer: ActiveMQProducer, client: Client, exchange: str
+) -> None:
+    for event_id, generation in ((0, 2), (40, 2), (7, 2), (900, 1)):
+        put_token(client, exchange, json.dumps({"event_id": event_id, "generation": generation}))
+    put_token(client, exchange, "rubbish")
+    put_token(client, exchange, '["rubbish"]')
+    producer.open(exchange, Position(0, 2))
+
+    assert producer.most_recent_accepted_id(exchange) == 40
+    assert tokens(client, exchange) == [(40, 2)]
+
+
+def test_a_token_that_another_makes_meanwhile_is_removed(
+    producer: ActiveMQProducer, client: Client, exchange: str
+) -> None:
+    producer.open(exchange)
+    send(producer, exchange, 5)
+    producer.flush(exchange)
+    put_token(client, exchange, '{"event_id": 0, "generation": 0}')
+    deadline = time.monotonic() + 5
+    while len(tokens(client, exchange)) > 1 and time.monotonic() < deadline:
+        producer.wait(exchange, 0.05)
+
+    assert tokens(client, exchange) == [(5, 0)]
+
+
+def test_a_token_is_not_worn_out_by_many_openings(
+    producer: ActiveMQProducer, client: Client, exchange: str
+) -> None:
+    producer.open(exchange)
+    send(producer, exchange, 5)
+    producer.flush(exchange)
+    for _ in range(20):
+        producer.close(exchange)
+        producer.open(exchange)
+
+    assert producer.most_recent_accepted_id(exchange) == 5
+    assert tokens(client, exchange) == [(5, 0)]
+
+
+def test_an_idle_publisher_writes_the_token_anew(
+    producer: ActiveMQProducer,
+    client: Client,
+    exchange: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    producer.open(exchange)
+    send(producer, exchange, 5)
+    producer.flush(exchange)
+    (before,) = client.browse(f"{exchange}.tracker")
+    monkeypatch.setattr(token, "REFRESH", 0.0)
+    producer.wait(exchange, 0.2)
+    producer.flush(exchange)
+    (after,) = client.browse(f"{exchange}.tracker")
+
+    assert before.headers["message-id"] != after.headers["message-id"]
+    assert (before.body, producer.accepted_id(exchange)) == (after.body, 5)
+    send(producer, exchange, 6)
+    producer.flush(exchange)
+    assert tokens(client, exchange) == [(6, 0)]
+
+
+def test_without_the_token_two_may_publish_and_nothing_is_kept(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    first, second = make_producer(token=False), make_producer(token=False)
+    first.open(exchange)
+    second.open(exchange)
+    send_all(first, exchange, range(1, 1001))
+    first.flush(exchange)
+    send(second, exchange, 1001)
+    second.flush(exchange)
+
+    assert ids(client.read_fast(queue_of(exchange), 1001)) == list(range(1, 1002))
+    with Client(client.url) as another:
+        assert another.browse(f"{exchange}.tracker") == []
+
+
+def test_no_right_to_write_the_token_is_found_out_before_the_first_event(
+    configured_activemq: Callable[..., ActiveMQ], make_producer: MakeProducer, exchange: str
+) -> None:
+    rights = 'queue=">" read="readers" write='
+    url = configured_activemq(replacing={f'{rights}"writers"': f'{rights}"nobody"'}).url
+    with pytest.raises(BrokerRefusedError, match=rf"{exchange}\.tracker"):
+        make_producer(url=url).open(exchange)
