@@ -94,11 +94,15 @@ def to_json(value: Any, what: str) -> str:
 
 def from_json(text: str | bytes) -> Any:
     """Return the value of strict JSON text (no NaN); raises ``ValueError``."""
-    return json.loads(text, parse_constant=_no_constant)
+    # Made once: `json.loads` makes a decoder for each call that has an argument.
+    return _STRICT.decode(text if isinstance(text, str) else text.decode())
 
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _check_name(field_name: str, value: object) -> None:
