@@ -26,6 +26,11 @@ def send(producer: InMemoryMessageProducer, *ids: int) -> None:
         producer.send("my-bc-app", message, "OrderPlaced", event_id, NOON)
 
 
+def send_and_flush(producer: InMemoryMessageProducer, *ids: int) -> None:
+    send(producer, *ids)
+    producer.flush("my-bc-app")
+
+
 def ids(broker: InMemoryBroker) -> list[str]:
     return [message.message_id for message in broker.messages("my-bc-app")]
 
@@ -60,10 +65,10 @@ def test_a_full_window_blocks_until_the_broker_thaws() -> None:
     producer.open("my-bc-app")
     producer.broker.freeze()
     send(producer, 1, 2)
-    sent = threading.Event()
-    third = threading.Thread(target=lambda: (send(producer, 3), sent.set()))
+    third = threading.Thread(target=send, args=(producer, 3))
     third.start()
-    assert not sent.wait(0.2)
+    third.join(0.2)
+    assert third.is_alive()
     producer.broker.thaw()
     third.join(30)
     assert ids(producer.broker) == ["1", "2", "3"]
@@ -75,7 +80,7 @@ def test_rejected_messages_are_not_accepted_as_many_as_asked() -> None:
     for _ in range(2):
         producer.open("my-bc-app")
         with pytest.raises(NotAcceptedError, match=r"Event 1 .* 'my-bc-app' .* rejects it"):
-            send(producer, 1)
+            send_and_flush(producer, 1)
         producer.close("my-bc-app")
     producer.open("my-bc-app")
     send(producer, 1)
@@ -87,7 +92,7 @@ def test_an_exchange_that_is_bound_again_accepts_again() -> None:
     producer.broker.unbind("my-bc-app")
     producer.open("my-bc-app")
     with pytest.raises(NotAcceptedError, match="nobody is bound"):
-        send(producer, 1)
+        send_and_flush(producer, 1)
     producer.close("my-bc-app")
     producer.broker.bind("my-bc-app")
     producer.open("my-bc-app")

@@ -176,12 +176,12 @@ def expect_none_lost(sent: Sequence[Notification], arrived: Sequence[ReceivedMes
     )
 
 
-def expect_order(arrived: Sequence[ReceivedMessage]) -> None:
+def expect_order(arrived: Sequence[ReceivedMessage], promise: str = Producer.ORDER) -> None:
     """Fail when an event arrived before one with a lower id."""
     ids = [int(message.message_id) for message in arrived]
     for earlier, later in itertools.pairwise(ids):
         if later < earlier:
-            broken(Producer.ORDER, f"Event {later} arrived after event {earlier}.")
+            broken(promise, f"Event {later} arrived after event {earlier}.")
 
 
 def expect_contents(sent: Sequence[Notification], arrived: Sequence[ReceivedMessage]) -> None:

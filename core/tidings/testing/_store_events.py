@@ -21,14 +21,12 @@ if TYPE_CHECKING:
     from tidings.testing.event_store import MakeStore
     from tidings.testing.proxy import Link
 
-RECOVERY = 30.0
-"""Seconds within which a store works again when its database does."""
-
 
 class EventPromises:
     """What holds for one transaction after another."""
 
     needs_create: ClassVar[bool]
+    patience: ClassVar[float]
 
     def test_an_empty_store_says_so(self, store: EventStore) -> None:
         found = list(store.all_stored_events_since(0, 10))
@@ -227,7 +225,11 @@ class EventPromises:
             except StoreUnavailableError:
                 return False
 
-        check(until(back, RECOVERY), Store.UNAVAILABLE, f"Not read again {RECOVERY} s after.")
+        check(
+            until(back, self.patience),
+            Store.UNAVAILABLE,
+            f"The database is back, and {self.patience:g} s later it is not read.",
+        )
 
 
 def append(store: EventStore, *events: NewEvent) -> None:
@@ -272,6 +274,12 @@ def read_all(store: EventStore, limit: int = 7, seconds: float = 20.0) -> list[S
     def done() -> bool:
         position = events[-1].event_id if events else 0
         found = store.all_stored_events_since(position, limit)
+        ids = [event.event_id for event in found]
+        check(
+            all(each > position for each in ids),
+            Store.SINCE,
+            f"all_stored_events_since({position}, {limit}) gave the ids {ids}.",
+        )
         events.extend(found)
         return not found and store.hold() is None
 

@@ -35,6 +35,7 @@ class OrderPromises:
     """What holds whatever transactions commit in whatever order."""
 
     concurrent_appends: ClassVar[bool]
+    patience: ClassVar[float]
 
     @pytest.mark.parametrize("first_ends", ["by commit", "by rollback"])
     def test_a_later_event_waits_for_an_earlier_one_that_may_still_appear(
@@ -74,7 +75,11 @@ class OrderPromises:
                 found.extend(reader.all_stored_events_since(found[-1].event_id if found else 0, 10))
                 return reader.hold() is not None
 
-            check(until(given, 10), Store.HELD, "Event 3 may not be given, and hold() says None.")
+            check(
+                until(given, self.patience),
+                Store.HELD,
+                "Event 3 may not be given, and hold() says None.",
+            )
             expect_numbers([0, 1], found, Store.NO_GAP)
         expect_numbers(range(4), read_all(reader), Store.NO_GAP)
 
@@ -136,9 +141,10 @@ class OrderPromises:
 
         for thread in threads:
             thread.start()
-        check(until(over, 120), Store.THREADS, "6 writers have not ended within 2 minutes.")
+        ended = until(over, 4 * self.patience)
+        check(ended, Store.THREADS, f"6 writers have not ended in {4 * self.patience:g} s.")
         check(not errors, Store.THREADS, f"A writer failed: {errors[:1]}.")
-        until(lambda: over() and len(read) >= len(committed), 30)
+        until(lambda: over() and len(read) >= len(committed), self.patience)
         expect_ascending(read)
         numbers = {number_of(event) for event in read}
         lost = sorted(set(committed) - numbers)

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from tidings.testing.proxy import Link
     from tidings.testing.tracker import MakeTracker
 
-RECOVERY = 30.0
-"""Seconds within which a tracker works again when its database does."""
-
 LONG = 300.0
 """A lease that no test outlives."""
 
@@ -34,6 +31,7 @@ class PositionPromises:
     """What holds for positions."""
 
     needs_create: ClassVar[bool]
+    patience: ClassVar[float]
 
     def test_an_unknown_exchange_has_no_position(self, tracker: PublishedMessageTracker) -> None:
         expect_position(tracker, "my-bc-app", None)
@@ -206,7 +204,11 @@ class PositionPromises:
                 return False
             return True
 
-        check(until(back, RECOVERY), Tracker.UNAVAILABLE, f"Not back {RECOVERY:.0f} s after.")
+        check(
+            until(back, self.patience),
+            Tracker.UNAVAILABLE,
+            f"The database is back, and {self.patience:g} s later nothing is tracked.",
+        )
         expect_position(tracker, "a", 2)
 
     def _expect_lost(self, tracker: PublishedMessageTracker, lease: Lease) -> None:

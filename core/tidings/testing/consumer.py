@@ -168,7 +168,7 @@ class MessageConsumerContract(PluginPromises):
         consumer.open(exchange_name)
         published(exchange_name, sent)
         received = consumer.receive_all(sent, acknowledge=True)
-        expect_order(received)
+        expect_order(received, Consumer.ORDER)
         found = [message.message_id for message in received]
         check(
             found == [str(each.event_id) for each in sent],
@@ -218,7 +218,7 @@ class MessageConsumerContract(PluginPromises):
         consumer.close()
         consumer.open(exchange_name)
         again = consumer.receive_all(sent[1:], acknowledge=True)
-        expect_order(again)
+        expect_order(again, Consumer.AGAIN)
         ids = [message.message_id for message in again]
         check(
             ids == ["2", "3", "4", "5"],

@@ -56,6 +56,9 @@ class EventStoreContract(EventPromises, OrderPromises, PluginPromises):
     needs_create: ClassVar[bool] = True
     """Whether the store is unusable before ``create``."""
 
+    patience: ClassVar[float] = 30.0
+    """Seconds after which what should have happened by then has failed, on a loaded machine."""
+
     has_link: ClassVar[bool] = True
     """Whether there is a connection that can fail. Then ``server_address`` is needed."""
 

@@ -1,0 +1,46 @@
+"""What a failing suite quotes really stands in the interfaces."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from tidings import event
+from tidings.interfaces import (
+    event_store,
+    message_consumer,
+    message_producer,
+    published_message_tracker,
+    serializer,
+)
+from tidings.plugins import specs
+from tidings.testing import promises
+
+SOURCES = {
+    "Producer": (message_producer, specs),
+    "Store": (event_store, event),
+    "Tracker": (published_message_tracker, event_store),
+    "Serializing": (serializer,),
+    "Consumer": (message_consumer,),
+}
+
+SENTENCES = [
+    (kind, name, text)
+    for kind in SOURCES
+    for name, text in vars(getattr(promises, kind)).items()
+    if name.isupper()
+]
+
+
+def plain(text: str) -> str:
+    """Return text without markup, and with single spaces."""
+    text = re.sub(r":\w+:`~?([^`]*)`", lambda role: role[1].rpartition(".")[2], text)
+    return " ".join(re.sub(r"[`*]", "", text).split())
+
+
+@pytest.mark.parametrize(("kind", "name", "text"), SENTENCES)
+def test_a_quoted_promise_stands_in_the_interface(kind: str, name: str, text: str) -> None:
+    source = plain("\n".join(inspect.getsource(module) for module in SOURCES[kind]))
+    assert plain(text).rstrip(".") in source
