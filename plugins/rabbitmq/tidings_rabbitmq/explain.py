@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pika import exceptions
 from pika.adapters.utils import connection_workflow
@@ -16,6 +14,7 @@ from tidings.plugins import (
     ExchangeLockedError,
     NotAcceptedError,
 )
+from tidings_rabbitmq.diagnosis import Diagnosis, diagnose_socket, did_not_answer
 
 if TYPE_CHECKING:
     from tidings_rabbitmq.address import Address
@@ -35,23 +34,9 @@ _TIMEOUTS = (
 )
 
 
-class _Diagnosis(NamedTuple):
-    kind: type[DeliveryError]
-    what: str
-    advice: str
-
-
-def explain(
-    error: BaseException, address: Address, exchange_name: str, event_id: int | None = None
-) -> DeliveryError:
+def explain(error: BaseException, address: Address, exchange_name: str) -> DeliveryError:
     """Return the error to raise for pika's ``error``, as a sentence for a person."""
-    cause = innermost(error)
-    kind, what, advice = _diagnose(cause)
-    return kind(
-        f"Exchange {exchange_name!r}: RabbitMQ at {address} {what}. {advice}",
-        exchange_name=exchange_name,
-        event_id=event_id,
-    )
+    return _diagnose(innermost(error)).error(address, exchange_name)
 
 
 def innermost(error: BaseException) -> BaseException:
@@ -70,39 +55,39 @@ def broker_text(error: BaseException) -> str:
     return str(getattr(error, "reply_text", "") or (error.args[0] if error.args else repr(error)))
 
 
-def _diagnose(cause: BaseException) -> _Diagnosis:
+def _diagnose(cause: BaseException) -> Diagnosis:
     if isinstance(cause, exceptions.ChannelClosedByBroker):
         return _diagnose_channel(cause)
     if isinstance(cause, OSError):
-        return _diagnose_socket(cause)
+        return diagnose_socket(cause)
     return _diagnose_connection(cause)
 
 
 def _diagnose_channel(
     cause: exceptions.ChannelClosedByBroker,
-) -> _Diagnosis:
+) -> Diagnosis:
     said = f"closed the channel: {cause.reply_text}"
     if cause.reply_code == ACCESS_REFUSED:
-        return _Diagnosis(
+        return Diagnosis(
             BrokerRefusedError,
             said,
             "Let an administrator give the user configure, write and read permissions on the "
             "exchange's name and on names that begin with it (rabbitmqctl set_permissions).",
         )
     if cause.reply_code == NOT_FOUND:
-        return _Diagnosis(
+        return Diagnosis(
             NotAcceptedError,
             said,
             "Somebody deleted it. It is declared anew when the exchange is opened next; other "
             "subscribers' bindings are not: check them.",
         )
     if cause.reply_code == RESOURCE_LOCKED:
-        return _Diagnosis(
+        return Diagnosis(
             ExchangeLockedError,
             said,
             "Another connection holds it for itself; stop that one.",
         )
-    return _Diagnosis(
+    return Diagnosis(
         BrokerRefusedError,
         said,
         "Where something exists there with other properties, delete it, or make the settings "
@@ -110,62 +95,28 @@ def _diagnose_channel(
     )
 
 
-def _diagnose_socket(cause: OSError) -> _Diagnosis:
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return _Diagnosis(
-            BrokerRefusedError,
-            f"showed a certificate that is not to be trusted: {cause.verify_message}",
-            "Check ca_file, the host in url, and the certificate's dates.",
-        )
-    if isinstance(cause, ssl.SSLError):
-        return _Diagnosis(
-            BrokerRefusedError,
-            f"and we could not agree on TLS: {cause.reason or cause}",
-            "Check the port (5671 is usual for amqps), and certificate_file and key_file.",
-        )
-    if isinstance(cause, socket.gaierror):
-        return _Diagnosis(
-            BrokerUnavailableError,
-            f"cannot be found: {cause.strerror}",
-            "Check the host in url, and the name service.",
-        )
-    if isinstance(cause, TimeoutError):
-        return _did_not_answer()
-    if isinstance(cause, ConnectionRefusedError):
-        return _Diagnosis(
-            BrokerUnavailableError,
-            "does not take connections: nothing listens there",
-            "Start it, or check host and port in url.",
-        )
-    return _Diagnosis(
-        BrokerUnavailableError,
-        f"cannot be reached: {cause.strerror or repr(cause)}",
-        "Check the network, and host and port in url.",
-    )
-
-
-def _diagnose_connection(cause: BaseException) -> _Diagnosis:
+def _diagnose_connection(cause: BaseException) -> Diagnosis:
     if isinstance(cause, _TIMEOUTS):
-        return _did_not_answer()
+        return did_not_answer()
     return _diagnose_refusal(cause, getattr(cause, "reply_code", None)) or _diagnose_loss(cause)
 
 
-def _diagnose_refusal(cause: BaseException, code: int | None) -> _Diagnosis | None:
+def _diagnose_refusal(cause: BaseException, code: int | None) -> Diagnosis | None:
     text = broker_text(cause)
     if isinstance(cause, exceptions.ProbableAuthenticationError) or code == ACCESS_REFUSED:
-        return _Diagnosis(
+        return Diagnosis(
             BrokerRefusedError,
             f"refused the login: {text}",
             "Check user and password in url (guest may log in from the broker's machine only).",
         )
     if isinstance(cause, exceptions.ProbableAccessDeniedError) or code == NOT_ALLOWED:
-        return _Diagnosis(
+        return Diagnosis(
             BrokerRefusedError,
             f"refused the virtual host: {text}",
             "Check the virtual host in url, and the user's permissions in it.",
         )
     if isinstance(cause, exceptions.IncompatibleProtocolError):
-        return _Diagnosis(
+        return Diagnosis(
             BrokerRefusedError,
             "did not answer in AMQP 0-9-1",
             "Check the port in url; for a TLS port begin it with amqps://.",
@@ -173,28 +124,20 @@ def _diagnose_refusal(cause: BaseException, code: int | None) -> _Diagnosis | No
     return None
 
 
-def _diagnose_loss(cause: BaseException) -> _Diagnosis:
+def _diagnose_loss(cause: BaseException) -> Diagnosis:
     text = broker_text(cause)
     if isinstance(cause, exceptions.ConnectionBlockedTimeout):
-        return _Diagnosis(
+        return Diagnosis(
             BrokerUnavailableError,
             "blocks publishers: its memory or disk alarm is on",
             "Let it drain its queues, or give it more memory or disk (rabbitmqctl status).",
         )
     if getattr(cause, "reply_code", None) == CONNECTION_FORCED:
-        return _Diagnosis(
+        return Diagnosis(
             BrokerUnavailableError, f"is going down: {text}", "Wait for it, or start it."
         )
-    return _Diagnosis(
+    return Diagnosis(
         BrokerUnavailableError,
         f"was connected, and the connection was lost: {text}",
         "Check that it runs, and its log.",
-    )
-
-
-def _did_not_answer() -> _Diagnosis:
-    return _Diagnosis(
-        BrokerUnavailableError,
-        "did not answer in time",
-        "Check that it is not frozen or overloaded, and the network between.",
     )

@@ -1,0 +1,1 @@
+"""The rabbitmq-stream backend of tidings."""
