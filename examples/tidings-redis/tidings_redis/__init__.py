@@ -1,0 +1,1 @@
+"""Carries tidings' domain events to Redis Streams."""

@@ -1,0 +1,97 @@
+"""Reads a stream as one subscriber: a consumer group of the subscriber's name."""
+
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import redis
+
+from tidings.plugins import MessageConsumer, ReceivedMessage
+from tidings_redis.connection import connect, failures_of
+from tidings_redis.producer import OWN_FIELDS
+from tidings_redis.settings import RedisSettings
+
+READ_AHEAD = 100
+NEW = ">"
+"""Redis' word for the entries that the group has given to nobody yet."""
+
+
+class RedisConsumer(MessageConsumer):
+    """One reader for each subscriber; what it was given and did not acknowledge comes first."""
+
+    def __init__(self, settings: RedisSettings, subscriber: str | None) -> None:
+        self._settings = settings
+        self._group = subscriber or settings.subscriber
+        self._exchange_name = self._stream = ""
+        self._client: redis.Redis | None = None
+
+    def open(self, exchange_name: str) -> None:
+        """Connect; make the group where it isn't there, from the stream's first entry on."""
+        self._exchange_name = exchange_name
+        self._stream = self._settings.stream_of(exchange_name)
+        self._after = "0"
+        self._read: deque[ReceivedMessage] = deque()
+        self._client = connect(self._settings)
+        with failures_of(exchange_name, self._settings):
+            try:
+                self._client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+            except redis.ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        """Return the next entry."""
+        deadline = time.monotonic() + timeout
+        while not self._read:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            with failures_of(self._exchange_name, self._settings):
+                self._read_more(min(left, self._settings.timeout / 2))
+        return self._read.popleft()
+
+    def acknowledge(self, message: ReceivedMessage) -> None:
+        """Take the entry off the group's list of those pending."""
+        with failures_of(self._exchange_name, self._settings):
+            self._opened().xack(self._stream, self._group, message.token)
+
+    def close(self) -> None:
+        """Disconnect."""
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(Exception):
+                client.close()
+
+    def _read_more(self, seconds: float) -> None:
+        found: Any = self._opened().xreadgroup(
+            self._group,
+            self._group,  # always the same reader, so that it finds its own pending entries again
+            {self._stream: self._after},
+            count=READ_AHEAD,
+            block=max(int(seconds * 1000), 1),
+        )
+        entries = found[0][1] if found else []
+        if self._after != NEW:
+            self._after = entries[-1][0] if entries else NEW
+        # An entry that is pending and was cut off the stream has no fields any more.
+        self._read.extend(_received(token, fields) for token, fields in entries if fields)
+
+    def _opened(self) -> redis.Redis:
+        if self._client is None:
+            raise RuntimeError("The consumer is not open.")
+        return self._client
+
+
+def _received(token: bytes, fields: dict[bytes, bytes]) -> ReceivedMessage:
+    texts = {name.decode(): value.decode() for name, value in fields.items() if name != b"body"}
+    return ReceivedMessage(
+        message_id=texts["message_id"],
+        type_name=texts["type"],
+        occurred_on=datetime.fromisoformat(texts["occurred_on"]),
+        body=fields[b"body"],
+        content_type=texts["content_type"],
+        headers={name: text for name, text in texts.items() if name not in OWN_FIELDS},
+        token=token,
+    )
