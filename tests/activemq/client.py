@@ -157,6 +157,13 @@ def unescape(text: str) -> str:
     return text
 
 
+def escape(text: str) -> str:
+    text = text.replace("\\", "\\\\")
+    for escaped, plain in UNESCAPED[:3]:
+        text = text.replace(plain, escaped)
+    return text
+
+
 def queue_of(exchange: str, subscriber: str = "app") -> str:
     return f"Consumer.{subscriber}.VirtualTopic.{exchange}"
 

@@ -8,10 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.activemq.client import Client, Frame, queue_of
+from tests.activemq.client import Client, Frame, escape, queue_of
 from tests.activemq.conftest import via as url_via
 from tidings.plugins import Capability, Notification, NotificationMessage, ReceivedMessage
-from tidings.testing import MakeProducer, MessageProducerContract
+from tidings.testing import MakeProducer, MessageConsumerContract, MessageProducerContract
+from tidings_activemq.consumer import ActiveMQConsumer
 from tidings_activemq.producer import ActiveMQProducer
 from tidings_activemq.settings import ActiveMQSettings
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tests.servers.given import Broker
-    from tidings.plugins import MessageProducer
+    from tidings.plugins import MessageConsumer, MessageProducer
+    from tidings.testing import MakeConsumer, Publish
 
 OF_THE_BROKER = {
     *("destination", "message-id", "subscription", "ack", "expires", "priority", "persistent"),
@@ -28,13 +30,8 @@ OF_THE_BROKER = {
 OF_TIDINGS = {"type", "content-type", "correlation-id", "event-id", "occurred_on"}
 
 
-class TestActiveMQProducer(MessageProducerContract):
-    capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID}
-    )
-    has_undeliverable = True
-    has_login = True
-    plugin_module, backend = "tidings_activemq.plugin", "activemq"
+class OnTheSessionsBroker:
+    """What both suites need to know of the broker."""
 
     @pytest.fixture
     def server_address(self, activemq: Broker) -> tuple[str, int]:
@@ -49,8 +46,41 @@ class TestActiveMQProducer(MessageProducerContract):
             "url": activemq.url,
             "connect_timeout": 2,
             "send_timeout": 2,
-            "no_progress_timeout": self.no_progress_seconds,
+            "no_progress_timeout": 2,
         }
+
+    @pytest.fixture
+    def secrets(self, activemq: Broker) -> Sequence[str]:
+        return [urlsplit(activemq.url).password or "", "wrong-secret"]
+
+
+class TestActiveMQConsumer(OnTheSessionsBroker, MessageConsumerContract):
+    plugin_module, backend = "tidings_activemq.plugin", "activemq"
+
+    @pytest.fixture
+    def make_consumer(self, settings: Mapping[str, Any]) -> MakeConsumer:
+        def make(via: tuple[str, int] | None = None) -> MessageConsumer:
+            url = url_via(settings["url"], *via) if via else settings["url"]
+            return ActiveMQConsumer(ActiveMQSettings(**{**settings, "url": url}), None)
+
+        return make
+
+    @pytest.fixture
+    def publish(self, client: Client) -> Publish:
+        def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
+            for each in notifications:
+                client.request("SEND", *sent_by_hand(exchange_name, each))
+
+        return publish
+
+
+class TestActiveMQProducer(OnTheSessionsBroker, MessageProducerContract):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID}
+    )
+    has_undeliverable = True
+    has_login = True
+    plugin_module, backend = "tidings_activemq.plugin", "activemq"
 
     @pytest.fixture
     def make_producer(self, settings: Mapping[str, Any]) -> MakeProducer:
@@ -64,10 +94,6 @@ class TestActiveMQProducer(MessageProducerContract):
     def make_refused_producer(self, settings: Mapping[str, Any]) -> Callable[[], MessageProducer]:
         url = settings["url"].replace(":secret@", ":wrong-secret@")
         return lambda: ActiveMQProducer(ActiveMQSettings(**{**settings, "url": url}))
-
-    @pytest.fixture
-    def secrets(self, activemq: Broker) -> Sequence[str]:
-        return [urlsplit(activemq.url).password or "", "wrong-secret"]
 
     @pytest.fixture
     def undeliverable(self) -> Notification:
@@ -92,3 +118,21 @@ def received(frame: Frame) -> ReceivedMessage:
         content_type=headers["content-type"],
         headers={k: v for k, v in headers.items() if k not in OF_THE_BROKER | OF_TIDINGS},
     )
+
+
+def sent_by_hand(exchange_name: str, notification: Notification) -> tuple[dict[str, str], bytes]:
+    """Return the headers and body that the conventions ask for, made without the plugin."""
+    message, type_name, event_id, occurred_on = notification
+    headers = {
+        **message.headers,
+        "type": type_name,
+        "event-id": str(event_id),
+        "content-type": message.content_type,
+        "occurred_on": occurred_on.isoformat(timespec="microseconds"),
+    }
+    fixed = {
+        "destination": f"/topic/VirtualTopic.{exchange_name}",
+        "persistent": "true",
+        "content-length": str(len(message.body)),
+    }
+    return fixed | {key: escape(value) for key, value in headers.items()}, message.body
