@@ -1,0 +1,142 @@
+"""Whatever fails, in whatever order: nothing lost, nothing out of order, nothing tracked too early.
+
+And where the broker remembers, nothing published twice.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from tests.relay.parts import REMEMBERS, Parts, Producer, X, at, relay_threads
+from tidings import (
+    NewEvent,
+    NotificationService,
+    StoreUnavailableError,
+    TidingsError,
+    UndeliverableEventError,
+)
+from tidings.plugins import Capability
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATTERN = "order.*"
+FAULTS = ["reject", "cut", "freeze", "unbind", "poison", "tracker", "store", "takeover", "none"]
+
+
+class Relaying(RuleBasedStateMachine):
+    """Appends, publishes with one fault at a time, and compares."""
+
+    @initialize(remembers=st.sampled_from(["", "volatile", "durable"]), batch=st.integers(1, 5))
+    def begin(self, remembers: str, batch: int) -> None:
+        self.parts = Parts()
+        self.parts.producer = Producer(self.parts.broker, no_progress=0.005)
+        self.batch = batch
+        self.capabilities = {
+            "": frozenset[Capability](),
+            "volatile": REMEMBERS,
+            "durable": REMEMBERS | {Capability.REMEMBERS_DURABLY},
+        }[remembers]
+
+    @rule(types=st.lists(st.sampled_from(["order.placed", "invoice.sent"]), max_size=6))
+    def append(self, types: list[str]) -> None:
+        for type_name in types:
+            self.parts.append(1, type_name)
+
+    @rule()
+    def roll_back(self) -> None:
+        with suppress(ZeroDivisionError), self.parts.store.transaction() as transaction:
+            self.parts.store.append(transaction, NewEvent("order.placed", {}))
+            _ = 1 / 0
+
+    @rule(
+        fault=st.sampled_from(FAULTS),
+        ahead=st.integers(1, 6),
+        limit=st.none() | st.integers(1, 4),
+    )
+    def publish(self, fault: str, ahead: int, limit: int | None) -> None:
+        parts = self.parts
+        event_id = (parts.position() or 0) + ahead
+        with pytest.MonkeyPatch.context() as patch:
+            parts.producer.before_send = at(event_id, self.fault(fault, patch, event_id))
+            with suppress(TidingsError):
+                self.service().publish_notifications(X, limit)
+        parts.producer.before_send = lambda _event_id: None
+        parts.broker.thaw()
+        parts.broker.bind(X)
+        parts.broker.reject(X, 0)
+
+    def fault(self, name: str, patch: pytest.MonkeyPatch, event_id: int) -> Callable[[], object]:
+        parts = self.parts
+
+        def gone(*_: object) -> None:
+            raise StoreUnavailableError("The database is gone.")
+
+        def poison() -> None:
+            raise UndeliverableEventError("Too large.", exchange_name=X, event_id=event_id)
+
+        def take_over() -> None:
+            lease = parts.tracker._rows[X]
+            taken = parts.tracker.acquire_lease(X, "other", 60, in_place_of=lease.epoch)
+            parts.tracker.release_lease(taken)
+
+        return {
+            "reject": lambda: parts.broker.reject(X),
+            "cut": parts.broker.cut,
+            "freeze": parts.broker.freeze,
+            "unbind": lambda: parts.broker.unbind(X),
+            "poison": poison,
+            "tracker": lambda: patch.setattr(
+                parts.tracker, "track_most_recent_published_message", gone
+            ),
+            "store": lambda: patch.setattr(parts.store, "all_stored_events_since", gone),
+            "takeover": take_over,
+            "none": lambda: None,
+        }[name]
+
+    def service(self) -> NotificationService:
+        return self.parts.service(
+            batch_size=self.batch, events=[PATTERN], capabilities=self.capabilities
+        )
+
+    def wanted(self) -> list[int]:
+        stored = self.parts.store.all_stored_events_since(0, 10_000)
+        return [event.event_id for event in stored if event.type_name == "order.placed"]
+
+    @invariant()
+    def first_deliveries_are_complete_and_in_order(self) -> None:
+        first = list(dict.fromkeys(self.parts.ids()))
+        assert first == self.wanted()[: len(first)]
+
+    @invariant()
+    def nothing_is_tracked_that_the_broker_has_not(self) -> None:
+        position = self.parts.position() or 0
+        arrived = set(self.parts.ids())
+        assert [one for one in self.wanted() if one <= position and one not in arrived] == []
+
+    @invariant()
+    def a_broker_that_remembers_has_nothing_twice(self) -> None:
+        ids = self.parts.ids()
+        if self.capabilities:
+            assert len(ids) == len(set(ids))
+
+    @invariant()
+    def nothing_is_left_behind(self) -> None:
+        assert self.parts.owner() is None
+        assert self.parts.broker.connections == 0
+        assert relay_threads() == []
+
+    def teardown(self) -> None:
+        self.service().publish_notifications(X)
+        assert list(dict.fromkeys(self.parts.ids())) == self.wanted()
+        self.a_broker_that_remembers_has_nothing_twice()
+
+
+TestRelaying = Relaying.TestCase
+TestRelaying.settings = settings(deadline=None, max_examples=60, stateful_step_count=12)
