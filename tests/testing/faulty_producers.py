@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from contextlib import suppress
@@ -155,6 +156,25 @@ class SaysItsSecret(Base):
                 f"{exchange_name}: cannot connect to amqp://guest:{SECRET}@localhost",
                 exchange_name=exchange_name,
             ) from error
+
+
+class LogsItsSecret(Base):
+    def open(self, exchange_name: str, position: Position = START) -> None:
+        logging.getLogger("faulty").debug("connecting to amqp://guest:%s@localhost", SECRET)
+        super().open(exchange_name, position)
+
+
+class KeepsToOneThread(Base):
+    """As a library does whose objects belong to the thread that made them."""
+
+    def __init__(self, broker: InMemoryBroker) -> None:
+        super().__init__(broker)
+        self.thread = threading.current_thread()
+
+    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
+        if threading.current_thread() != self.thread:
+            raise RuntimeError("this object belongs to another thread")
+        super().flush(exchange_name, timeout)
 
 
 class DoesNotNameTheExchange(Base):

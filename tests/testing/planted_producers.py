@@ -75,6 +75,12 @@ FAULTS: dict[str, Finding] = {
         "a_broker_that_is_away",
         ["open() raised an error with the secret", "<the secret>", "They hold no secret."],
     ),
+    "LogsItsSecret": Finding(
+        "the_log_shows_no_secret", ["Logged or shown", "guest:<the secret>@", "hold no secret"]
+    ),
+    "KeepsToOneThread": Finding(
+        "one_thread_after_another", ["this object belongs to another thread"]
+    ),
     "DoesNotNameTheExchange": Finding(
         "a_broker_that_is_away",
         ["without the exchange's name", "a sentence that names the exchange"],

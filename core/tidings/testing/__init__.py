@@ -14,9 +14,9 @@ except ModuleNotFoundError as error:
 
 pytest.register_assert_rewrite("tidings.testing.producer")
 
-from tidings.testing._consuming import MakeConsumer  # noqa: E402 - after the registration
+from tidings.testing._consuming import MakeConsumer, Publish  # noqa: E402 - after the registration
 from tidings.testing._kit import MakeProducer  # noqa: E402
-from tidings.testing.consumer import MessageConsumerContract, Publish  # noqa: E402
+from tidings.testing.consumer import MessageConsumerContract  # noqa: E402
 from tidings.testing.event_store import EventStoreContract, MakeStore  # noqa: E402
 from tidings.testing.producer import MessageProducerContract  # noqa: E402
 from tidings.testing.proxy import Link, TcpProxy  # noqa: E402

@@ -24,6 +24,13 @@ class MakeConsumer(Protocol):
         """Make it."""
 
 
+class Publish(Protocol):
+    """Lets notifications stand on an exchange."""
+
+    def __call__(self, exchange_name: str, notifications: Sequence[Notification], /) -> None:
+        """Return when an open consumer gets them."""
+
+
 class DrivenConsumer:
     """A consumer whose calls all run on one thread of its own, each with a deadline."""
 

@@ -138,6 +138,11 @@ class DrivenProducer:
             else:
                 return failures
 
+    def change_thread(self) -> None:
+        """Let another thread make the calls from now on."""
+        former, self._thread = self._thread, OwnThread()
+        former.end()
+
     def end(self) -> None:
         """Close everything, and let the thread go. Idempotent."""
         if self._ended:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from tidings.testing._kit import few, until
-from tidings.testing._store_events import (
+from tidings.testing._storing import (
     RollBackError,
     append,
     expect_ascending,

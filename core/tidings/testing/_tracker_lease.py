@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import threading
 import time
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +11,7 @@ import pytest
 
 from tidings.errors import LeaseHeldError, LeaseLostError
 from tidings.testing._kit import until
+from tidings.testing._racing import race
 from tidings.testing._tracker_position import LONG, event, expect_position
 from tidings.testing.promises import Tracker, broken, check
 
@@ -175,7 +175,7 @@ class LeasePromises:
             if exchange_name == "known":
                 known = tracker.acquire_lease(exchange_name, "before", LONG)
                 tracker.release_lease(known)
-            leases = _race(
+            leases = race(
                 [
                     functools.partial(
                         (tracker if place % 2 else new_tracker()).acquire_lease,
@@ -197,7 +197,7 @@ class LeasePromises:
         self, tracker: PublishedMessageTracker
     ) -> None:
         dead = tracker.acquire_lease("a", "dead", LONG)
-        leases = _race(
+        leases = race(
             [
                 functools.partial(
                     tracker.acquire_lease, "a", f"owner {place}", LONG, in_place_of=dead.epoch
@@ -271,31 +271,3 @@ def _expect_fenced(tracker: PublishedMessageTracker, lease: Lease, why: str) -> 
         except LeaseLostError:
             continue
         broken(Tracker.FENCED, f"The lease is gone ({why}), and {name} with it raised nothing.")
-
-
-def _race(calls: list[Callable[[], Lease]]) -> list[Lease]:
-    """Run all at once; return the leases that were given."""
-    barrier = threading.Barrier(len(calls))
-    leases: list[Lease] = []
-    errors: list[BaseException] = []
-
-    def run(call: Callable[[], Lease]) -> None:
-        barrier.wait(30)
-        try:
-            leases.append(call())
-        except LeaseHeldError:
-            pass
-        except BaseException as error:  # noqa: BLE001 - shown below
-            errors.append(error)
-
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    check(
-        not errors,
-        f"{Tracker.THREADS} {Tracker.ONE_SUCCEEDS}",
-        f"Of {len(calls)} callers at once, one met {errors[:1]} instead of LeaseHeldError.",
-    )
-    return leases

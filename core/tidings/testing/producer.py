@@ -12,6 +12,7 @@ from tidings.testing._plugin import PluginPromises
 from tidings.testing._producer_capability import CapabilityPromises
 from tidings.testing._producer_delivery import DeliveryPromises
 from tidings.testing._producer_failure import FailurePromises
+from tidings.testing._producer_manners import MannersPromises
 from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class MessageProducerContract(
-    DeliveryPromises, FailurePromises, CapabilityPromises, PluginPromises
+    DeliveryPromises, FailurePromises, CapabilityPromises, MannersPromises, PluginPromises
 ):
     """Checks every promise of ``MessageProducer``.
 
