@@ -93,6 +93,22 @@ def test_an_expired_lease_that_nobody_took_still_moves_its_position_and_runs_aga
     assert tracker.tracked_exchanges() == [TrackedExchange("shop", Position(3, 0), "a")]
 
 
+def test_a_lease_taken_again_by_the_same_owner_outdates_the_first(tracker: Tracker) -> None:
+    first = tracker.acquire_lease("shop", "a", 15)
+    second = tracker.acquire_lease("shop", "a", 15)
+    with pytest.raises(LeaseLostError):
+        tracker.track_most_recent_published_message("shop", stored(5), first)
+    tracker.release_lease(first)
+    tracker.track_most_recent_published_message("shop", stored(6), second)
+
+
+def test_a_replay_makes_an_epoch_of_its_own(tracker: Tracker) -> None:
+    """Else whoever knows the old epoch could take the next holder for the one before it."""
+    old = tracker.acquire_lease("shop", "a", 15)
+    tracker.replay("shop", 0)
+    assert tracker.acquire_lease("shop", "a", 15).epoch == old.epoch + 2
+
+
 def test_a_dead_holders_lease_is_taken_by_its_epoch_and_no_other(tracker: Tracker) -> None:
     lease = tracker.acquire_lease("shop", "a", 15)
     with pytest.raises(LeaseHeldError):

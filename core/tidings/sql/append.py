@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, scoped_session
 
 from tidings.errors import InvalidEventError, StoreNotReadyError, UnsafeStoreError
 from tidings.event import NewEvent
 from tidings.sql.database_errors import is_missing_table
-from tidings.sql.tables import event, event_append_lock
+from tidings.sql.event_log import EVENTS, EventLog
+from tidings.sql.tables import event_append_lock
 from tidings.sql.types import MYSQL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# inline: nobody asks for the new id, so the database need not return it.
-_INSERT = insert(event).inline()
 _LOCK = (
     select(event_append_lock.c.lock_id).where(event_append_lock.c.lock_id == 1).with_for_update()
 )
@@ -42,12 +41,12 @@ def event_row(new_event: NewEvent) -> dict[str, Any]:
     }
 
 
-def core_connection(given: object) -> Connection:
+def core_connection(given: object, log: EventLog = EVENTS) -> Connection:
     """Return the connection that the caller's transaction runs on."""
     if isinstance(given, scoped_session):
         given = given()
     if isinstance(given, Session):
-        return given.connection(bind_arguments={"clause": event})
+        return given.connection(bind_arguments={"clause": log.table})
     if isinstance(given, Connection):
         return given
     name = type(given).__name__
@@ -59,14 +58,16 @@ def core_connection(given: object) -> Connection:
     raise TypeError(f"append takes a SQLAlchemy Session or Connection, not {name}.")
 
 
-def insert_rows(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+def insert_rows(
+    connection: Connection, rows: Sequence[dict[str, Any]], log: EventLog = EVENTS
+) -> None:
     """Insert rows in their order, in the transaction that runs on ``connection``."""
     if not rows:
         return
     try:
         if connection.dialect.name in MYSQL:
             _lock_order(connection)
-        connection.execute(_INSERT, rows[0] if len(rows) == 1 else list(rows))
+        log.insert(connection, rows)
     except DBAPIError as error:
         # Everything else is for the application, which knows what to do in its transaction.
         if is_missing_table(error):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tidings.interfaces import EventStore
-from tidings.sql import queries, schema
+from tidings.sql import schema
 from tidings.sql.append import core_connection, event_row, insert_rows
 from tidings.sql.commit_order import commit_order
 from tidings.sql.connection import Database
+from tidings.sql.event_log import EVENTS, EventLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,11 +32,12 @@ class SqlAlchemyEventStore(EventStore):
     database's driver isn't installed.
     """
 
-    def __init__(self, settings: SqlAlchemySettings) -> None:
+    def __init__(self, settings: SqlAlchemySettings, log: EventLog = EVENTS) -> None:
         """Take the settings; connects to nothing."""
+        self._log = log
         self._settings = settings
         self._database = Database(settings)
-        self._order = commit_order(self._database.dialect_name)
+        self._order = commit_order(self._database.dialect_name, log)
         self._connection: Connection | None = None
 
     @property
@@ -51,7 +53,7 @@ class SqlAlchemyEventStore(EventStore):
         as SQLAlchemy's own error, since the transaction is the caller's.
         """
         rows = [event_row(event) for event in events]
-        insert_rows(core_connection(connection), rows)
+        insert_rows(core_connection(connection, self._log), rows, self._log)
 
     def transaction(self) -> AbstractContextManager[Connection]:
         """Begin a transaction of the store's own for :meth:`append`: commits, or rolls back."""
@@ -63,15 +65,15 @@ class SqlAlchemyEventStore(EventStore):
 
     def stored_event(self, event_id: int) -> StoredEvent | None:
         """Return the event of that id, or ``None`` where there is none (any more)."""
-        return self._read(lambda connection: queries.one_event(connection, event_id))
+        return self._read(lambda connection: self._log.one_event(connection, event_id))
 
     def newest_event_id(self) -> int | None:
         """Return the greatest id stored and visible, or ``None`` in an empty store."""
-        return self._read(queries.newest_id)
+        return self._read(self._log.newest_id)
 
     def count_stored_events_since(self, event_id: int) -> int:
         """Return how many events have an id greater than ``event_id``; reads their index."""
-        return self._read(lambda connection: queries.count_since(connection, event_id))
+        return self._read(lambda connection: self._log.count_since(connection, event_id))
 
     def hold(self) -> Hold | None:
         """Return what holds this reader since its last read, or ``None``."""
@@ -79,7 +81,7 @@ class SqlAlchemyEventStore(EventStore):
 
     def create(self) -> None:
         """Create the tables, where they aren't there yet. Idempotent."""
-        schema.create(self._database)
+        schema.create(self._database, self._log)
 
     def ddl(self) -> str:
         """Return the statements that :meth:`create` runs on this database."""
@@ -88,7 +90,7 @@ class SqlAlchemyEventStore(EventStore):
     def check(self) -> None:
         """Raise where the tables aren't as they must be, or the order of commits is not kept."""
         with self._database.autocommit() as connection:
-            schema.check(connection, self._database)
+            schema.check(connection, self._database, self._log)
             self._order.check(connection)
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, delete, func, literal, select, true
 
-from tidings.sql.queries import newest_id
+from tidings.sql.event_log import EVENTS
 from tidings.sql.tables import event
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def prune(
         raise ValueError(f"keep must not be negative, as {keep} is.")
     database = store.database
     with database.autocommit() as connection:
-        newest = newest_id(connection) or 0
+        newest = EVENTS.newest_id(connection) or 0
         wanted = newest - 1 if keep is None else min(_last_to_go(connection, keep), newest - 1)
     old_enough = _old_enough(database, older_than)
     published, last_exchange = _published(tracker, exchange_names)

@@ -10,6 +10,7 @@ from sqlalchemy.schema import CreateTable
 
 from tidings.errors import StoreNotReadyError
 from tidings.sql.connection import Database
+from tidings.sql.event_log import EVENTS, EventLog
 from tidings.sql.tables import SCHEMA_VERSION, event_append_lock, tables_for, tidings_schema
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _CREATE_LOCK = 0x7469_6469_6E67  # "tiding", for PostgreSQL's advisory locks
 
 
-def create(database: Database) -> None:
+def create(database: Database, log: EventLog = EVENTS) -> None:
     """Make the tables and rows that aren't there yet. Safe when several do it at once.
 
     Raises :class:`~tidings.errors.StoreNotReadyError` where a table of the same name is not ours,
@@ -31,7 +32,7 @@ def create(database: Database) -> None:
     """
     database.make_file()
     with database.transaction() as connection, alone(connection):
-        for table in tables_for(database.dialect_name):
+        for table in _tables(database, log):
             table.create(connection, checkfirst=True)
             _check_columns(connection, table, database.name)
         for row in _first_rows(database.dialect_name):
@@ -40,31 +41,35 @@ def create(database: Database) -> None:
         _check_version(connection, database.name)
 
 
-def check(connection: Connection, database: Database) -> None:
+def check(connection: Connection, database: Database, log: EventLog = EVENTS) -> None:
     """Raise :class:`~tidings.errors.StoreNotReadyError` where the tables aren't as they must be."""
     present = set(inspect(connection).get_table_names())
-    missing = [t.name for t in tables_for(database.dialect_name) if t.name not in present]
+    missing = [t.name for t in _tables(database, log) if t.name not in present]
     if missing:
         raise StoreNotReadyError(
             f"{database.name} has no table {', '.join(map(repr, missing))}: run `tidings init`."
         )
-    for table in tables_for(database.dialect_name):
+    for table in _tables(database, log):
         _check_columns(connection, table, database.name)
     _check_version(connection, database.name)
 
 
-def ddl(settings: SqlAlchemySettings) -> str:
+def ddl(settings: SqlAlchemySettings, log: EventLog = EVENTS) -> str:
     """Return, without connecting, the statements that :func:`create` would run, as SQL text."""
     database = Database(settings)
     dialect = database.dialect
     statements = [
-        str(CreateTable(table).compile(dialect=dialect)).strip()
-        for table in tables_for(database.dialect_name)
+        str(CreateTable(table).compile(dialect=dialect)).strip() for table in _tables(database, log)
     ] + [
         str(row.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
         for row in _first_rows(database.dialect_name)
     ]
     return ";\n\n".join(statements).replace("\t", "    ").replace(" \n", "\n") + ";\n"
+
+
+def _tables(database: Database, log: EventLog) -> list[Table]:
+    """Return the tables that a database with ``log`` needs."""
+    return list(dict.fromkeys([*tables_for(database.dialect_name), log.table]))
 
 
 def _first_rows(dialect_name: str) -> list[Insert]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tidings.sql.commit_order.base import CommitOrder
 from tidings.sql.commit_order.mysql import MySQLCommitOrder
 from tidings.sql.commit_order.postgresql import PostgreSQLCommitOrder
 from tidings.sql.commit_order.sqlite import SQLiteCommitOrder
+
+if TYPE_CHECKING:
+    from tidings.sql.event_log import EventLog
 
 _KINDS: dict[str, type[CommitOrder]] = {
     "mysql": MySQLCommitOrder,
@@ -14,9 +19,9 @@ _KINDS: dict[str, type[CommitOrder]] = {
 }
 
 
-def commit_order(dialect_name: str) -> CommitOrder:
-    """Return a new reader's knowledge of a database of this kind."""
-    return _KINDS[dialect_name]()
+def commit_order(dialect_name: str, log: EventLog) -> CommitOrder:
+    """Return a new reader's knowledge of ``log``, in a database of this kind."""
+    return _KINDS[dialect_name](log)
 
 
 __all__ = ["CommitOrder", "commit_order"]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from tidings.event import StoredEvent
     from tidings.interfaces import Hold
+    from tidings.sql.event_log import EventLog
 
 
 class CommitOrder(ABC):
@@ -17,6 +18,10 @@ class CommitOrder(ABC):
 
     Every method gets the reader's connection, on which each statement is its own transaction.
     """
+
+    def __init__(self, log: EventLog) -> None:
+        """Know nothing yet of ``log``."""
+        self.log = log
 
     @abstractmethod
     def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:

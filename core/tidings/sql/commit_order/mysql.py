@@ -8,8 +8,7 @@ from sqlalchemy import text
 
 from tidings.errors import StoreNotReadyError, UnsafeStoreError
 from tidings.sql.commit_order.base import CommitOrder
-from tidings.sql.queries import events_since
-from tidings.sql.tables import event, event_append_lock
+from tidings.sql.tables import event_append_lock
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -31,7 +30,7 @@ class MySQLCommitOrder(CommitOrder):
 
     def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
         """Return what is visible."""
-        return events_since(connection, since, limit)
+        return self.log.events_since(connection, since, limit)
 
     def begin(self, connection: Connection) -> None:
         """Refuse a replica, where transactions may be applied in another order."""
@@ -43,7 +42,7 @@ class MySQLCommitOrder(CommitOrder):
 
     def check(self, connection: Connection) -> None:
         """Refuse tables that don't lock rows, and a lock that isn't there."""
-        names = {"events": event.name, "lock": event_append_lock.name}
+        names = {"events": self.log.table.name, "lock": event_append_lock.name}
         for table_name, engine in connection.execute(_ENGINES, names):
             if engine != "InnoDB":
                 raise UnsafeStoreError(

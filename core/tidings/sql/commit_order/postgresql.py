@@ -16,8 +16,7 @@ from sqlalchemy import text
 
 from tidings.interfaces import Hold
 from tidings.sql.commit_order.base import CommitOrder
-from tidings.sql.commit_order.postgresql_checks import check_sequence, refuse_standby
-from tidings.sql.queries import events_since, newest_id
+from tidings.sql.commit_order.postgresql_checks import check_sequence, quoted_name, refuse_standby
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from tidings.event import StoredEvent
+    from tidings.sql.event_log import EventLog
 
 # An insert straight into a partition locks that partition alone. Another database's tables may
 # have the same oid.
@@ -32,8 +32,8 @@ _EVENT_LOCKS = """
     FROM pg_locks l
     WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.relation IN (SELECT CAST('event' AS regclass)
-                         UNION SELECT relid FROM pg_partition_tree('event'))
+      AND l.relation IN (SELECT CAST(:log AS regclass)
+                         UNION SELECT relid FROM pg_partition_tree(CAST(:log AS regclass)))
 """
 _HOLDERS = text(f"SELECT DISTINCT l.virtualtransaction {_EVENT_LOCKS}")
 
@@ -70,8 +70,9 @@ class _Unsettled:
 class PostgreSQLCommitOrder(CommitOrder):
     """What one reader, on one connection, knows of the gaps in the ids."""
 
-    def __init__(self) -> None:
-        """Know nothing."""
+    def __init__(self, log: EventLog) -> None:
+        """Know nothing yet of ``log``."""
+        super().__init__(log)
         self._settled_to = 0
         """No id up to here that is missing will ever appear."""
         self._unsettled: list[_Unsettled] = []
@@ -89,13 +90,13 @@ class PostgreSQLCommitOrder(CommitOrder):
     def check(self, connection: Connection) -> None:
         """Refuse a standby, and ids that are not drawn one by one."""
         refuse_standby(connection)
-        check_sequence(connection)
+        check_sequence(connection, self.log)
 
     def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
         """Return events up to the first gap that may still be filled."""
         # In this order: who has gone by now has committed before the snapshot of the rows.
         live = self._live(connection)
-        events = events_since(connection, since, limit)
+        events = self.log.events_since(connection, since, limit)
         self._settle(live)
         while True:
             whole = self._length_before_gap(events, since)
@@ -109,7 +110,7 @@ class PostgreSQLCommitOrder(CommitOrder):
                 return events[:whole]
             # All who could fill the gap had gone before this new snapshot.
             horizon = self._unsettled.pop().horizon
-            events = events_since(connection, since, limit)
+            events = self.log.events_since(connection, since, limit)
             self._settled_to = max(self._settled_to, horizon)
 
     def hold(self, connection: Connection) -> Hold | None:
@@ -120,7 +121,9 @@ class PostgreSQLCommitOrder(CommitOrder):
         awaited = next((u for u in self._unsettled if u.horizon >= missing), None)
         if awaited is None:
             return None
-        oldest = connection.execute(_OLDEST, {"holders": sorted(awaited.holders)}).one_or_none()
+        oldest = connection.execute(
+            _OLDEST, {"holders": sorted(awaited.holders), "log": quoted_name(self.log)}
+        ).one_or_none()
         if oldest is None:
             return None
         pid, gid, seconds = oldest
@@ -132,7 +135,7 @@ class PostgreSQLCommitOrder(CommitOrder):
     def _live(self, connection: Connection) -> frozenset[str]:
         if not self._unsettled:
             return frozenset()
-        return _holders(connection)
+        return self._holders(connection)
 
     def _settle(self, live: frozenset[str]) -> None:
         """Pass the gaps whose every holder has gone."""
@@ -163,13 +166,12 @@ class PostgreSQLCommitOrder(CommitOrder):
     def _nobody_holds(self, connection: Connection) -> bool:
         """Remember who may fill the gaps below the newest id; return whether there is nobody."""
         # In this order: who draws an id after the newest was seen draws a greater one.
-        horizon = newest_id(connection) or 0
-        holders = set(_holders(connection))
+        horizon = self.log.newest_id(connection) or 0
+        holders = set(self._holders(connection))
         if len(self._unsettled) == _MAX_UNSETTLED and holders:
             self._unsettled.pop()  # who held then and still does is among the new holders
         self._unsettled.append(_Unsettled(horizon, holders, time.monotonic()))
         return not holders
 
-
-def _holders(connection: Connection) -> frozenset[str]:
-    return frozenset(connection.execute(_HOLDERS).scalars())
+    def _holders(self, connection: Connection) -> frozenset[str]:
+        return frozenset(connection.execute(_HOLDERS, {"log": quoted_name(self.log)}).scalars())

@@ -11,6 +11,8 @@ from tidings.errors import UnsafeStoreError
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from tidings.sql.event_log import EventLog
+
 # A column's sequence belongs to it (identity, serial) or stands in its default.
 _SEQUENCES = text(
     """
@@ -23,7 +25,7 @@ _SEQUENCES = text(
       OR (d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
           AND d.refclassid = 'pg_class'::regclass)
     JOIN pg_sequence s ON s.seqrelid = d.objid OR s.seqrelid = d.refobjid
-    WHERE a.attrelid = CAST('event' AS regclass) AND a.attname = 'event_id'
+    WHERE a.attrelid = CAST(:log AS regclass) AND a.attname = :column
     """
 )
 
@@ -37,12 +39,20 @@ def refuse_standby(connection: Connection) -> None:
         )
 
 
-def check_sequence(connection: Connection) -> None:
+def quoted_name(log: EventLog) -> str:
+    """Return the table's name as ``regclass`` reads it."""
+    return f'"{log.table.name}"'
+
+
+def check_sequence(connection: Connection, log: EventLog) -> None:
     """Refuse ids that are not drawn one by one, ascending, above all that were given out."""
-    sequences = connection.execute(_SEQUENCES).all()
+    column = log.table.c.event_id
+    sequences = connection.execute(
+        _SEQUENCES, {"log": quoted_name(log), "column": column.name}
+    ).all()
     if len(sequences) != 1:
         raise UnsafeStoreError(
-            f"event.event_id draws its ids from {len(sequences)} sequences; it must be one, as "
+            f"{column} draws its ids from {len(sequences)} sequences; it must be one, as "
             "an identity column or a default has it (`tidings schema` shows it)."
         )
     name, cache, increment, cycles = sequences[0]
@@ -58,7 +68,7 @@ def check_sequence(connection: Connection) -> None:
         )
     # The sequence is read as it is now, after the snapshot of the rows: never below a row's id.
     newest, last = connection.execute(
-        text(f"SELECT (SELECT max(event_id) FROM event), last_value FROM {name}")  # noqa: S608 - quoted by regclass
+        text(f"SELECT (SELECT max({column.name}) FROM {quoted_name(log)}), last_value FROM {name}")  # noqa: S608 - quoted by regclass
     ).one()
     if newest is not None and last < newest:
         raise UnsafeStoreError(

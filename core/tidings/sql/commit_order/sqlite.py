@@ -8,14 +8,13 @@ from sqlalchemy import text
 
 from tidings.errors import UnsafeStoreError
 from tidings.sql.commit_order.base import CommitOrder
-from tidings.sql.queries import events_since
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from tidings.event import StoredEvent
 
-_DEFINITION = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = 'event'")
+_DEFINITION = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
 
 
 class SQLiteCommitOrder(CommitOrder):
@@ -23,14 +22,14 @@ class SQLiteCommitOrder(CommitOrder):
 
     def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
         """Return what is visible."""
-        return events_since(connection, since, limit)
+        return self.log.events_since(connection, since, limit)
 
     def check(self, connection: Connection) -> None:
         """Refuse a table that gives the ids of pruned rows out again."""
-        definition = connection.execute(_DEFINITION).scalar_one()
+        definition = connection.execute(_DEFINITION, {"name": self.log.table.name}).scalar_one()
         if "AUTOINCREMENT" not in definition.upper():
             raise UnsafeStoreError(
-                "The table 'event' has no AUTOINCREMENT: after pruning, SQLite would give old ids "
-                "out again, and the relay would pass those events. Make the table with "
-                "`tidings init` (`tidings schema` shows it)."
+                f"The table {self.log.table.name!r} has no AUTOINCREMENT: after pruning, SQLite "
+                "would give old ids out again, and the relay would pass those events. Make the "
+                "table with `tidings init` (`tidings schema` shows it)."
             )
