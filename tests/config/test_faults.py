@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,8 +15,6 @@ from tidings import ConfigurationError, bootstrap
 from tidings.config import parse
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.config.conftest import Faults, Load
 
 
@@ -179,6 +178,7 @@ def test_a_file_within_a_file_cannot_be_read(tmp_path: Path) -> None:
         bootstrap(tmp_path / "a" / "tidings.toml", environ={})
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="there is no /proc/self/mem")
 def test_a_file_that_the_system_cannot_read_is_named() -> None:
     # Everybody's own memory: a file that is there, and whose first page nobody can read.
     with pytest.raises(ConfigurationError, match="Cannot read /proc/self/mem: Input/output error"):

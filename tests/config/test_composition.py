@@ -1,0 +1,131 @@
+"""What a configuration describes is made, works together, and leaves nothing open."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.config.conftest import MEMORY
+from tidings import ConfigurationError, InMemoryEventStore, NewEvent, Tidings
+from tidings.builtin.json_serializer import JsonSerializer
+from tidings.relay.stored_notifications import StoredNotifications
+
+if TYPE_CHECKING:
+    from tests.config.conftest import Load
+
+
+def open_files(path: Path) -> list[str]:
+    """Return what this process has open below ``path``."""
+    found = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            found.append(str(descriptor.readlink()))
+        except FileNotFoundError:  # the one that lists them
+            continue
+    return [name for name in found if name.startswith(str(path))]
+
+
+def append(tidings: Tidings, count: int) -> None:
+    store = tidings.event_store()
+    store.create()
+    with store.transaction() as transaction:
+        store.append(transaction, *(NewEvent("OrderPlaced", {"n": n}) for n in range(count)))
+    store.close()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="open files are listed in /proc")
+def test_events_go_from_sqlite_to_a_file_and_nothing_is_left_open(
+    load: Load, tmp_path: Path
+) -> None:
+    text = (
+        f'[event_store]\nurl = "sqlite:///{tmp_path}/events.db"\n'
+        '[exchanges.a]\nproducer = "archive"\n[exchanges.b]\nproducer = "archive"\n'
+        f'[producers.archive]\nbackend = "jsonlines"\npath = "{tmp_path}/{{exchange}}.jsonl"\n'
+    )
+    with load(text) as tidings:
+        append(tidings, 5)
+        assert tidings.notification_service("a").publish_notifications("a") == 5
+        tidings.worker(["b", "b"], limit=3).run()
+        assert tidings.tracker.most_recent_published_message_id("b") == 3
+
+    assert open_files(tmp_path) == []
+    lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert [line["body"]["n"] for line in lines] == [0, 1, 2, 3, 4]
+    assert len((tmp_path / "b.jsonl").read_text().splitlines()) == 3
+
+
+def test_closing_what_was_never_used_opens_nothing(load: Load, tmp_path: Path) -> None:
+    with load(f'[event_store]\nurl = "sqlite:///{tmp_path}/events.db"'):
+        pass
+
+    assert not (tmp_path / "events.db").exists()
+
+
+def test_positions_can_be_kept_elsewhere(load: Load, tmp_path: Path) -> None:
+    text = (
+        f'{MEMORY}[tracker]\nbackend = "sqlalchemy"\nurl = "sqlite:///{tmp_path}/positions.db"\n'
+        '[exchanges.a]\nproducer = "jsonlines"\n[producers.jsonlines]\npath = "/dev/null"'
+    )
+    with load(text) as tidings:
+        tidings.tracker.create()
+        tidings.tracker.replay("a", 0)
+        assert [row.exchange_name for row in tidings.tracker.tracked_exchanges()] == ["a"]
+
+
+def test_a_settings_of_an_exchange_reach_its_route(load: Load) -> None:
+    tidings = load(
+        MEMORY + '[exchanges.a]\nproducer = "memory"\nevents = "order.*"\nbatch_size = 7\n'
+        "[relay]\nlease_seconds = 3"
+    )
+    route = tidings.route("a")
+
+    assert (route.events, route.batch_size, route.lease_seconds) == (["order.*"], 7, 3)
+    assert tidings.route("a").event_store is tidings.event_store(), "of memory there is one"
+
+
+@pytest.mark.parametrize(
+    ("names", "default"), [([], "my-bc-app"), (["a"], "a"), (["a", "b"], "my-bc-app")]
+)
+def test_the_only_exchange_is_the_default_one(load: Load, names: list[str], default: str) -> None:
+    text = MEMORY + "".join(f'[exchanges.{name}]\nproducer = "memory"\n' for name in names)
+
+    assert load(text).default_exchange() == default
+
+
+def test_an_unknown_exchange_gets_a_hint(load: Load) -> None:
+    tidings = load(MEMORY + '[exchanges.orders]\nproducer = "memory"')
+
+    with pytest.raises(ConfigurationError, match=r"No exchange 'order' .* Did you mean 'orders'\?"):
+        tidings.notification_service("order")
+    with pytest.raises(ConfigurationError, match=r"No exchange 'a': none is configured"):
+        load(MEMORY).worker(["a"])
+    with pytest.raises(ConfigurationError, match=r"No exchange is configured"):
+        load(MEMORY).worker([])
+
+
+class Counting(InMemoryEventStore):
+    """Counts how often its connections were given back."""
+
+    closed = 0
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_stored_notifications_are_what_the_relay_would_send() -> None:
+    store = Counting()
+    with store.transaction() as transaction:
+        for number in range(1, 11):
+            store.append(transaction, NewEvent("a" if number % 2 else "b", number))
+    notifications = StoredNotifications(lambda: store, lambda _: JsonSerializer(), lambda _: ["a"])
+
+    first = notifications.since("x", 2, 3)
+    assert [each.event_id for each in first] == [3, 5, 7]
+    assert first[0].message.body == b"3"
+    assert store.closed == 0, "there is more to come"
+    assert [each.event_id for each in notifications.since("x", 7, 3)] == [9]
+    assert store.closed == 1
+    assert notifications.since("x", 10, 3) == []
