@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tidings.builtin.cloudevents import CloudEventsSerializer, CloudEventsSettings
 from tidings.builtin.json_lines import JsonLinesProducer, JsonLinesSettings
 from tidings.builtin.json_serializer import JsonSerializer, JsonSerializerSettings
 from tidings.plugins.hookspecs import hookimpl
@@ -95,13 +96,16 @@ def tidings_trackers() -> Sequence[TrackerSpec]:
 
 @hookimpl
 def tidings_serializers() -> Sequence[SerializerSpec]:
-    """Offer JSON."""
+    """Offer JSON, and CloudEvents."""
     return [
         SerializerSpec(
             name="json",
             settings=JsonSerializerSettings,
             factory=lambda _settings: JsonSerializer(),
-        )
+        ),
+        SerializerSpec(
+            name="cloudevents", settings=CloudEventsSettings, factory=CloudEventsSerializer
+        ),
     ]
 
 
