@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 import time
@@ -13,6 +14,7 @@ from tests.activemq.client import Client, ids, queue_of
 from tests.activemq.conftest import via
 from tests.activemq.sending import send, send_all
 from tests.servers import free_port
+from tests.servers.process import wait_for
 from tidings.plugins import (
     BrokerRefusedError,
     BrokerUnavailableError,
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tests.servers import ActiveMQ, Certificates
     from tests.servers.given import Broker
     from tidings.testing.proxy import TcpProxy
+    from tidings_activemq.producer import ActiveMQProducer
 
 SECRETS = ("secret", "s3cret")
 
@@ -93,6 +96,26 @@ def test_a_user_who_may_only_read_is_refused(
     assert "see the plugin's README" in str(error)
 
 
+def test_no_secret_is_logged_at_any_level(
+    make_producer: MakeProducer,
+    make_consumer: MakeConsumer,
+    exchange: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    producer, consumer = make_producer(), make_consumer()
+    consumer.open(exchange)
+    producer.open(exchange)
+    send(producer, exchange, 1)
+    producer.flush(exchange)
+    assert consumer.receive(5)
+    producer.close(exchange)
+    consumer.close()
+
+    assert "CONNECTED" in caplog.text
+    assert not [each for each in SECRETS if each in caplog.text]
+
+
 def test_an_unknown_host_is_named(make_producer: MakeProducer, exchange: str) -> None:
     producer = make_producer(url="stomp://u:s3cret@no-such-host.invalid:61613")
     error = failure(lambda: producer.open(exchange), BrokerUnavailableError, "name is not known")
@@ -128,6 +151,24 @@ def test_a_server_that_speaks_another_protocol_is_unavailable(
     address = postgresql.url.partition("@")[2].partition("/")[0]
     producer = make_producer(url=f"stomp://u:s3cret@{address}", connect_timeout=2)
     failure(lambda: producer.open(exchange), BrokerUnavailableError, "lost|did not answer")
+
+
+def test_what_is_sent_leaves_at_once(producer: ActiveMQProducer, exchange: str) -> None:
+    producer.open(exchange)
+    connected = producer._publishers[exchange]._connection._transport._socket
+
+    assert connected
+    assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_what_is_not_flushed_is_accepted_soon(producer: ActiveMQProducer, exchange: str) -> None:
+    producer.open(exchange)
+    send_all(producer, exchange, [1, 2, 3])
+    wait_for(lambda: producer.accepted_id(exchange) == 3, "acceptance without flush", 5)
+    send(producer, exchange, 4)
+    producer.wait(exchange, 0.5)
+
+    assert producer.accepted_id(exchange) == 4
 
 
 def test_a_lost_connection_is_noticed_while_waiting(

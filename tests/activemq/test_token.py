@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,20 +48,24 @@ def test_there_is_one_token_and_it_bears_the_last_accepted_id(
 def test_a_second_publisher_is_kept_out_and_harms_nothing(
     make_producer: MakeProducer, client: Client, exchange: str
 ) -> None:
-    first, second = make_producer(), make_producer(token_timeout=0.3)
+    first, second = make_producer(), make_producer(token_timeout=0.5)
     first.open(exchange)
-    for event_id in (1, 2, 3):
+    newest = 0
+    with ThreadPoolExecutor() as threads:
+        opening = threads.submit(second.open, exchange)
+        while not opening.done():
+            newest += 1
+            send(first, exchange, newest)
+            first.flush(exchange)
         with pytest.raises(ExchangeLockedError, match="another publisher") as raised:
-            second.open(exchange)
-        send(first, exchange, event_id)
-        first.flush(exchange)
+            opening.result()
     first.close(exchange)
     second.open(exchange)
 
     assert exchange in str(raised.value)
-    assert second.most_recent_accepted_id(exchange) == 3
-    assert ids(client.read(queue_of(exchange), 3)) == [1, 2, 3]
-    assert tokens(client, exchange) == [(3, 0)]
+    assert second.most_recent_accepted_id(exchange) == newest > 5
+    assert ids(client.read_fast(queue_of(exchange), newest)) == list(range(1, newest + 1))
+    assert tokens(client, exchange) == [(newest, 0)]
 
 
 def test_of_several_tokens_the_greatest_of_the_generation_counts_and_the_others_go(

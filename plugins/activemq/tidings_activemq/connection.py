@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import queue
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,7 +22,7 @@ from tidings_activemq.failures import Failures
 from tidings_activemq.transport import Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tidings_activemq.settings import ActiveMQSettings
 
@@ -55,6 +56,8 @@ class Connection:
         self._set_aside: deque[Arrival] = deque()
         self._receipts = itertools.count(1)
         self._transport.set_listener("arrivals", _Arrivals(self._arrivals))
+        self._transport.override_threading(self._start_receiver)
+        self._receiver: threading.Thread | None = None
 
     def open(self) -> None:
         """Connect and log in, within ``connect_timeout``."""
@@ -155,10 +158,15 @@ class Connection:
         if politely and self._transport.running:
             self._say_goodbye()
         self._transport.disconnect_socket()
-        for thread in (self._transport.io_thread, self._session.end_heartbeat()):
+        for thread in (self._receiver, self._session.end_heartbeat()):
             if thread is not None:
                 thread.join(_THREAD_END)
         self._transport.cleanup()
+
+    def _start_receiver(self, receive: Callable[[], None]) -> threading.Thread:
+        self._receiver = threading.Thread(target=receive, name="tidings-activemq", daemon=True)
+        self._receiver.start()
+        return self._receiver
 
     def _say_goodbye(self) -> None:
         deadline = time.monotonic() + _GOODBYE
