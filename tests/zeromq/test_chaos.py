@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.servers.process import spawn, wait_for
+from tests.servers.process import free_port, spawn, wait_for
 from tests.zeromq.events import EXCHANGE
 
 if TYPE_CHECKING:
@@ -105,6 +105,13 @@ class World:
 
 
 @pytest.fixture
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if getattr(request, "param", "tcp") == "ipc":
+        return f"ipc://{tmp_path}/relay.ipc"
+    return f"tcp://127.0.0.1:{free_port()}"
+
+
+@pytest.fixture
 def names() -> list[str]:
     return ["app", "audit"]
 
@@ -158,6 +165,7 @@ def test_killed_subscribers_lose_repeat_and_reorder_nothing(
     world.finish()
 
 
+@pytest.mark.parametrize("address", ["tcp", "ipc"], indirect=True)
 def test_a_killed_relay_loses_repeats_and_reorders_nothing(
     world: World, chance: random.Random
 ) -> None:

@@ -196,7 +196,12 @@ def test_a_subscriber_ahead_of_the_tracker_has_what_it_says(make_relay: MakeRela
     relay = make_relay(Store(range(1, 51)))
     relay.open(position=40)
     with Reader(relay.address, last_id=45) as app:
-        relay.send(*range(41, 51))
+        relay.wait_until(lambda: bool(relay.producer._open[EXCHANGE][1]._sessions), "its request")
+        relay.send(*range(41, 46))
+        relay.flush(1)
+        assert relay.accepted_id == 45
+
+        relay.send(*range(46, 51))
         relay.flush()
 
     assert app.ids == list(range(46, 51))
