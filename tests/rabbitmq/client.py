@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from pika.adapters.blocking_connection import BlockingChannel
 
+SILENCE_SECONDS = 10.0
 NOON = datetime(2026, 1, 2, 12, 0, 0, 6, tzinfo=UTC)
 
 
@@ -59,6 +60,23 @@ class Client:
                 if len(seen) == count:
                     break
             self.channel.cancel()
+        return seen
+
+    def stream(self, name: str, count: int) -> list[Seen]:
+        """Read a stream from its first message on, until ``count`` have come or none come."""
+        self.channel.basic_qos(prefetch_count=1000)
+        seen: list[Seen] = []
+        first = {"x-stream-offset": "first"}
+        for method, properties, body in self.channel.consume(
+            name, arguments=first, inactivity_timeout=SILENCE_SECONDS
+        ):
+            if method is None:
+                break
+            seen.append(Seen(properties, body, method))
+            self.channel.basic_ack(method.delivery_tag)
+            if len(seen) == count:
+                break
+        self.channel.cancel()
         return seen
 
     def ids(self, queue: str) -> list[int]:

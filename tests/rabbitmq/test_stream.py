@@ -1,0 +1,378 @@
+"""The rabbitmq-stream backend, judged by an AMQP 0-9-1 client that reads the stream."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from tests.rabbitmq.client import Client, send, send_all
+from tests.rabbitmq.kills import Verdict, judge, kill_publishers
+from tests.servers.process import free_port
+from tidings.plugins import (
+    BrokerRefusedError,
+    BrokerUnavailableError,
+    DeliveryError,
+    NotAcceptedError,
+    NotificationMessage,
+    Position,
+    UndeliverableEventError,
+)
+from tidings.testing import TcpProxy
+from tidings_rabbitmq.stream.consumer import RabbitMQStreamConsumer
+from tidings_rabbitmq.stream.producer import RabbitMQStreamProducer
+from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.servers.given import StreamBroker
+
+    Make = Callable[..., RabbitMQStreamProducer]
+
+OCCURRED_ON = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+
+def settings(url: str, **values: Any) -> RabbitMQStreamSettings:
+    return RabbitMQStreamSettings(url=SecretStr(url), **values)
+
+
+def url_of(rabbitmq: StreamBroker, *, path: str = "", **changes: Any) -> str:
+    """Return the broker's URL with other words in some of its places."""
+    address = settings(rabbitmq.stream_url).address._replace(**changes)
+    login = f"{address.user}:{address.password.get_secret_value()}"
+    return f"rabbitmq-stream://{login}@{address.host}:{address.port}/{path}"
+
+
+@pytest.fixture
+def make(rabbitmq: StreamBroker) -> Iterator[Make]:
+    """Give a function that makes producers (of the session's broker) that the test closes."""
+    made: list[RabbitMQStreamProducer] = []
+
+    def make(url: str = rabbitmq.stream_url, **values: Any) -> RabbitMQStreamProducer:
+        made.append(RabbitMQStreamProducer(settings(url, **values)))
+        return made[-1]
+
+    yield make
+    for producer in made:
+        for exchange_name in [*producer._publications]:
+            producer.close(exchange_name)
+
+
+@pytest.fixture
+def stream_proxy(rabbitmq: StreamBroker) -> Iterator[TcpProxy]:
+    with TcpProxy("127.0.0.1", rabbitmq.stream_port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def proxied(rabbitmq: StreamBroker, stream_proxy: TcpProxy) -> str:
+    host, port = stream_proxy.address
+    return url_of(rabbitmq, host=host, port=port)
+
+
+def test_another_client_finds_every_property_where_it_looks(
+    make: Make, client: Client, exchange: str
+) -> None:
+    headers = {"aggregate_id": "order-Ü", "metadata": '{"user":"u1"}'}
+    body = '{"name":"Jürgen"}'.encode() * 50
+    producer = make()
+    producer.open(exchange, Position(0, generation=2))
+    producer.send(
+        exchange,
+        NotificationMessage(body, "application/json", headers),
+        "Überwiesen",
+        4711,
+        OCCURRED_ON,
+    )
+    producer.flush(exchange)
+
+    (seen,) = client.stream(exchange, 1)
+
+    assert seen.body == body
+    assert seen.properties.message_id == "4711"
+    assert seen.properties.type == "Überwiesen"
+    assert seen.properties.timestamp == 1767323045
+    assert seen.properties.content_type == "application/json"
+    assert seen.properties.app_id == "tidings"
+    ours = {"occurred_on": "2026-01-02T03:04:05.000006+00:00", "generation": "2"}
+    assert headers.items() | ours.items() <= seen.properties.headers.items()
+
+
+def test_ten_thousand_arrive_once_each_and_in_order(
+    make: Make, client: Client, exchange: str
+) -> None:
+    producer = make()
+    producer.open(exchange)
+    send_all(producer, exchange, 1, 10_000)
+    producer.flush(exchange)
+
+    assert producer.accepted_id(exchange) == 10_000
+    seen = client.stream(exchange, 10_000)
+    assert [message.event_id for message in seen] == list(range(1, 10_001))
+
+
+def test_the_broker_drops_what_it_has_and_says_what_the_newest_is(
+    make: Make, client: Client, exchange: str
+) -> None:
+    producer = make()
+    producer.open(exchange)
+    before = producer.most_recent_accepted_id(exchange)
+    send_all(producer, exchange, 1, 500)
+    producer.flush(exchange)
+    producer.close(exchange)
+    producer.open(exchange)
+    after = producer.most_recent_accepted_id(exchange)
+    send_all(producer, exchange, 301, 600)
+    producer.flush(exchange)
+
+    assert (before, after) == (None, 500)
+    assert producer.accepted_id(exchange) == 600
+    seen = client.stream(exchange, 600)
+    assert [message.event_id for message in seen] == list(range(1, 601))
+
+
+def test_a_replay_is_not_dropped(make: Make, client: Client, exchange: str) -> None:
+    producer = make()
+    for generation in (0, 1):
+        producer.open(exchange, Position(0, generation))
+        assert producer.most_recent_accepted_id(exchange) is None
+        send_all(producer, exchange, 1, 3)
+        producer.flush(exchange)
+        assert producer.most_recent_accepted_id(exchange) == 3
+        producer.close(exchange)
+
+    seen = client.stream(exchange, 6)
+    assert [message.event_id for message in seen] == [1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.chaos
+def test_a_kill_loses_duplicates_and_reorders_nothing(
+    rabbitmq: StreamBroker, client: Client, exchange: str, tmp_path: Path
+) -> None:
+    rounds = 6
+    kill_publishers(
+        rounds,
+        "tests.rabbitmq.stream_publisher",
+        {"url": rabbitmq.stream_url},
+        exchange,
+        tmp_path / "position",
+    )
+    with_memory = RabbitMQStreamProducer(settings(rabbitmq.stream_url))
+    with_memory.open(exchange)
+    newest = with_memory.most_recent_accepted_id(exchange) or 0
+    with_memory.close(exchange)
+    ids = [seen.event_id for seen in client.stream(exchange, newest)]
+
+    assert judge(ids) == Verdict(lost=0, duplicated=0, reordered=0)
+    assert ids[-1] == newest > rounds * 100
+
+
+def test_no_more_than_the_window_is_under_way_and_silence_is_noticed(
+    make: Make, stream_proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make(proxied, window=10, no_progress_timeout=0.5)
+    producer.open(exchange)
+    stream_proxy.freeze()
+    send_all(producer, exchange, 1, 10)
+
+    with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
+        send(producer, exchange, 11)
+    assert producer.accepted_id(exchange) is None
+
+
+def test_a_deleted_stream_is_noticed_and_created_anew(
+    make: Make, client: Client, exchange: str
+) -> None:
+    producer = make()
+    producer.open(exchange)
+    send_all(producer, exchange, 1, 3)
+    producer.flush(exchange)
+    client.channel.queue_delete(exchange)
+
+    with pytest.raises(NotAcceptedError, match="no such stream"):
+        producer.wait(exchange, 20)
+    producer.close(exchange)
+    producer.open(exchange)
+    send_all(producer, exchange, 4, 6)
+    producer.flush(exchange)
+
+    assert [seen.event_id for seen in client.stream(exchange, 3)] == [4, 5, 6]
+
+
+def test_an_idle_relay_notices_a_lost_connection(
+    make: Make, stream_proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make(proxied)
+    producer.open(exchange)
+    stream_proxy.cut()
+
+    with pytest.raises(BrokerUnavailableError, match="the connection was lost"):
+        producer.wait(exchange, 20)
+
+
+def test_an_idle_relay_notices_a_silent_broker(
+    make: Make, stream_proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make(proxied, heartbeat=1)
+    producer.open(exchange)
+    stream_proxy.freeze()
+
+    with pytest.raises(BrokerUnavailableError, match="did not answer in time"):
+        producer.wait(exchange, 20)
+
+
+def test_every_open_exchange_keeps_its_heartbeats(
+    make: Make, client: Client, exchange: str
+) -> None:
+    producer = make(heartbeat=1)
+    other = exchange + "-other"
+    producer.open(exchange)
+    producer.open(other)
+    producer.wait(other, 3.5)
+    send(producer, exchange, 1)
+    producer.flush(exchange)
+
+    assert [seen.event_id for seen in client.stream(exchange, 1)] == [1]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (NotificationMessage(b"x" * 1024 * 1024, "a/b", {}), "the broker takes frames of"),
+        (NotificationMessage(b"", "text/ü", {}), "ASCII"),
+        (NotificationMessage(b"", "a/b", {"occurred_on": ""}), "'occurred_on'"),
+        (NotificationMessage(b"", "a/b", {"x": "\ud800"}), "not valid text"),
+    ],
+    ids=["too large", "content type", "our header", "no text"],
+)
+def test_what_a_stream_cannot_hold_is_refused_by_name_and_the_exchange_goes_on(
+    make: Make, client: Client, exchange: str, *, message: NotificationMessage, reason: str
+) -> None:
+    producer = make()
+    producer.open(exchange)
+    send(producer, exchange, 1)
+    with pytest.raises(UndeliverableEventError, match=reason) as raised:
+        producer.send(exchange, message, "T", 2, OCCURRED_ON)
+    send(producer, exchange, 3)
+    producer.flush(exchange)
+
+    assert raised.value.event_id == 2
+    assert "event 2 " in str(raised.value)
+    assert [seen.event_id for seen in client.stream(exchange, 2)] == [1, 3]
+
+
+def test_large_messages_among_small_ones_arrive_whole(
+    make: Make, client: Client, exchange: str
+) -> None:
+    bodies = [b"s" * 100, b"l" * 900_000] * 4
+    producer = make()
+    producer.open(exchange)
+    for event_id, body in enumerate(bodies, 1):
+        send(producer, exchange, event_id, body)
+    producer.flush(exchange)
+
+    assert [seen.body for seen in client.stream(exchange, 8)] == bodies
+
+
+def test_failures_to_open_say_what_to_do(
+    make: Make, rabbitmq: StreamBroker, client: Client, exchange: str
+) -> None:
+    client.channel.queue_declare(exchange)
+    wrong = partial(url_of, rabbitmq)
+    cases: list[tuple[type[DeliveryError], str, str]] = [
+        (BrokerRefusedError, wrong(password=SecretStr("s3cr3t")), "refused the login"),
+        (BrokerRefusedError, wrong(path="nowhere"), "refused the virtual host"),
+        (BrokerRefusedError, wrong(), "a queue that is no stream has the name"),
+        (BrokerUnavailableError, wrong(port=free_port()), "nothing listens there"),
+        (BrokerUnavailableError, wrong(host="broker.invalid"), "cannot be found"),
+    ]
+    for kind, url, what in cases:
+        producer = make(url)
+        with pytest.raises(kind, match=what) as raised:
+            producer.open(exchange)
+        assert f"Exchange '{exchange}': RabbitMQ at " in str(raised.value)
+        assert "s3cr3t" not in str(raised.value) + repr(producer.__dict__)
+
+
+def test_a_missing_permission_is_refused(make: Make, rabbitmq: StreamBroker, exchange: str) -> None:
+    rabbitmq.add_user(exchange, "pw", configure="^$", write=".*", read=".*")
+    url = url_of(rabbitmq, user=exchange, password=SecretStr("pw"))
+
+    with pytest.raises(BrokerRefusedError, match="refused access to the stream"):
+        make(url).open(exchange)
+
+
+def test_close_does_not_wait_for_a_silent_broker(
+    make: Make, stream_proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make(proxied)
+    producer.open(exchange)
+    send_all(producer, exchange, 1, 100)
+    stream_proxy.freeze()
+    begin = time.monotonic()
+    producer.close(exchange)
+    producer.close(exchange)
+
+    assert time.monotonic() - begin < 5
+
+
+def test_a_subscriber_goes_on_where_it_stopped_and_another_begins_at_the_first(
+    make: Make, rabbitmq: StreamBroker, exchange: str
+) -> None:
+    producer = make()
+    producer.open(exchange)
+    send_all(producer, exchange, 1, 250)
+    producer.flush(exchange)
+
+    def read(subscriber: str, count: int) -> list[int]:
+        consumer = RabbitMQStreamConsumer(settings(rabbitmq.stream_url), subscriber)
+        consumer.open(exchange)
+        ids = []
+        for _ in range(count):
+            message = consumer.receive(10)
+            assert message is not None
+            ids.append(int(message.message_id))
+            consumer.acknowledge(message)
+        consumer.close()
+        return ids
+
+    assert read("billing", 130) == list(range(1, 131))
+    assert read("billing", 20) == list(range(131, 151))
+    assert read("shipping", 10) == list(range(1, 11))
+    assert read("billing", 100) == list(range(151, 251))
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ValidationError, match=r"rabbitmq-stream:// or rabbitmq-stream\+tls://"):
+        settings("amqp://u:S3CR3T@h/")
+    with pytest.raises(ValidationError, match=r"begin it with rabbitmq-stream\+tls://"):
+        settings("rabbitmq-stream://h/", verify=False)
+    address = settings("rabbitmq-stream+tls://u:p@h/shop").address
+
+    assert (address.port, address.tls, address.virtual_host) == (5551, True, "shop")
+    assert all(field.description for field in RabbitMQStreamSettings.model_fields.values())
+
+
+def test_streams_do_not_need_pika(rabbitmq: StreamBroker, exchange: str) -> None:
+    code = (
+        "import sys, tidings_rabbitmq.stream.plugin as plugin\n"
+        "assert not {'pika', 'rstream'} & set(sys.modules)\n"
+        "spec, = plugin.tidings_message_producers()\n"
+        f"producer = spec.factory(spec.settings(url={rabbitmq.stream_url!r}), None)\n"
+        f"producer.open({exchange!r})\n"
+        f"producer.close({exchange!r})\n"
+        "assert 'pika' not in sys.modules\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stderr
