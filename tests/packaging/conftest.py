@@ -25,7 +25,18 @@ class Environment:
     folder: Path
 
     def pip_install(self, *what: str) -> None:
-        self.python("-m", "pip", "install", "--quiet", "--disable-pip-version-check", *what)
+        """Install as a user does, but with the pip of the tests: that saves seconds."""
+        quick = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+        pip = [sys.executable, "-m", "pip", "--python", str(self.folder / "bin" / "python")]
+        done = subprocess.run(
+            [*pip, "install", *quick, *what], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    def installed(self) -> set[str]:
+        """Return the names of the distributions that are installed."""
+        code = "import importlib.metadata as m; print(*{d.name for d in m.distributions()})"
+        return set(self.python("-c", code).lower().split())
 
     def python(self, *arguments: str) -> str:
         return self._run("python", *arguments)
@@ -86,7 +97,9 @@ def fresh(tmp_path: Path) -> Callable[..., Environment]:
 
     def make(python: str = sys.executable) -> Environment:
         folder = tmp_path / "venv"
-        subprocess.run([python, "-m", "venv", folder], check=True, capture_output=True)
+        subprocess.run(
+            [python, "-m", "venv", "--without-pip", folder], check=True, capture_output=True
+        )
         return Environment(folder)
 
     return make
