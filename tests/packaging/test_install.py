@@ -158,10 +158,11 @@ def test_everything_installs_on_other_pythons(fresh: Fresh, wheel: Path, version
 def other_python(version: str) -> str:
     """Return that Python, from the path or from pyenv; skip where there is none."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    found = [shutil.which(f"python{version}"), *pyenv.glob(f"versions/*/bin/python{version}")]
-    for python in filter(None, found):
+    on_path = shutil.which(f"python{version}")
+    found = [str(path) for path in pyenv.glob(f"versions/*/bin/python{version}")]
+    for python in [on_path, *found] if on_path else found:
         if subprocess.run([python, "--version"], capture_output=True, check=False).returncode == 0:
-            return str(python)
+            return python
     pytest.skip(f"no python{version} on this machine")
 
 
