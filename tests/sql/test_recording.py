@@ -109,6 +109,7 @@ def test_events_of_a_second_transaction_of_one_session_are_stored_once(
     with Session(engine) as session:
         for number in range(3):
             record(session, OrderPlaced(str(number)))
+            assert session.execute(text("SELECT count(*) FROM event")).scalar_one() == number
             session.commit()
     assert recorded(store) == ["0", "1", "2"]
 

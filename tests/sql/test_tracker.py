@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from tests.sql.waiting import Beside, wait_until
 from tidings.errors import LeaseHeldError, LeaseLostError
@@ -146,12 +146,17 @@ def test_a_replay_begins_a_generation_takes_the_lease_and_leaves_others_alone(
         tracker.replay("shop", -1)
 
 
-def test_a_lease_runs_by_the_databases_clock_not_by_ours(
-    tracker: Tracker, engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("time", "monotonic"):
-        monkeypatch.setattr(f"time.{name}", lambda: 1e10)
-    tracker.acquire_lease("shop", "a", 15)
+def test_a_lease_runs_by_the_databases_clock_not_by_ours(tracker: Tracker, engine: Engine) -> None:
+    sent: list[object] = []
+
+    def note(_c: object, _cursor: object, _statement: str, parameters: Any, *_rest: object) -> None:
+        sent.extend(parameters.values() if isinstance(parameters, dict) else parameters)
+
+    event.listen(tracker._database._engine, "before_cursor_execute", note)
+    lease = tracker.acquire_lease("shop", "a", 15)
+    tracker.renew_lease(lease)
+    assert 15 in sent
+    assert not [value for value in sent if isinstance(value, int | float) and value > 1e6]
     clock = {
         "sqlite": "SELECT strftime('%s', 'now')",
         "postgresql": "SELECT extract(epoch FROM clock_timestamp())",

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, inspect, select
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
 from tidings.errors import StoreNotReadyError
 from tidings.sql.connection import Database
@@ -58,9 +58,10 @@ def ddl(settings: SqlAlchemySettings, log: EventLog = EVENTS) -> str:
     """Return, without connecting, the statements that :func:`create` would run, as SQL text."""
     database = Database(settings)
     dialect = database.dialect
-    statements = [
-        str(CreateTable(table).compile(dialect=dialect)).strip() for table in _tables(database, log)
-    ] + [
+    made: list[ExecutableDDLElement] = []
+    for table in _tables(database, log):
+        made += [CreateTable(table), *map(CreateIndex, table.indexes)]
+    statements = [str(statement.compile(dialect=dialect)).strip() for statement in made] + [
         str(row.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
         for row in _first_rows(database.dialect_name)
     ]

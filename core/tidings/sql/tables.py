@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Integer,
     MetaData,
+    SmallInteger,
     Table,
     UniqueConstraint,
 )
@@ -67,8 +68,24 @@ event_published_message_tracker = Table(
         server_default="0",
         comment="Seconds since 1970, by the database's clock",
     ),
+    Column("stopped_by_event", BigInteger, comment="The event that can never be sent as it is"),
+    Column("stopped_reason", LongText),
+    Column("stopped_on", UtcDateTime),
     UniqueConstraint("type_name", name="uq_event_published_message_tracker_type_name"),
     comment="How far each exchange has got, and who relays it",
+    **IN_UTF8,
+)
+
+quarantined_event = Table(
+    "quarantined_event",
+    metadata,
+    Column("exchange_name", Name, primary_key=True),
+    Column("event_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("type_name", Name, nullable=False),
+    Column("reason", LongText, nullable=False),
+    Column("quarantined_on", UtcDateTime, nullable=False),
+    Column("retry_asked", SmallInteger, nullable=False, server_default="0"),
+    comment="Events that an exchange has passed without sending them",
     **IN_UTF8,
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, or_, select, update
@@ -12,10 +13,13 @@ from tidings.interfaces import (
     Lease,
     Position,
     PublishedMessageTracker,
+    Quarantine,
+    QuarantinedEvent,
+    Stop,
     TrackedExchange,
     fingerprint,
 )
-from tidings.sql import schema
+from tidings.sql import quarantine, schema
 from tidings.sql.connection import Database
 from tidings.sql.tables import event_published_message_tracker as tracker
 from tidings.sql.types import DatabaseClock
@@ -23,6 +27,7 @@ from tidings.sql.types import DatabaseClock
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Connection
     from sqlalchemy.sql.dml import Insert, Update
 
     from tidings.event import StoredEvent
@@ -56,12 +61,24 @@ _ACQUIRE = (
         lease_expires=_lease_end,
     )
 )
+_GOES_ON: dict[str, Any] = {"stopped_by_event": None, "stopped_reason": None, "stopped_on": None}
 _TRACK = (
     update(tracker)
     .where(_of_lease)
     .values(
+        **_GOES_ON,
         most_recent_published_message_id=bindparam("event_id"),
         fingerprint=bindparam("new_fingerprint"),
+        lease_expires=_lease_end,
+    )
+)
+_STOP = (
+    update(tracker)
+    .where(_of_lease)
+    .values(
+        stopped_by_event=bindparam("event_id"),
+        stopped_reason=bindparam("reason"),
+        stopped_on=bindparam("now"),
         lease_expires=_lease_end,
     )
 )
@@ -71,6 +88,7 @@ _REPLAY = (
     update(tracker)
     .where(_of_exchange)
     .values(
+        **_GOES_ON,
         most_recent_published_message_id=bindparam("event_id"),
         fingerprint=None,
         generation=tracker.c.generation + 1,
@@ -90,8 +108,11 @@ def _insert_if_absent(dialect_name: str) -> Insert:
     return mysql.insert(tracker).values(values).prefix_with("IGNORE").inline()
 
 
-class SqlAlchemyPublishedMessageTracker(PublishedMessageTracker):
-    """Keeps positions and leases in the table ``event_published_message_tracker``."""
+class SqlAlchemyPublishedMessageTracker(PublishedMessageTracker, Quarantine):
+    """Keeps positions and leases in the table ``event_published_message_tracker``.
+
+    And what is in quarantine in ``quarantined_event`` beside it.
+    """
 
     def __init__(self, settings: SqlAlchemySettings) -> None:
         """Take the settings; connects to nothing."""
@@ -108,13 +129,7 @@ class SqlAlchemyPublishedMessageTracker(PublishedMessageTracker):
         self, exchange_name: str, notification: StoredEvent, lease: Lease
     ) -> None:
         """Move the exchange's position to ``notification`` and renew the lease, in one step."""
-        self._with_lease(
-            _TRACK,
-            lease,
-            exchange_name=exchange_name,
-            event_id=notification.event_id,
-            new_fingerprint=fingerprint(notification),
-        )
+        self._with_lease(_TRACK, lease, **_to(exchange_name, notification))
 
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
@@ -157,6 +172,17 @@ class SqlAlchemyPublishedMessageTracker(PublishedMessageTracker):
         with self._database.transaction() as connection:
             connection.execute(_RELEASE, parameters)
 
+    def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
+        """Keep why the exchange stands still, until its position moves or it is replayed."""
+        self._with_lease(
+            _STOP,
+            lease,
+            exchange_name=lease.exchange_name,
+            event_id=event_id,
+            reason=reason,
+            now=datetime.now(UTC),
+        )
+
     def replay(self, exchange_name: str, after_event_id: int) -> None:
         """Set the position so that the exchange gets every event after ``after_event_id`` again."""
         if after_event_id < 0:
@@ -176,9 +202,49 @@ class SqlAlchemyPublishedMessageTracker(PublishedMessageTracker):
                 exchange_name=row.type_name,
                 position=_position(row),
                 owner=row.lease_owner if row.lease_expires > row.now else None,
+                stop=_stop(row),
             )
             for row in rows
         ]
+
+    def quarantine(
+        self, exchange_name: str, notification: StoredEvent, reason: str, lease: Lease
+    ) -> None:
+        """Note the event and move the exchange's position to it, in one transaction."""
+        with self._database.transaction() as connection:
+            # Locks the row: nobody else moves the position between the look and the move.
+            self._change(connection, _RENEW, lease, exchange_name=exchange_name)
+            row = connection.execute(_ROW, {"exchange_name": exchange_name}).one()
+            if row.most_recent_published_message_id < notification.event_id:
+                self._change(connection, _TRACK, lease, **_to(exchange_name, notification))
+            quarantine.put(connection, exchange_name, notification, reason)
+
+    def quarantined_events(
+        self, exchange_name: str | None = None, *, retry_asked: bool = False
+    ) -> Sequence[QuarantinedEvent]:
+        """Return those of one exchange, or of all, by exchange and id."""
+        with self._database.autocommit() as connection:
+            return quarantine.find(connection, exchange_name, retry_asked=retry_asked)
+
+    def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
+        """Ask for one event, or all, to be sent again; return how many there are."""
+        with self._database.transaction() as connection:
+            return quarantine.ask_to_retry(connection, exchange_name, event_id)
+
+    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+        """Note how sending an event again ended."""
+        exchange_name = lease.exchange_name
+        with self._database.transaction() as connection:
+            self._change(connection, _RENEW, lease, exchange_name=exchange_name)
+            if reason is None:
+                quarantine.drop(connection, exchange_name, event_id)
+            else:
+                quarantine.still_refused(connection, exchange_name, event_id, reason)
+
+    def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
+        """Forget that event; return whether it was there."""
+        with self._database.transaction() as connection:
+            return quarantine.drop(connection, exchange_name, event_id)
 
     def create(self) -> None:
         """Create the tables, where they aren't there yet. Idempotent."""
@@ -197,11 +263,28 @@ class SqlAlchemyPublishedMessageTracker(PublishedMessageTracker):
                 connection.execute(self._insert_if_absent, parameters)
 
     def _with_lease(self, statement: Update, lease: Lease, **parameters: Any) -> None:
-        parameters |= {"owner": lease.owner, "epoch": lease.epoch, "seconds": lease.seconds}
         with self._database.transaction() as connection:
-            moved = connection.execute(statement, parameters).rowcount
-        if not moved:
+            self._change(connection, statement, lease, **parameters)
+
+    @staticmethod
+    def _change(connection: Connection, statement: Update, lease: Lease, **parameters: Any) -> None:
+        parameters |= {"owner": lease.owner, "epoch": lease.epoch, "seconds": lease.seconds}
+        if not connection.execute(statement, parameters).rowcount:
             raise LeaseLostError(lease.exchange_name)
+
+
+def _to(exchange_name: str, event: StoredEvent) -> dict[str, Any]:
+    return {
+        "exchange_name": exchange_name,
+        "event_id": event.event_id,
+        "new_fingerprint": fingerprint(event),
+    }
+
+
+def _stop(row: Any) -> Stop | None:
+    if row.stopped_reason is None:
+        return None
+    return Stop(row.stopped_by_event, row.stopped_reason, row.stopped_on)
 
 
 def _position(row: Any) -> Position:

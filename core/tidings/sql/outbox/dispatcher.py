@@ -1,0 +1,150 @@
+"""Storing messages in the outbox, and taking them out, in the caller's transactions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy import bindparam, delete, select, update
+
+from tidings.errors import InvalidEventError
+from tidings.event import NewEvent, StoredEvent
+from tidings.sql.append import core_connection, event_row, insert_rows
+from tidings.sql.outbox.table import Layout, outbox_log
+from tidings.sql.recorded_event import as_new_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import Connection
+
+
+class OutboxMessageSerializer(Protocol):
+    """How the application's messages become rows, and rows messages again."""
+
+    def serialize(self, message: Any) -> NewEvent:
+        """Return what is to be stored for ``message``."""
+
+    def unserialize(self, stored: StoredEvent) -> Iterable[Any]:
+        """Return the one or many messages that were stored so: the place for upcasting."""
+
+
+class RecordedEventSerializer:
+    """Stores what ``record`` takes; gives back what was stored, as it is."""
+
+    def serialize(self, message: Any) -> NewEvent:
+        """Return the message as an event."""
+        return as_new_event(message)
+
+    def unserialize(self, stored: StoredEvent) -> Iterable[StoredEvent]:
+        """Return what was stored, alone."""
+        return (stored,)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageInOutbox:
+    """One row of the outbox."""
+
+    stored: StoredEvent
+    serializer: OutboxMessageSerializer
+
+    @property
+    def message_id(self) -> int:
+        """The row's id, ascending."""
+        return self.stored.event_id
+
+    def messages(self) -> Iterator[Any]:
+        """Give the one or many messages that the row stands for."""
+        yield from self.serializer.unserialize(self.stored)
+
+
+class OutboxMessageDispatcher:
+    """Keeps messages in a table until somebody dispatches them.
+
+    Works on ``connection``, a SQLAlchemy ``Session`` or ``Connection``, in the caller's
+    transaction, and neither commits nor rolls back.
+
+    **Several workers.** Rows that :meth:`retrieve_not_dispatched_messages` gave are kept from
+    other workers until the end of the transaction; mark or remove them before it commits. So
+    nothing is given twice, unless a worker ends between its dispatch and its commit. On PostgreSQL
+    and MySQL the other workers pass over those rows; on SQLite they wait. One worker alone gets
+    the messages in the order of their ids; several share that order out among themselves. On
+    MySQL and MariaDB let workers use READ COMMITTED, or they keep writers waiting.
+
+    ``clock`` gives the time that :meth:`mark_as_dispatched` notes. ``json_options`` are arguments
+    of ``json.dumps`` for the body. ``aggregate_type`` is stored with each message: Debezium routes
+    by it.
+    """
+
+    def __init__(
+        self,
+        connection: Any,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        serializer: OutboxMessageSerializer | None = None,
+        table_name: str = "outbox",
+        json_options: Mapping[str, Any] | None = None,
+        *,
+        layout: Layout = Layout.TIDINGS,
+        aggregate_type: str | None = None,
+    ) -> None:
+        """Take what it works with; asks the database nothing."""
+        self._given = connection
+        self._clock = clock
+        self._serializer = serializer or RecordedEventSerializer()
+        self._json_options = json_options
+        self._aggregate_type = aggregate_type
+        self._log = outbox_log(table_name, layout)
+
+    def dispatch(self, *messages: Any) -> None:
+        """Store messages, in their order; raises, storing none, where one cannot be stored."""
+        insert_rows(self._connection(), [self._row(message) for message in messages], self._log)
+
+    def retrieve_not_dispatched_messages(self, limit: int) -> Sequence[MessageInOutbox]:
+        """Return up to ``limit`` messages that wait, the oldest first, and keep others off them."""
+        connection = self._connection()
+        table = self._log.table
+        if connection.dialect.name == "sqlite":
+            # The first statement that could write makes every other worker wait.
+            connection.execute(update(table).where(table.c.event_id < 0).values(body=""))
+        rows = connection.execute(
+            select(*(table.c[field] for field in StoredEvent._fields))
+            .where(table.c.dispatched_on.is_(None))
+            .order_by(table.c.event_id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return [MessageInOutbox(StoredEvent._make(row), self._serializer) for row in rows]
+
+    def mark_as_dispatched(self, messages: Iterable[MessageInOutbox]) -> None:
+        """Note that the messages were dispatched; they stay in the table."""
+        ids = [{"id": message.message_id} for message in messages]
+        if ids:
+            table = self._log.table
+            statement = update(table).where(table.c.event_id == bindparam("id"))
+            self._connection().execute(statement.values(dispatched_on=self._clock()), ids)
+
+    def remove_from_outbox(self, messages: Iterable[MessageInOutbox]) -> None:
+        """Delete the messages."""
+        ids = [{"id": message.message_id} for message in messages]
+        if ids:
+            table = self._log.table
+            self._connection().execute(
+                delete(table).where(table.c.event_id == bindparam("id")), ids
+            )
+
+    def _connection(self) -> Connection:
+        return core_connection(self._given, self._log)
+
+    def _row(self, message: Any) -> dict[str, Any]:
+        event = self._serializer.serialize(message)
+        row = {**event_row(event), "aggregate_type": self._aggregate_type}
+        if self._json_options:
+            try:
+                row["body"] = json.dumps(event.body, **self._json_options)
+            except (TypeError, ValueError) as error:
+                raise InvalidEventError(
+                    f"JSON cannot hold the body of {event.type_name!r}: {error}"
+                ) from error
+        return row

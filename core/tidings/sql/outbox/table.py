@@ -1,0 +1,75 @@
+"""The outbox table, under any name, in our words or in those that Debezium reads."""
+
+from __future__ import annotations
+
+import enum
+import re
+from functools import cache
+
+from sqlalchemy import Column, Identity, Index, MetaData, Table
+
+from tidings.sql.event_log import EventLog
+from tidings.sql.tables import IN_UTF8
+from tidings.sql.types import BigId, LongText, Name, UtcDateTime
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
+
+
+class Layout(enum.StrEnum):
+    """What the columns are called."""
+
+    TIDINGS = "tidings"
+    DEBEZIUM = "debezium"
+    """As Debezium's outbox event router reads them without further settings."""
+
+
+_DEBEZIUM_NAMES = {
+    "event_id": "id",
+    "type_name": "type",
+    "body": "payload",
+    "aggregate_id": "aggregateid",
+    "aggregate_type": "aggregatetype",
+}
+
+
+def outbox_table(
+    name: str = "outbox", layout: Layout = Layout.TIDINGS, metadata: MetaData | None = None
+) -> Table:
+    """Return the table as SQLAlchemy Core describes it; give your ``metadata`` for migrations.
+
+    Its columns have the same keys in either layout. Raises ``ValueError`` for a name that would
+    have to be quoted.
+    """
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot be an outbox table's name: use up to 51 letters, digits and "
+            "underscores, beginning with no digit."
+        )
+    names = _DEBEZIUM_NAMES if layout is Layout.DEBEZIUM else {}
+
+    def called(key: str) -> str:
+        return names.get(key, key)
+
+    return Table(
+        name,
+        MetaData() if metadata is None else metadata,
+        Column(called("event_id"), BigId, Identity(always=True), key="event_id", primary_key=True),
+        Column(called("type_name"), Name, key="type_name", nullable=False),
+        Column(called("body"), LongText, key="body", nullable=False),
+        Column("occurred_on", UtcDateTime, nullable=False),
+        Column(called("aggregate_id"), Name, key="aggregate_id"),
+        Column(called("aggregate_type"), Name, key="aggregate_type"),
+        Column("metadata", LongText),
+        Column("dispatched_on", UtcDateTime),
+        Index(f"ix_{name}_dispatch", "dispatched_on", "event_id"),
+        sqlite_autoincrement=True,
+        comment="Messages that wait to be dispatched",
+        **IN_UTF8,
+    )
+
+
+@cache
+def outbox_log(name: str, layout: Layout) -> EventLog:
+    """Return the statements for the outbox of that name; still to be given: not dispatched."""
+    table = outbox_table(name, layout)
+    return EventLog(table, table.c.dispatched_on.is_(None))
