@@ -200,6 +200,18 @@ def test_a_consumer_notices_a_lost_connection(
     failure(lambda: consumer.receive(5), BrokerUnavailableError, "connection was lost")
 
 
+def test_no_more_than_the_window_is_under_way(
+    proxy: TcpProxy, proxied: str, make_producer: MakeProducer, exchange: str
+) -> None:
+    settings = {"batch_size": 10, "window": 25, "no_progress_timeout": 0.5}
+    producer = make_producer(url=proxied, **settings)
+    producer.open(exchange)
+    proxy.freeze()
+    send_all(producer, exchange, range(1, 26))
+
+    failure(lambda: send(producer, exchange, 26), BrokerUnavailableError, "accepted nothing")
+
+
 def test_a_connection_that_takes_no_bytes_is_given_up_after_send_timeout(
     proxy: TcpProxy, proxied: str, make_producer: MakeProducer, exchange: str
 ) -> None:

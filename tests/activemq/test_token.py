@@ -11,7 +11,12 @@ import pytest
 
 from tests.activemq.client import Client, ids, queue_of
 from tests.activemq.sending import send, send_all
-from tidings.plugins import BrokerRefusedError, ExchangeLockedError, Position
+from tidings.plugins import (
+    BrokerRefusedError,
+    BrokerUnavailableError,
+    ExchangeLockedError,
+    Position,
+)
 from tidings_activemq import token
 
 if TYPE_CHECKING:
@@ -95,6 +100,22 @@ def test_a_token_that_another_makes_meanwhile_is_removed(
     assert tokens(client, exchange) == [(5, 0)]
 
 
+def test_a_token_that_is_further_than_ours_stops_the_publisher_and_counts_at_the_next_opening(
+    producer: ActiveMQProducer, client: Client, exchange: str
+) -> None:
+    producer.open(exchange)
+    send(producer, exchange, 5)
+    producer.flush(exchange)
+    put_token(client, exchange, '{"event_id": 9, "generation": 0}')
+    with pytest.raises(BrokerUnavailableError, match="events up to 9 are published"):
+        producer.wait(exchange, 5)
+    producer.close(exchange)
+    producer.open(exchange)
+
+    assert producer.most_recent_accepted_id(exchange) == 9
+    assert tokens(client, exchange) == [(9, 0)]
+
+
 def test_a_token_is_not_worn_out_by_many_openings(
     producer: ActiveMQProducer, client: Client, exchange: str
 ) -> None:
@@ -154,3 +175,22 @@ def test_no_right_to_write_the_token_is_found_out_before_the_first_event(
     url = configured_activemq(replacing={f'{rights}"writers"': f'{rights}"nobody"'}).url
     with pytest.raises(BrokerRefusedError, match=rf"{exchange}\.tracker"):
         make_producer(url=url).open(exchange)
+
+
+def test_the_token_does_not_move_when_the_events_are_refused(
+    configured_activemq: Callable[..., ActiveMQ], make_producer: MakeProducer, exchange: str
+) -> None:
+    rights = 'topic=">" read="readers" write='
+    url = configured_activemq(replacing={f'{rights}"writers"': f'{rights}"nobody"'}).url
+    producer = make_producer(url=url)
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 11))
+    with pytest.raises(BrokerRefusedError, match=rf"VirtualTopic\.{exchange}"):
+        producer.flush(exchange)
+
+    accepted = producer.accepted_id(exchange)
+    producer.close(exchange)
+
+    assert accepted is None
+    with Client(url) as client:
+        assert tokens(client, exchange) == [(0, 0)]

@@ -57,6 +57,7 @@ class Token:
         self._writer = uuid.uuid4().hex
         self._count = 0
         self._held: Held | None = None
+        self._event_id = 0
         self._written = 0.0
 
     def take(self) -> int | None:
@@ -95,6 +96,11 @@ class Token:
         token = _read(arrival)
         if token.nonce == self._nonce:
             self._held = token
+        elif token.generation == self._generation and token.event_id > self._event_id:
+            raise self._connection.failures.unavailable(
+                f"another token says that events up to {token.event_id} are published, ours says "
+                f"{self._event_id}. Did somebody put it there? The greater one will count"
+            )
         else:
             # Made by somebody who saw an empty queue for a moment; ours is further.
             self._connection.write(_ack(token))
@@ -170,6 +176,7 @@ class Token:
 
     def _new(self, event_id: int, transaction: str | None = None) -> bytes:
         self._count += 1
+        self._event_id = event_id
         self._written = time.monotonic()
         headers: dict[str, str | int] = {
             "destination": self._queue,
