@@ -160,11 +160,13 @@ class TestRabbitMQConsumer(MessageConsumerContract):
     def publish(self, rabbitmq: StreamBroker) -> Publish:
         def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
             producer = RabbitMQProducer(settings(rabbitmq, None))
-            producer.open(exchange_name)
-            for notification in notifications:
-                producer.send(exchange_name, *notification)
-            producer.flush(exchange_name)
-            producer.close(exchange_name)
+            try:
+                producer.open(exchange_name)
+                for notification in notifications:
+                    producer.send(exchange_name, *notification)
+                producer.flush(exchange_name)
+            finally:
+                producer.close(exchange_name)
 
         return publish
 

@@ -30,6 +30,8 @@ Answer = TypeVar("Answer", bound=schema.Frame)
 
 OK = 1
 FRAME_MAX = 1024 * 1024
+"""RabbitMQ's usual limit: ours where the broker names none."""
+
 CLOSE_SECONDS = 1.0
 _LENGTH = struct.Struct(">L")
 
@@ -191,7 +193,7 @@ class StreamConnection:
         if self._tune is None:
             raise RuntimeError("tuning comes after the broker's word")
         # 0 stands for "no limit" and "no heartbeat".
-        self.frame_max = min(FRAME_MAX, self._tune.frame_max or FRAME_MAX)
+        self.frame_max = self._tune.frame_max or FRAME_MAX
         theirs = self._tune.heartbeat or self._settings.heartbeat
         self._heartbeat = min(self._settings.heartbeat, theirs)
         self.send(schema.Tune(self.frame_max, int(self._heartbeat)))
