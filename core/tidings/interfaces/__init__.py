@@ -8,9 +8,11 @@ from tidings.interfaces.published_message_tracker import (
     Lease,
     Position,
     PublishedMessageTracker,
+    Stop,
     TrackedExchange,
     fingerprint,
 )
+from tidings.interfaces.quarantine import Quarantine, QuarantinedEvent
 from tidings.interfaces.serializer import Serializer
 
 __all__ = [
@@ -24,8 +26,11 @@ __all__ = [
     "Observer",
     "Position",
     "PublishedMessageTracker",
+    "Quarantine",
+    "QuarantinedEvent",
     "ReceivedMessage",
     "Serializer",
+    "Stop",
     "TrackedExchange",
     "fingerprint",
 ]

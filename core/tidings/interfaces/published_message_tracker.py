@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from tidings.event import StoredEvent
 
@@ -39,6 +40,17 @@ class Lease:
     """:func:`fingerprint` of the event at that position, or ``None`` before the first."""
 
 
+class Stop(NamedTuple):
+    """Why an exchange stands still: an event that can never be sent as it is."""
+
+    event_id: int | None
+    """The event, or ``None`` where the broker did not say which."""
+    reason: str
+    """The error's sentence."""
+    stopped_on: datetime
+    """When it was last tried: UTC."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrackedExchange:
     """One exchange as the tracker knows it."""
@@ -47,6 +59,8 @@ class TrackedExchange:
     position: Position
     owner: str | None
     """Who relays it just now, or ``None``."""
+    stop: Stop | None = None
+    """Why it stands still, where an event stops it."""
 
 
 def fingerprint(event: StoredEvent) -> str:
@@ -104,6 +118,16 @@ class PublishedMessageTracker(ABC):
         """Give the lease back, so that a standby takes over at once.
 
         Idempotent; does nothing where another has it.
+        """
+
+    def note_stop(  # noqa: B027 - not every tracker has a place for it
+        self, event_id: int | None, reason: str, lease: Lease
+    ) -> None:
+        """Keep why the exchange stands still, until its position moves or it is replayed.
+
+        For those who look from elsewhere, as ``tidings status`` does. Raises
+        :class:`~tidings.errors.LeaseLostError`, with nothing changed, where the lease is no longer
+        the newest. A tracker that does not override this keeps nothing.
         """
 
     @abstractmethod

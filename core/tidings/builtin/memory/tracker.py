@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tidings.errors import LeaseHeldError, LeaseLostError
@@ -12,6 +13,9 @@ from tidings.interfaces import (
     Lease,
     Position,
     PublishedMessageTracker,
+    Quarantine,
+    QuarantinedEvent,
+    Stop,
     TrackedExchange,
     fingerprint,
 )
@@ -29,13 +33,20 @@ class _Row:
     owner: str | None = None
     epoch: int = 0
     expires: float = 0.0
+    stop: Stop | None = None
+    quarantined: dict[int, QuarantinedEvent] = field(default_factory=dict)
+
+    def move(self, event: StoredEvent) -> None:
+        self.position = self.position._replace(event_id=event.event_id)
+        self.fingerprint = fingerprint(event)
+        self.stop = None
 
     def held(self, now: float) -> bool:
         return self.owner is not None and self.expires > now
 
 
-class InMemoryPublishedMessageTracker(PublishedMessageTracker):
-    """Keeps positions in memory; its clock is the machine's monotonic one."""
+class InMemoryPublishedMessageTracker(PublishedMessageTracker, Quarantine):
+    """Keeps positions and a quarantine in memory; its clock is the machine's monotonic one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -52,9 +63,7 @@ class InMemoryPublishedMessageTracker(PublishedMessageTracker):
     ) -> None:
         """Move the position and renew the lease."""
         with self._lock:
-            row = self._renew(exchange_name, lease)
-            row.position = row.position._replace(event_id=notification.event_id)
-            row.fingerprint = fingerprint(notification)
+            self._renew(exchange_name, lease).move(notification)
 
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
@@ -82,12 +91,19 @@ class InMemoryPublishedMessageTracker(PublishedMessageTracker):
             if row and row.epoch == lease.epoch:
                 row.owner = None
 
+    def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
+        """Keep why the exchange stands still."""
+        with self._lock:
+            row = self._renew(lease.exchange_name, lease)
+            row.stop = Stop(event_id, reason, datetime.now(UTC))
+
     def replay(self, exchange_name: str, after_event_id: int) -> None:
         """Set the position back, in a new generation and a new epoch that nobody holds."""
         with self._lock:
             row = self._rows.setdefault(exchange_name, _Row())
             row.position = Position(after_event_id, row.position.generation + 1)
             row.fingerprint = None
+            row.stop = None
             row.owner = None
             row.epoch += 1
 
@@ -96,9 +112,58 @@ class InMemoryPublishedMessageTracker(PublishedMessageTracker):
         with self._lock:
             now = time.monotonic()
             return [
-                TrackedExchange(name, row.position, row.owner if row.held(now) else None)
+                TrackedExchange(name, row.position, row.owner if row.held(now) else None, row.stop)
                 for name, row in sorted(self._rows.items())
             ]
+
+    def quarantine(
+        self, exchange_name: str, notification: StoredEvent, reason: str, lease: Lease
+    ) -> None:
+        """Note the event and move the exchange's position to it."""
+        event_id, type_name = notification.event_id, notification.type_name
+        with self._lock:
+            row = self._renew(exchange_name, lease)
+            if row.position.event_id < event_id:
+                row.move(notification)
+            row.quarantined[event_id] = QuarantinedEvent(
+                exchange_name, event_id, type_name, reason, datetime.now(UTC)
+            )
+
+    def quarantined_events(
+        self, exchange_name: str | None = None, *, retry_asked: bool = False
+    ) -> Sequence[QuarantinedEvent]:
+        """Return those of one exchange, or of all, by exchange and id."""
+        with self._lock:
+            return [
+                event
+                for name, row in sorted(self._rows.items())
+                for _, event in sorted(row.quarantined.items())
+                if exchange_name in (None, name) and event.retry_asked >= retry_asked
+            ]
+
+    def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
+        """Ask for one event, or all, to be sent again."""
+        with self._lock:
+            noted = self._rows.setdefault(exchange_name, _Row()).quarantined
+            meant = [known for known in noted if event_id in (None, known)]
+            noted |= {known: noted[known]._replace(retry_asked=True) for known in meant}
+            return len(meant)
+
+    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+        """Note how sending an event again ended."""
+        with self._lock:
+            noted = self._renew(lease.exchange_name, lease).quarantined
+            event = noted.pop(event_id, None)
+            if event is not None and reason is not None:
+                noted[event_id] = event._replace(
+                    reason=reason, quarantined_on=datetime.now(UTC), retry_asked=False
+                )
+
+    def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
+        """Forget that event; return whether it was there."""
+        with self._lock:
+            row = self._rows.get(exchange_name)
+            return row is not None and row.quarantined.pop(event_id, None) is not None
 
     def create(self) -> None:
         """Nothing needs to be created."""

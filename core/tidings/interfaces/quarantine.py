@@ -1,0 +1,77 @@
+"""Where events are noted that an exchange passed over because they can never be sent."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from tidings.event import StoredEvent
+    from tidings.interfaces.published_message_tracker import Lease
+
+
+class QuarantinedEvent(NamedTuple):
+    """An event that its exchange has not had, and has passed."""
+
+    exchange_name: str
+    event_id: int
+    type_name: str
+    reason: str
+    """Why it could not be sent, the last time that it was tried."""
+    quarantined_on: datetime
+    """When that was: UTC."""
+    retry_asked: bool = False
+    """Whether somebody asked for it to be sent again, and no relay has tried yet."""
+
+
+class Quarantine(ABC):
+    """Keeps what ``on_poison = "quarantine"`` passes over; a tracker that can is one, too.
+
+    The event itself stays in the event store; here stand its id and the reason.
+
+    **Order of things.** An event is here before the exchange's position is beyond it, and leaves
+    only when the broker has accepted it or somebody drops it: none is lost between the two.
+
+    **Durability**, **Threads** and **Errors** are those of the tracker.
+    """
+
+    @abstractmethod
+    def quarantine(
+        self, exchange_name: str, notification: StoredEvent, reason: str, lease: Lease
+    ) -> None:
+        """Note the event and move the exchange's position to it, in one step; renew the lease.
+
+        The position never goes back. An event that is here already has its reason replaced.
+        Raises :class:`~tidings.errors.LeaseLostError`, with nothing changed, where the lease is no
+        longer the newest.
+        """
+
+    @abstractmethod
+    def quarantined_events(
+        self, exchange_name: str | None = None, *, retry_asked: bool = False
+    ) -> Sequence[QuarantinedEvent]:
+        """Return those of one exchange, or of all, by exchange and id.
+
+        ``retry_asked``: only those that somebody wants to be sent again.
+        """
+
+    @abstractmethod
+    def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
+        """Ask the exchange's relay to send one event again, or all; return how many there are."""
+
+    @abstractmethod
+    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+        """Note how sending an event again ended, and renew the lease.
+
+        ``reason`` is ``None`` where the broker accepted it: it leaves the quarantine. Otherwise it
+        stays, with that reason. The position stays as it is. Raises
+        :class:`~tidings.errors.LeaseLostError`, with nothing changed, where the lease is no longer
+        the newest.
+        """
+
+    @abstractmethod
+    def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
+        """Forget that event: the exchange will never have it. Return whether it was there."""
