@@ -53,6 +53,8 @@ class TestInMemoryMessageProducer(MessageProducerContract):
     )
     no_progress_seconds = 0.3
     can_reject = True
+    plugin_module = "tidings.builtin.plugin"
+    backend = "memory"
 
     @pytest.fixture
     def broker(self) -> InMemoryBroker:
