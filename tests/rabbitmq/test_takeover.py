@@ -9,7 +9,7 @@ import pytest
 
 from tests.rabbitmq.client import Client, send, send_all
 from tests.rabbitmq.kills import Verdict, judge, kill_publishers
-from tidings.plugins import Capability, ExchangeLockedError, Position
+from tidings.plugins import BrokerRefusedError, Capability, ExchangeLockedError, Position
 from tidings_rabbitmq.plugin import tidings_message_producers
 from tidings_rabbitmq.settings import RabbitMQSettings
 
@@ -159,7 +159,7 @@ def test_the_tail_is_refused_where_the_queue_is_a_quorum_queue(
     client.channel.queue_declare(exchange, durable=True, arguments={"x-queue-type": "quorum"})
     producer = make_producer(resume="tail")
 
-    with pytest.raises(Exception, match="quorum"):
+    with pytest.raises(BrokerRefusedError, match="current is 'quorum'"):
         producer.open(exchange)
 
 

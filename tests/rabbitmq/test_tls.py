@@ -6,17 +6,25 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
 from tests.conftest import servers
 from tests.rabbitmq.client import Client, send
 from tests.servers import Certificates, RabbitMQ, new_directory
+from tests.servers.process import free_port
 from tidings.plugins import BrokerRefusedError
+from tidings_rabbitmq.stream.producer import RabbitMQStreamProducer
+from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.rabbitmq.conftest import MakeProducer
     from tests.servers.certificates import KeyPair
+
+
+STREAM_TLS_PORT = free_port()
+STREAM_URL = f"rabbitmq-stream+tls://guest:guest@localhost:{STREAM_TLS_PORT}/"
 
 
 class TlsBroker:
@@ -40,7 +48,12 @@ def broker(certificates: Certificates) -> Iterator[TlsBroker]:
     directory = new_directory()
     shown = Certificates.create(directory).server
     with servers(RabbitMQ) as start:
-        yield TlsBroker(start(tls=certificates.presenting(shown)), certificates)
+        server = start(
+            tls=certificates.presenting(shown),
+            stream=True,
+            extra_config=f"stream.listeners.ssl.1 = 127.0.0.1:{STREAM_TLS_PORT}",
+        )
+        yield TlsBroker(server, certificates)
     shutil.rmtree(directory)
 
 
@@ -153,3 +166,32 @@ def test_a_file_that_is_no_certificate_is_refused(
     text = refused(make_producer, broker.server.tls_url, ca_file=__file__)
 
     assert "ca_file, certificate_file or key_file cannot be used" in text
+
+
+def test_a_stream_is_published_to_over_tls(broker: TlsBroker, exchange: str) -> None:
+    broker.present(broker.certificates.server)
+    producer = RabbitMQStreamProducer(
+        RabbitMQStreamSettings(url=SecretStr(STREAM_URL), ca_file=broker.certificates.authority)
+    )
+    producer.open(exchange)
+    body = b"x" * 500_000
+    try:
+        for event_id in range(1, 31):
+            send(producer, exchange, event_id, body)
+        producer.flush(exchange)
+    finally:
+        producer.close(exchange)
+
+    with Client(broker.server.url) as client:
+        assert [seen.body for seen in client.stream(exchange, 30)] == [body] * 30
+
+
+def test_a_stream_with_a_certificate_of_another_authority_is_refused(broker: TlsBroker) -> None:
+    broker.present(broker.certificates.server)
+    authority = broker.certificates.other_authority
+    producer = RabbitMQStreamProducer(
+        RabbitMQStreamSettings(url=SecretStr(STREAM_URL), ca_file=authority)
+    )
+
+    with pytest.raises(BrokerRefusedError, match="certificate that is not to be trusted"):
+        producer.open("orders")

@@ -41,7 +41,7 @@ class RabbitMQConsumer(MessageConsumer):
         queue_name = self._subscriber or exchange_name
         try:
             connection.open()
-            declare(connection, queue_name, self._settings.queue_arguments)
+            declare(connection, queue_name, self._settings.declared_arguments)
             channel = connection.channel
             channel.add_on_cancel_callback(lambda _frame: self._on_cancelled(queue_name))
             connection.call(channel.basic_qos, prefetch_count=self._settings.prefetch)

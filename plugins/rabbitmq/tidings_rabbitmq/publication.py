@@ -47,7 +47,7 @@ class Publication:
         connection, settings = self._connection, self._settings
         connection.open()
         channel = connection.channel
-        declare(connection, self.exchange_name, settings.queue_arguments)
+        declare(connection, self.exchange_name, settings.declared_arguments)
         if settings.lock:
             take_lock(connection)
         if settings.resume == "tail":

@@ -104,6 +104,12 @@ class RabbitMQSettings(TlsSettings):
         """Where the broker is, and who we are there."""
         return _parse(self.url)
 
+    @property
+    def declared_arguments(self) -> dict[str, bool | int | str]:
+        """The arguments to declare a queue with; with the tail none may become a quorum queue."""
+        classic = {"x-queue-type": "classic"} if self.resume == "tail" else {}
+        return {**classic, **self.queue_arguments}
+
 
 def _parse(url: SecretStr) -> Address:
     return parse_address(url, ("amqp", 5672), ("amqps", 5671))
