@@ -188,7 +188,7 @@ def _text(name: str, value: str) -> str:
 
 def _value(name: str, value: object) -> str | int | bool:
     """Return a value of one of the specification's types."""
-    if isinstance(value, bool) or (isinstance(value, int) and value in INTEGERS):
+    if isinstance(value, int) and value in INTEGERS:  # True and False are among them
         return value
     if isinstance(value, str):
         return _text(name, value)

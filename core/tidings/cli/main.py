@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "replay": "positions",
     "prune": "positions",
     "plugins": "plugins",
+    "new-plugin": "new_plugin",
     "demo": "demo",
 }
 """Each command, and the module of this package that holds it."""
@@ -45,7 +46,7 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"tidings.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
 

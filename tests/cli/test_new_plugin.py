@@ -1,0 +1,165 @@
+"""`tidings new-plugin`: what it writes works, but for what is to be written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from tidings.cli.new_plugin import LONGEST_NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.command import Project
+
+PASS_AT_ONCE = {
+    "test_importing_the_plugin_imports_no_library",
+    "test_the_spec_was_written_for_this_interface",
+    "test_the_spec_declares_the_same_capabilities",
+    "test_settings_refuse_unknown_words",
+    "test_settings_show_no_secret",
+}
+
+
+def run_tests(folder: Path) -> dict[str, str]:
+    """Run the distribution's own tests; return what each failed or was skipped with."""
+    report = folder / "report.xml"
+    subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report}"],
+        cwd=folder,
+        env=with_path(folder),
+        capture_output=True,
+        check=False,
+        timeout=150,
+    )
+    found = {}
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - written by pytest just now
+        problems = [each for tag in ("failure", "error", "skipped") for each in case.findall(tag)]
+        found[case.attrib["name"]] = problems[0].attrib["message"] if problems else ""
+    return found
+
+
+def with_path(folder: Path) -> dict[str, str]:
+    paths = filter(None, [str(folder), os.environ.get("PYTHONPATH")])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {
+        str(each.relative_to(folder)): each.read_text()
+        for each in folder.rglob("*")
+        if each.is_file()
+    }
+
+
+def test_only_what_is_to_be_written_fails(empty: Project) -> None:
+    result = empty.succeed("new-plugin", "my-broker")
+
+    assert "pip install -e 'tidings-my-broker[test]'" in result.out
+    found = run_tests(empty.folder / "tidings-my-broker")
+    assert {name for name, problem in found.items() if not problem} == PASS_AT_ONCE
+    assert len(found) > 30
+    others = [problem for name, problem in found.items() if name not in PASS_AT_ONCE]
+    assert all("NotImplementedError: TODO: start a broker" in problem for problem in others)
+
+
+def test_with_a_broker_the_producer_is_what_fails_next(empty: Project) -> None:
+    empty.succeed("new-plugin", "mine", "--directory", "here")
+    suite = empty.folder / "here/tests/test_contract.py"
+    unwritten = re.compile(r"raise NotImplementedError\(\s*\"TODO: start a broker[^)]*\)")
+    text, count = unwritten.subn('return ("127.0.0.1", 9)', suite.read_text())
+    assert count == 1
+    suite.write_text(text)
+
+    found = run_tests(empty.folder / "here")
+    assert "TODO: connect" in found["test_everything_sent_arrives_once_and_in_order"]
+    assert "TODO: connect" in found["test_can_be_opened_again_after_close"]
+
+
+@pytest.mark.parametrize("name", ["x", "a-b-c2", "a" * LONGEST_NAME])
+def test_what_is_written_is_clean(empty: Project, name: str) -> None:
+    folder = empty.folder / f"tidings-{name}"
+    empty.succeed("new-plugin", name)
+
+    assert not [path for path, text in files(folder).items() if "@" in text and "@NAME" in text]
+    module = f"tidings_{name.replace('-', '_')}"
+    strict = ["--strict", "--cache-dir", str(empty.folder / "mypy"), module, "tests"]
+    for tool in (["ruff", "check", "--isolated", "."], ["mypy", *strict]):
+        done = subprocess.run(
+            [sys.executable, "-m", *tool], cwd=folder, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("My Broker", "cannot be a plugin's name"),
+        ("my_broker", "cannot be a plugin's name"),
+        ("../x", "cannot be a plugin's name"),
+        ("2nd", "cannot be a plugin's name"),
+        ("", "cannot be a plugin's name"),
+        ("a" * (LONGEST_NAME + 1), "cannot be a plugin's name"),
+        ("jsonlines", "already"),
+        ("rabbitmq", "already"),
+        ("tidings-mine", "tidings new-plugin mine"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused_and_nothing_written(
+    empty: Project, name: str, problem: str
+) -> None:
+    result = empty.run("new-plugin", "--", name)
+
+    assert result.code == 1
+    assert problem in result.err
+    assert list(empty.folder.iterdir()) == []
+
+
+def test_what_exists_is_left_as_it_is(empty: Project) -> None:
+    (empty.folder / "tidings-mine").mkdir()
+    (empty.folder / "tidings-mine" / "pyproject.toml").write_text("mine")
+
+    result = empty.run("new-plugin", "mine")
+
+    assert result.code == 1
+    assert "tidings-mine exists already" in result.err
+    assert files(empty.folder) == {"tidings-mine/pyproject.toml": "mine"}
+
+
+def test_a_folder_that_cannot_be_written_is_named(empty: Project) -> None:
+    (empty.folder / "file").touch()
+
+    result = empty.run("new-plugin", "mine", "--directory", "file/mine")
+
+    assert result.code == 1
+    assert "Cannot write file" in result.err
+
+
+@pytest.mark.packaging
+@pytest.mark.timeout(600)
+def test_once_installed_it_is_listed_as_ready(empty: Project) -> None:
+    empty.succeed("new-plugin", "mine")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", "site"]
+    subprocess.run([*pip, "./tidings-mine"], cwd=empty.folder, check=True, capture_output=True)
+
+    listed = subprocess.run(
+        [sys.executable, "-m", "tidings", "plugins", "--json"],
+        env=with_path(empty.folder / "site"),
+        capture_output=True,
+        check=True,
+    )
+    plugins = {plugin["name"]: plugin for plugin in json.loads(listed.stdout)["plugins"]}
+    assert plugins["mine"] == {
+        "name": "mine",
+        "distribution": "tidings-mine",
+        "version": "0.1.0",
+        "kinds": ["producer"],
+        "problem": None,
+    }
