@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -94,7 +93,6 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     threads, files = process.num_threads(), process.num_fds()
     python_threads = set(threading.enumerate())
     yield
-    gc.collect()
     assert not Endpoint._all, f"endpoints left open: {list(Endpoint._all)}"
     left = set(threading.enumerate()) - python_threads
     assert not {each for each in left if each.is_alive() and not each.daemon}

@@ -199,7 +199,7 @@ def test_freezing_for_longer_than_the_heartbeat_loses_nothing(world: World, who:
         world.start_subscriber(name)
     world.wait_for("app", 2000)
     world.freeze(who)
-    time.sleep(4 * 3 * SETTINGS["heartbeat"])  # the freeze is what is tested
+    time.sleep(2 * 3 * SETTINGS["heartbeat"])  # the freeze is what is tested
     world.thaw(who)
 
     world.finish()

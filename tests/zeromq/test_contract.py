@@ -73,6 +73,7 @@ class TestProducer(MessageProducerContract):
     capabilities = frozenset({Capability.LOCK})
     plugin_module, backend = "tidings_zeromq.plugin", "zeromq"
     has_undeliverable = True
+    no_progress_seconds = 1.0
 
     @pytest.fixture
     def server_address(self) -> Address:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.zeromq.events import EXCHANGE, Store, event
 from tests.zeromq.readers import Reader
-from tidings.plugins import MAX_EVENT_ID, BrokerUnavailableError
+from tidings.plugins import MAX_EVENT_ID, BrokerUnavailableError, ReceivedMessage
+from tidings_zeromq import Subscriber
 
 if TYPE_CHECKING:
     from tests.zeromq.conftest import MakeRelay
@@ -237,3 +238,48 @@ def test_the_exchange_works_again_after_close_and_open(make_relay: MakeRelay) ->
             relay.close()
 
     assert app.ids == list(range(1, 31))
+
+
+def test_a_subscriber_opened_again_goes_on_behind_what_it_acknowledged(
+    make_relay: MakeRelay,
+) -> None:
+    relay = make_relay()
+    relay.open()
+    relay.send(*range(1, 6))
+    subscriber = Subscriber(connect=relay.address, exchange_name=EXCHANGE, name="app", last_id=0)
+    received: list[ReceivedMessage] = []
+
+    def receive(count: int) -> list[int]:
+        received.clear()
+
+        def enough() -> bool:
+            message = subscriber.receive(0.05)
+            received.extend([message] if message else [])
+            return len(received) >= count
+
+        relay.wait_until(enough, f"{count} messages")
+        return [int(message.message_id) for message in received]
+
+    with subscriber:
+        assert receive(3) == [1, 2, 3]
+        subscriber.acknowledge(received[0])
+    with subscriber:
+        assert receive(4) == [2, 3, 4, 5]
+
+
+def test_an_acknowledgement_of_what_was_not_received_is_refused(address: str) -> None:
+    with Subscriber(connect=address, exchange_name=EXCHANGE, name="app", last_id=7) as subscriber:
+        other = ReceivedMessage("8", "OrderPlaced", None, b"")
+        with pytest.raises(ValueError, match="Event 8 was not received here"):
+            subscriber.acknowledge(other)
+
+
+def test_subscribers_that_are_gone_are_forgotten(make_relay: MakeRelay) -> None:
+    relay = make_relay()
+    relay.open()
+    sessions = relay.producer._open[EXCHANGE][1]._sessions
+    with Reader(relay.address, "other"):
+        relay.wait_until(lambda: len(sessions) == 1, "its request")
+    relay.send(1)
+
+    relay.wait_until(lambda: not sessions, "the relay to notice")

@@ -68,8 +68,11 @@ def test_a_request_larger_than_any_ends_only_its_senders_connection(
 ) -> None:
     relay = make_relay()
     relay.open()
-    dealer.connect(relay.address)
-    dealer.send(b"t1" + bytes(10_000_000))
+    with dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED) as monitor:
+        dealer.connect(relay.address)
+        dealer.send(b"t1" + bytes(10_000_000))
+        assert monitor.poll(5000)
+        dealer.disable_monitor()
     with Reader(relay.address) as app:
         relay.send(1)
         relay.flush()

@@ -85,13 +85,11 @@ class Admission:
         while int(self.socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             frames = self.socket.recv_multipart()
             request_id = frames[1] if len(frames) > 1 else b""
-            admitted = len(frames) == _ZAP_FRAMES and self._admits(frames[5], frames[6])
+            admitted = len(frames) == _ZAP_FRAMES and self._admits(frames[6])
             status = (b"200", b"OK") if admitted else (b"400", b"not among curve_clients")
             self.socket.send_multipart((b"1.0", request_id, *status, b"", b""))
 
-    def _admits(self, mechanism: bytes, key: bytes) -> bool:
-        if mechanism != b"CURVE":
-            return False
+    def _admits(self, key: bytes) -> bool:
         text = z85.encode(key).decode()
         if text in self._clients or "*" in self._clients:
             return True

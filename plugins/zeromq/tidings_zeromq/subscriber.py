@@ -122,6 +122,7 @@ class Subscriber:
         """Tell the relay the last acknowledgement, and hang up. Idempotent, never raises."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            connection.look()
             self._report(connection, time.monotonic())
             connection.close()
 
