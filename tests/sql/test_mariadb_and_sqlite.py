@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from tests.sql.databases import application_engine, event_store
 from tests.sql.waiting import Beside, wait_until
-from tidings.errors import StoreNotReadyError, UnsafeStoreError
+from tidings.errors import EventStoreError, StoreNotReadyError, UnsafeStoreError
 from tidings.event import NewEvent
 from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
@@ -135,6 +135,19 @@ def test_times_that_others_wrote_to_sqlite_are_read_as_utc(
             )
     read = {e.occurred_on.isoformat() for e in sqlite_store.all_stored_events_since(0, 10)}
     assert read == {"2026-01-02T03:04:05+00:00"}
+    sqlite_store.close()
+
+
+@pytest.mark.parametrize("when", ["yesterday", 1767323045])
+def test_a_time_on_sqlite_that_is_none_is_named(
+    sqlite_store: SqlAlchemyEventStore, tmp_path: Path, when: object
+) -> None:
+    engine = application_engine(f"sqlite:///{tmp_path / 'events.db'}")
+    insert = "INSERT INTO event (type_name, body, occurred_on) VALUES ('A', '1', :when)"
+    with engine.begin() as connection:
+        connection.execute(text(insert), {"when": when})
+    with pytest.raises(EventStoreError, match=f"{when}.*not ISO 8601"):
+        sqlite_store.all_stored_events_since(0, 10)
     sqlite_store.close()
 
 

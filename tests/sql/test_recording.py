@@ -295,6 +295,18 @@ def test_an_aggregates_pending_events_are_recorded_once(
     ]
 
 
+def test_an_aggregate_with_a_bad_event_keeps_all_of_them_and_records_none(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    basket = Basket(events=[ItemAdded("tea"), NewEvent("Bad", object())])
+    with Session(engine) as session:
+        with pytest.raises(InvalidEventError, match="'Bad'"):
+            record_from(session, basket)
+        session.commit()
+    assert len(basket.events) == 2
+    assert recorded(store) == []
+
+
 def test_an_aggregate_without_the_convention_is_named(engine: Engine) -> None:
     with Session(engine) as session, pytest.raises(TypeError, match="ItemAdded has neither"):
         record_from(session, ItemAdded("tea"))

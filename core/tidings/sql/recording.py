@@ -41,6 +41,10 @@ def record(
     stored.
     """
     rows = [event_row(as_new_event(e, type_name, aggregate_id, metadata)) for e in events]
+    _record_rows(session, rows)
+
+
+def _record_rows(session: Any, rows: list[dict[str, Any]]) -> None:
     target = _target(session)
     if isinstance(target, Connection):
         insert_rows(target, rows)
@@ -57,10 +61,12 @@ def record_from(session: Any, *aggregates: object) -> None:
     """
     for aggregate in aggregates:
         aggregate_id = getattr(aggregate, "aggregate_id", getattr(aggregate, "id", None))
-        pending = _pending(aggregate)
-        for event in pending:
+        rows = []
+        for event in _pending(aggregate):
             own_id = getattr(event, "aggregate_id", None)
-            record(session, event, aggregate_id=aggregate_id if own_id is None else own_id)
+            given = aggregate_id if own_id is None else own_id
+            rows.append(event_row(as_new_event(event, aggregate_id=given)))
+        _record_rows(session, rows)
         if not callable(getattr(aggregate, "pull_events", None)):
             del aggregate.events[:]  # type: ignore[attr-defined]  # _pending has found it
 

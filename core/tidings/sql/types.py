@@ -11,6 +11,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
+from tidings.errors import EventStoreError
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.types import TypeEngine
@@ -62,13 +64,21 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the interface's
         """Return ``value`` as a datetime in UTC."""
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if value is None or value.tzinfo is UTC:
-            return value  # type: ignore[no-any-return]  # drivers are untyped
-        if value.tzinfo is None:
-            return value.replace(tzinfo=UTC)  # type: ignore[no-any-return]
-        return value.astimezone(UTC)  # type: ignore[no-any-return]
+        if value is None:
+            return None
+        when = value if isinstance(value, datetime) else _read(value)
+        if when.tzinfo is UTC:
+            return when
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def _read(value: object) -> datetime:
+    try:
+        return datetime.fromisoformat(str(value))
+    except ValueError:
+        raise EventStoreError(
+            f"A time in the database is {value!r}, which is not ISO 8601: correct that row."
+        ) from None
 
 
 class ExactText(TypeDecorator[str]):
