@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -125,7 +126,8 @@ class _Recorder:
         transaction = session.get_nested_transaction() or session.get_transaction()
         self.pending.append((transaction or session.begin(), rows))
 
-    def before_commit(self, session: Session) -> None:
+    def before_commit(self) -> None:
+        session = self.session
         if self.written:
             return
         if session.in_nested_transaction():
@@ -140,8 +142,8 @@ class _Recorder:
         self._insert()
         self.written = True
 
-    def after_commit(self, session: Session) -> None:
-        released = session.get_nested_transaction()
+    def after_commit(self) -> None:
+        released = self.session.get_nested_transaction()
         if released is None or released.parent is None:
             return
         self.releasing = max(self.releasing - 1, 0)  # we may have joined in the middle
@@ -156,7 +158,7 @@ class _Recorder:
             insert_rows(core_connection(self.session), rows)
         self.pending.clear()
 
-    def after_transaction_end(self, _session: Session, ended: SessionTransaction) -> None:
+    def after_transaction_end(self, ended: SessionTransaction) -> None:
         if ended.parent is None:
             self.pending.clear()
             self.written = False
@@ -169,8 +171,33 @@ class _Recorder:
 def _recorder(session: Session) -> _Recorder:
     recorder: _Recorder | None = session.info.get(_INFO_KEY)
     if recorder is None:
+        _listen()
         recorder = _Recorder(session)
         session.info[_INFO_KEY] = recorder
-        for name in ("before_commit", "after_commit", "after_transaction_end"):
-            sqlalchemy_event.listen(session, name, getattr(recorder, name))
     return recorder
+
+
+@cache
+def _listen() -> None:
+    """Hear of every session's commits: a listener for each session would cost ten times more.
+
+    SQLAlchemy takes the same function once, also where two threads come here at once.
+    """
+    sqlalchemy_event.listen(Session, "before_commit", _before_commit)
+    sqlalchemy_event.listen(Session, "after_commit", _after_commit)
+    sqlalchemy_event.listen(Session, "after_transaction_end", _after_transaction_end)
+
+
+def _before_commit(session: Session) -> None:
+    if recorder := session.info.get(_INFO_KEY):
+        recorder.before_commit()
+
+
+def _after_commit(session: Session) -> None:
+    if recorder := session.info.get(_INFO_KEY):
+        recorder.after_commit()
+
+
+def _after_transaction_end(session: Session, ended: SessionTransaction) -> None:
+    if recorder := session.info.get(_INFO_KEY):
+        recorder.after_transaction_end(ended)
