@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from tidings import config
 from tidings.errors import ConfigurationError, PluginError
+from tidings.interfaces import Quarantine
 from tidings.plugins.registry import PluginRegistry
 from tidings.plugins.specs import (
     Capability,
@@ -138,6 +139,7 @@ class Tidings:
                 self.event_store,
                 self.serializer,
                 lambda name: self.configuration.exchange(name).events,
+                lambda name: self.configuration.exchange(name).passes_poison,
             ).since
         )
         producer: MessageProducer = self._build(
@@ -173,6 +175,7 @@ class Tidings:
             batch_size=route.batch_size,
             lease_seconds=route.lease_seconds,
             observers=[self.observers],
+            quarantine=route.quarantine if route.passes_poison else None,
         )
 
     def worker(self, exchange_names: Sequence[str], limit: int | None = None) -> Worker:
@@ -185,11 +188,11 @@ class Tidings:
 
     def route(self, exchange_name: str) -> Route:
         """Return everything that an exchange is made of."""
-        exchange = self.configuration.exchange(exchange_name)
+        exchange, tracker = self.configuration.exchange(exchange_name), self.tracker
         return Route(
             exchange_name=exchange_name,
             event_store=self.event_store(),
-            tracker=self.tracker,
+            tracker=tracker,
             producer=self.producer(exchange_name),
             serializer=self.serializer(exchange_name),
             observers=self.observers,
@@ -197,7 +200,18 @@ class Tidings:
             events=exchange.events,
             batch_size=exchange.batch_size,
             lease_seconds=self.configuration.relay.lease_seconds,
+            quarantine=self.quarantine()
+            if exchange.passes_poison or isinstance(tracker, Quarantine)
+            else None,
+            passes_poison=exchange.passes_poison,
         )
+
+    def quarantine(self) -> Quarantine:
+        """Return where events are noted that can never be sent: the tracker, where it can."""
+        if isinstance(self.tracker, Quarantine):
+            return self.tracker
+        backend, _, path = self._tracker_table()
+        raise ConfigurationError([f"{path}.backend: {backend!r} keeps no quarantine."])
 
     def capabilities(self, exchange_name: str) -> frozenset[Capability]:
         """Return what the exchange's producer can do with its settings."""

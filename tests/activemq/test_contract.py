@@ -76,7 +76,7 @@ class TestActiveMQConsumer(OnTheSessionsBroker, MessageConsumerContract):
 
 class TestActiveMQProducer(OnTheSessionsBroker, MessageProducerContract):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID}
+        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID, Capability.OUT_OF_ORDER}
     )
     has_undeliverable = True
     has_login = True

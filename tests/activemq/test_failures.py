@@ -19,9 +19,9 @@ from tidings.plugins import (
     BrokerRefusedError,
     BrokerUnavailableError,
     DeliveryError,
-    NotAcceptedError,
     UndeliverableEventError,
 )
+from tidings_activemq.failures import TooLargeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -273,7 +273,7 @@ def test_the_event_that_is_too_large_is_found_and_the_others_arrive(
             producer.close(exchange)
 
     event_ids = list(range(1, 21))
-    first = failure(lambda: deliver(event_ids), NotAcceptedError, "larger than the broker takes")
+    first = failure(lambda: deliver(event_ids), TooLargeError, "larger than the broker takes")
     second = failure(lambda: deliver(event_ids), UndeliverableEventError, "Event 8 cannot be sent")
     deliver([each for each in event_ids if each != 8])
 

@@ -73,6 +73,6 @@ def test_every_setting_is_described() -> None:
 def test_the_capabilities_go_with_the_token() -> None:
     (spec,) = tidings_message_producers()
 
-    both = {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID}
+    both = {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID, Capability.OUT_OF_ORDER}
     assert spec.capabilities(settings(token=True)) == both
-    assert spec.capabilities(settings(token=False)) == set()
+    assert spec.capabilities(settings(token=False)) == {Capability.OUT_OF_ORDER}

@@ -60,7 +60,7 @@ def received(seen: Seen) -> ReceivedMessage:
 
 
 class TestRabbitMQProducer(MessageProducerContract):
-    capabilities = frozenset({Capability.LOCK, Capability.UNROUTABLE})
+    capabilities = frozenset({Capability.LOCK, Capability.UNROUTABLE, Capability.OUT_OF_ORDER})
     no_progress_seconds = NO_PROGRESS_SECONDS
     has_undeliverable = True
     has_login = True
@@ -137,7 +137,9 @@ class TestRabbitMQProducer(MessageProducerContract):
 
 
 class TestRabbitMQProducerWithTail(TestRabbitMQProducer):
-    capabilities = frozenset({Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID})
+    capabilities = frozenset(
+        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID, Capability.OUT_OF_ORDER}
+    )
     options = {"resume": "tail"}  # noqa: RUF012 - nobody writes to it
 
 

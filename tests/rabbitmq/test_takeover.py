@@ -165,15 +165,16 @@ def test_the_tail_is_refused_where_the_queue_is_a_quorum_queue(
 
 def test_capabilities_say_what_the_settings_give(rabbitmq: StreamBroker) -> None:
     (spec,) = tidings_message_producers()
-    lock, memory, unroutable = (
+    lock, memory, unroutable, any_order = (
         Capability.LOCK,
         Capability.MOST_RECENT_ACCEPTED_ID,
         Capability.UNROUTABLE,
+        Capability.OUT_OF_ORDER,
     )
 
     def capabilities(**settings: Any) -> set[Capability]:
         return set(spec.capabilities(RabbitMQSettings(**{"url": rabbitmq.url} | settings)))
 
-    assert capabilities() == {lock, unroutable}
-    assert capabilities(lock=False) == {unroutable}
-    assert capabilities(resume="tail") == {lock, memory}
+    assert capabilities() == {lock, unroutable, any_order}
+    assert capabilities(lock=False) == {unroutable, any_order}
+    assert capabilities(resume="tail") == {lock, memory, any_order}

@@ -49,7 +49,12 @@ class BrokerLink:
 
 class TestInMemoryMessageProducer(MessageProducerContract):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.LOCK, Capability.UNROUTABLE, Capability.MOST_RECENT_ACCEPTED_ID}
+        {
+            Capability.LOCK,
+            Capability.UNROUTABLE,
+            Capability.MOST_RECENT_ACCEPTED_ID,
+            Capability.OUT_OF_ORDER,
+        }
     )
     no_progress_seconds = 0.3
     can_reject = True

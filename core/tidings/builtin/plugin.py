@@ -52,7 +52,12 @@ def tidings_message_producers() -> Sequence[MessageProducerSpec]:
             settings=MemorySettings,
             factory=_memory_producer,
             capabilities=lambda _settings: frozenset(
-                {Capability.MOST_RECENT_ACCEPTED_ID, Capability.LOCK, Capability.UNROUTABLE}
+                {
+                    Capability.MOST_RECENT_ACCEPTED_ID,
+                    Capability.LOCK,
+                    Capability.UNROUTABLE,
+                    Capability.OUT_OF_ORDER,
+                }
             ),
         ),
     ]
@@ -110,9 +115,10 @@ def tidings_serializers() -> Sequence[SerializerSpec]:
 
 
 def _json_lines_capabilities(settings: JsonLinesSettings) -> frozenset[Capability]:
-    if settings.path is None:
-        return frozenset()
-    return frozenset({Capability.MOST_RECENT_ACCEPTED_ID, Capability.REMEMBERS_DURABLY})
+    capabilities = {Capability.OUT_OF_ORDER}
+    if settings.path is not None:
+        capabilities |= {Capability.MOST_RECENT_ACCEPTED_ID, Capability.REMEMBERS_DURABLY}
+    return frozenset(capabilities)
 
 
 def _sql_event_store(settings: SqlAlchemySettings) -> EventStore:

@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "status": "positions",
     "replay": "positions",
     "prune": "positions",
+    "quarantine": "quarantine",
     "plugins": "plugins",
     "new-plugin": "new_plugin",
     "demo": "demo",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 
 from tidings.cli.context import Context, console, echo_json, pass_context
 from tidings.errors import TidingsError
+from tidings.interfaces import Quarantine
 
 if TYPE_CHECKING:
     from tidings.composition import Tidings
@@ -30,6 +32,8 @@ class _Status:
     seconds_behind: float
     relay: str | None
     hold: dict[str, Any] | None
+    stopped_by: dict[str, Any] | None
+    quarantined: int
 
 
 @click.command()
@@ -42,8 +46,9 @@ def status(context: Context, *, as_json: bool) -> None:
     try:
         store.check()
         tracked = {row.exchange_name: row for row in tidings.tracker.tracked_exchanges()}
+        quarantined = _quarantined(tidings)
         rows = [
-            _status(tidings, store, name, tracked.get(name))
+            _status(tidings, store, name, tracked.get(name), quarantined[name])
             for name in tidings.configuration.exchanges
         ]
     finally:
@@ -119,7 +124,20 @@ def _age(text: str) -> timedelta:
     return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
-def _status(tidings: Tidings, store: EventStore, name: str, row: TrackedExchange | None) -> _Status:
+def _quarantined(tidings: Tidings) -> Counter[str]:
+    keeper = tidings.tracker
+    if not isinstance(keeper, Quarantine):
+        return Counter()
+    return Counter(event.exchange_name for event in keeper.quarantined_events())
+
+
+def _status(
+    tidings: Tidings,
+    store: EventStore,
+    name: str,
+    row: TrackedExchange | None,
+    quarantined: int,
+) -> _Status:
     position = row.position.event_id if row else 0
     unpublished = store.all_stored_events_since(position, 1)
     hold = store.hold()
@@ -135,7 +153,17 @@ def _status(tidings: Tidings, store: EventStore, name: str, row: TrackedExchange
         seconds_behind=round(max(seconds, 0.0), 3),
         relay=row.owner if row else None,
         hold=hold._asdict() if hold else None,
+        stopped_by=_stopped_by(row),
+        quarantined=quarantined,
     )
+
+
+def _stopped_by(row: TrackedExchange | None) -> dict[str, Any] | None:
+    if row is None or row.stop is None:
+        return None
+    stop = row.stop
+    when = stop.stopped_on.isoformat(timespec="seconds")
+    return {"event_id": stop.event_id, "reason": stop.reason, "stopped_on": when}
 
 
 def _show(rows: list[_Status]) -> None:
@@ -165,4 +193,13 @@ def _show(rows: list[_Status]) -> None:
             out.print(
                 f"{row.exchange}: waits for event {row.hold['missing_id']}, which "
                 f"{row.hold['holder']} may still commit (open for {row.hold['seconds']:.0f} s)."
+            )
+        if row.stopped_by:
+            event = row.stopped_by["event_id"] or "that its broker does not name"
+            text = f"{row.exchange}: stopped by event {event}: {row.stopped_by['reason']}"
+            out.print(text, markup=False)
+        if row.quarantined:
+            out.print(
+                f"{row.exchange}: {row.quarantined} event(s) in quarantine "
+                "(`tidings quarantine list`)."
             )

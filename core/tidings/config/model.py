@@ -73,9 +73,16 @@ class Exchange(_Model):
     batch_size: int = Field(
         default=1000, ge=1, le=100_000, description="Events that are read at once."
     )
-    on_poison: Literal["stop"] = Field(
-        default="stop", description="What an event that can never be sent does to its exchange."
+    on_poison: Literal["stop", "quarantine"] = Field(
+        default="stop",
+        description="What an event that can never be sent does: it stops its exchange, or is put "
+        "in quarantine and passed.",
     )
+
+    @property
+    def passes_poison(self) -> bool:
+        """Whether an event that can never be sent is put in quarantine."""
+        return self.on_poison == "quarantine"
 
 
 class Relay(_Model):

@@ -46,6 +46,12 @@ class MessageProducer(ABC):
     again, and sends anew what was not accepted. Nothing is dropped silently, nothing is sent again
     by the producer itself after a failure.
 
+    **Poison.** :class:`~tidings.errors.UndeliverableEventError` means that an event can never be
+    sent as it is. Raised by the :meth:`send` of that very event, the exchange stays usable. A
+    broker may also refuse an event that was sent before: then the exchange has failed as above,
+    and ``event_id`` says which it was; ``None`` where the broker doesn't, and the producer finds
+    out when the same events are sent again.
+
     **Deadlines.** No call blocks for ever: a broker that stops answering ends in
     :class:`~tidings.errors.BrokerUnavailableError` after the producer's own no-progress time.
 

@@ -23,6 +23,9 @@ class Observer:
     def held(self, exchange_name: str, hold: Hold) -> None:
         """Hear that a transaction which may still commit a lower id keeps the relay waiting."""
 
+    def quarantined(self, exchange_name: str, event_id: int, reason: str) -> None:
+        """Hear that an event that can never be sent was put in quarantine, and passed."""
+
     def failed(self, exchange_name: str, error: Exception, retry_in: float) -> None:
         """Hear that the exchange stopped with ``error``, tried again in ``retry_in`` seconds."""
 

@@ -50,6 +50,10 @@ class Capability(enum.StrEnum):
     UNROUTABLE = "unroutable"
     """A message that no subscriber's queue would get is not accepted."""
 
+    OUT_OF_ORDER = "out_of_order"
+    """An exchange that was opened anew also takes an event whose id is lower than the newest it
+    has had: one that was in quarantine can be sent again."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProducerContext:

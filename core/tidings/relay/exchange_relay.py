@@ -6,17 +6,15 @@ import logging
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from tidings.errors import (
-    LeaseHeldError,
-    PositionMismatchError,
-    TidingsError,
-    UndeliverableEventError,
-)
+from tidings.errors import DeliveryError, TidingsError, UndeliverableEventError
+from tidings.event import MAX_EVENT_ID
+from tidings.interfaces import Position
 from tidings.plugins.specs import Capability
+from tidings.relay.beginning import acquire_lease, held_by_broker
 from tidings.relay.kept_lease import KeptLease, now
-from tidings.relay.owner import Owner, is_gone
+from tidings.relay.owner import Owner
 from tidings.relay.position_check import check_position
 from tidings.relay.route import notification, wanted
 
@@ -33,8 +31,9 @@ class ExchangeRelay:
     """Carries one exchange's events, from :meth:`start` to :meth:`stop`.
 
     It may be started again after a stop. A position is tracked only as far as the broker has
-    accepted everything before it, whatever fails later. Between a stop and the next start it holds
-    no connection of the event store or of the producer.
+    accepted everything before it, whatever fails later. An event that can never be sent stops the
+    exchange, or goes into quarantine, once everything before it is tracked. Between a stop and the
+    next start it holds no connection of the event store or of the producer.
 
     **Threads.** Used by one thread.
     """
@@ -47,7 +46,10 @@ class ExchangeRelay:
     """Events handed to the producer since ``start``."""
 
     _lease: KeptLease | None = None
+    _position: Position = field(default_factory=Position)
     _read_to: int = 0
+    _refused: dict[int, UndeliverableEventError] = field(default_factory=dict)
+    _unnamed_at: int | None = None
     _in_flight: deque[tuple[StoredEvent, bool]] = field(default_factory=deque)
     _while_open: ExitStack = field(default_factory=ExitStack)
 
@@ -60,6 +62,8 @@ class ExchangeRelay:
             raise RuntimeError(f"The relay of {self.route.exchange_name!r} is started already.")
         self.accepted_count = self.sent_count = 0
         self._in_flight.clear()
+        self._refused.clear()
+        self._unnamed_at = None
         self._while_open = ExitStack()
         try:
             self._start()
@@ -74,11 +78,7 @@ class ExchangeRelay:
         """
         self._held_lease().check()
         size = self.route.batch_size if limit is None else min(limit, self.route.batch_size)
-        events = self.route.event_store.all_stored_events_since(self._read_to, size)
-        for event in events:
-            self._send(event)
-        self.checkpoint()
-        return len(events)
+        return self._read_and_send(size)
 
     def idle(self, seconds: float) -> None:
         """Let the producer do what it must while there is nothing to send."""
@@ -87,9 +87,23 @@ class ExchangeRelay:
 
     def flush(self, timeout: float | None = None) -> None:
         """Wait until the broker has accepted everything sent, and track it."""
+        sent_to = self._read_to
+        self._flush_or_start_over(timeout)
+        while self._read_to < sent_to and self._read_and_send(self.route.batch_size, sent_to):
+            self._flush_or_start_over(timeout)
+
+    def send_again(self, event: StoredEvent) -> None:
+        """Send one event out of its turn; return when it is accepted. The position stays."""
         self._held_lease().check()
-        self.route.producer.flush(self.route.exchange_name, timeout)
-        self.checkpoint()
+        self._send_wanted(event)
+        self.route.producer.flush(self.route.exchange_name)
+
+    def reopen(self) -> None:
+        """Open the producer anew, to go on after the tracked position."""
+        self.sent_count -= sum(sent for _, sent in self._in_flight)
+        self._in_flight.clear()
+        self.route.producer.close(self.route.exchange_name)
+        self._open()
 
     def checkpoint(self) -> None:
         """Track what the broker has accepted."""
@@ -105,12 +119,7 @@ class ExchangeRelay:
             self._in_flight.popleft()
         if newest is None:
             return
-        kept = self._held_lease()
-        asked = now()
-        self.route.tracker.track_most_recent_published_message(
-            self.route.exchange_name, newest, kept.lease
-        )
-        kept.renewed(asked)
+        self._track(newest)
         self.accepted_count += count
         if count:
             self.route.observers.published(self.route.exchange_name, count, newest.event_id)
@@ -119,6 +128,18 @@ class ExchangeRelay:
     def in_flight(self) -> bool:
         """Whether something was sent, or passed over, and is not tracked yet."""
         return bool(self._in_flight)
+
+    @property
+    def broker_is_ahead(self) -> bool:
+        """Whether the broker says that it holds more than is tracked, and nothing more is sent."""
+        return self._read_to > self._position.event_id
+
+    @property
+    def lease(self) -> Lease:
+        """The lease, while it is held for certain; ``LeaseLostError`` where it isn't."""
+        kept = self._held_lease()
+        kept.check()
+        return kept.lease
 
     def stop(self) -> None:
         """Track what the broker has accepted, let go of it, and give the lease back.
@@ -136,72 +157,127 @@ class ExchangeRelay:
     def _start(self) -> None:
         route = self.route
         asked = now()
-        lease = self._acquire()
+        lease = acquire_lease(route, self.owner)
         self._while_open.callback(self._release, lease)
         self._lease = self._while_open.enter_context(KeptLease(route.tracker, lease, asked))
         self._while_open.callback(route.event_store.close)
         route.event_store.check()
         check_position(route.event_store, lease)
         self._while_open.callback(route.producer.close, route.exchange_name)
-        route.producer.open(route.exchange_name, lease.position)
-        self._read_to = max(lease.position.event_id, self._held_by_broker(lease))
+        self._position = lease.position
+        self._open()
 
-    def _acquire(self) -> Lease:
-        route, owner = self.route, str(self.owner)
-        try:
-            return route.tracker.acquire_lease(route.exchange_name, owner, route.lease_seconds)
-        except LeaseHeldError as held:
-            if not is_gone(held.owner):
-                raise
-            log.info("%s: taking over; its relay is gone: %s", route.exchange_name, held.owner)
-            return route.tracker.acquire_lease(
-                route.exchange_name, owner, route.lease_seconds, in_place_of=held.epoch
-            )
-
-    def _held_by_broker(self, lease: Lease) -> int:
-        """Return the newest id that the broker has; 0 where it cannot say.
-
-        The tracker is moved there only where the broker keeps its word through a crash of its own:
-        otherwise what it loses then would never be sent again.
-        """
-        route = self.route
-        if Capability.MOST_RECENT_ACCEPTED_ID not in route.capabilities:
-            return 0
-        held = route.producer.most_recent_accepted_id(route.exchange_name) or 0
-        if held <= lease.position.event_id:
-            return held
-        newest = route.event_store.newest_event_id() or 0
-        if held > newest:
-            raise PositionMismatchError(
-                f"Exchange {route.exchange_name!r}: the broker already has event {held}, but the "
-                f"newest in the event store is {newest}. The store was restored, or is another "
-                f"one. Once that is settled, `tidings replay {route.exchange_name} --from ID` "
-                "sets where to go on."
-            )
-        if Capability.REMEMBERS_DURABLY in route.capabilities:
-            event = route.event_store.stored_event(held)
+    def _open(self) -> None:
+        self.route.producer.open(self.route.exchange_name, self._position)
+        held = held_by_broker(self.route, self._position.event_id)
+        self._read_to = max(self._position.event_id, held)
+        # Elsewhere only own acceptance moves the tracker: what a broker loses in a crash of its
+        # own would never be sent again.
+        if self.broker_is_ahead and Capability.REMEMBERS_DURABLY in self.route.capabilities:
+            event = self.route.event_store.stored_event(held)
             if event is not None:
-                route.tracker.track_most_recent_published_message(route.exchange_name, event, lease)
-        return held
+                self._track(event)
 
-    def _send(self, event: StoredEvent) -> None:
+    def _track(self, event: StoredEvent) -> None:
+        kept = self._held_lease()
+        asked = now()
+        self.route.tracker.track_most_recent_published_message(
+            self.route.exchange_name, event, kept.lease
+        )
+        kept.renewed(asked)
+        self._position = self._position._replace(event_id=event.event_id)
+
+    def _read_and_send(self, size: int, up_to: int = MAX_EVENT_ID) -> int:
+        events = self.route.event_store.all_stored_events_since(self._read_to, size)
+        events = [event for event in events if event.event_id <= up_to]
+        for event in events:
+            if not self._send(event):
+                break
+        self.checkpoint()
+        return len(events)
+
+    def _send(self, event: StoredEvent) -> bool:
+        """Send an event where it is wanted; return whether the next one may follow."""
         # Before each event: a process that was paused in the middle of a batch sends no more.
         self._held_lease().check()
         sent = wanted(self.route.events, event.type_name)
         if sent:
             try:
                 self._send_wanted(event)
-            except UndeliverableEventError:
-                self.flush()  # what came before it shall not wait for it
-                raise
+            except UndeliverableEventError as error:
+                return self._undeliverable(event, error)
         self._in_flight.append((event, sent))
         self._read_to = event.event_id
+        return True
 
     def _send_wanted(self, event: StoredEvent) -> None:
         route = self.route
+        if event.event_id in self._refused:
+            raise self._refused[event.event_id]
         message = notification(route.exchange_name, route.serializer, event)
         route.producer.send(route.exchange_name, *message)
         self.sent_count += 1
+
+    def _undeliverable(self, event: StoredEvent, error: UndeliverableEventError) -> bool:
+        """Deal with an error that came while ``event`` was sent; return whether to go on."""
+        if error.event_id != event.event_id:
+            self._start_over(error)
+            return False
+        try:
+            self._flush(None)  # what came before it shall not wait for it
+        except UndeliverableEventError as earlier:
+            self._start_over(earlier)
+            return False
+        except DeliveryError:
+            if event.event_id in self._refused:
+                raise
+            # Perhaps because of this very event: when we meet it again, it is not sent.
+            self._start_over(error)
+            return False
+        self._give_up(event, error)
+        return True
+
+    def _flush_or_start_over(self, timeout: float | None) -> None:
+        self._held_lease().check()
+        try:
+            self._flush(timeout)
+        except UndeliverableEventError as error:
+            self._start_over(error)
+
+    def _flush(self, timeout: float | None) -> None:
+        self.route.producer.flush(self.route.exchange_name, timeout)
+        self.checkpoint()
+
+    def _start_over(self, error: UndeliverableEventError) -> None:
+        """Go back to what is tracked: the broker has refused an event that was under way.
+
+        Those before it are sent again where they were not accepted; the event itself is not. Where
+        the broker doesn't say which it was, producers find out when all are sent again.
+        """
+        self.checkpoint()
+        if error.event_id is not None and error.event_id not in self._refused:
+            self._refused[error.event_id] = error
+        elif error.event_id is None and self._unnamed_at != self._position.event_id:
+            self._unnamed_at = self._position.event_id
+        else:
+            self._stop_for(error)
+        self.reopen()
+
+    def _give_up(self, event: StoredEvent, error: UndeliverableEventError) -> None:
+        """Pass an event that can never be sent, or stop for it. All before it is tracked."""
+        route, kept, asked = self.route, self._held_lease(), now()
+        if route.quarantine is None or not route.passes_poison:
+            self._stop_for(error)
+        route.quarantine.quarantine(route.exchange_name, event, str(error), kept.lease)
+        kept.renewed(asked)
+        self._position = self._position._replace(event_id=event.event_id)
+        self._read_to = event.event_id
+        log.warning("%s: event %d is in quarantine: %s", route.exchange_name, event.event_id, error)
+        route.observers.quarantined(route.exchange_name, event.event_id, str(error))
+
+    def _stop_for(self, error: UndeliverableEventError) -> NoReturn:
+        self.route.tracker.note_stop(error.event_id, str(error), self._held_lease().lease)
+        raise error
 
     def _held_lease(self) -> KeptLease:
         if self._lease is None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         MessageProducer,
         Observer,
         PublishedMessageTracker,
+        Quarantine,
         Serializer,
     )
     from tidings.plugins.specs import Capability
@@ -28,8 +29,9 @@ class NotificationService:
 
     Knows no backend: whatever keeps the promises of :mod:`tidings.interfaces` will do.
     ``capabilities`` are those of the producer; ``events`` are type names to send (wildcards
-    allowed; all without it). Between two calls it holds no connection of the event store or of the
-    producer; the tracker is its owner's to close.
+    allowed; all without it). An event that can never be sent stops the exchange, or is put in
+    ``quarantine`` (the tracker, where it is one) and passed. Between two calls it holds no
+    connection of the event store or of the producer; the tracker is its owner's to close.
 
     **Threads.** One object is used by one thread at a time. Several processes may publish to one
     exchange: the lease lets one of them work.
@@ -47,6 +49,7 @@ class NotificationService:
         batch_size: int = 1000,
         lease_seconds: float = 15.0,
         observers: Sequence[Observer] = (),
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._event_store = event_store
         self._tracker = tracker
@@ -57,6 +60,7 @@ class NotificationService:
         self._batch_size = batch_size
         self._lease_seconds = lease_seconds
         self._observers = Observers(observers)
+        self._quarantine = quarantine
         self._owner = Owner()
 
     def publish_notifications(self, exchange_name: str, limit: int | None = None) -> int:
@@ -96,4 +100,6 @@ class NotificationService:
             events=self._events,
             batch_size=self._batch_size,
             lease_seconds=self._lease_seconds,
+            quarantine=self._quarantine,
+            passes_poison=self._quarantine is not None,
         )

@@ -29,6 +29,10 @@ class Observers(Observer):
         """Tell each."""
         self._tell("held", exchange_name, hold)
 
+    def quarantined(self, exchange_name: str, event_id: int, reason: str) -> None:
+        """Tell each."""
+        self._tell("quarantined", exchange_name, event_id, reason)
+
     def failed(self, exchange_name: str, error: Exception, retry_in: float) -> None:
         """Tell each."""
         self._tell("failed", exchange_name, error, retry_in)

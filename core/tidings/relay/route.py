@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         EventStore,
         MessageProducer,
         PublishedMessageTracker,
+        Quarantine,
         Serializer,
     )
     from tidings.plugins.specs import Capability
@@ -38,6 +39,10 @@ class Route:
     """Type names to send, with wildcards; all where there is none."""
     batch_size: int = 1000
     lease_seconds: float = 15.0
+    quarantine: Quarantine | None = None
+    """Where events are noted that can never be sent; none where the tracker has no such place."""
+    passes_poison: bool = False
+    """Whether such an event is put in quarantine and passed; else it stops the exchange."""
 
 
 def notification(exchange_name: str, serializer: Serializer, event: StoredEvent) -> Notification:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tidings.errors import UndeliverableEventError
 from tidings.relay.route import notification, wanted
 
 if TYPE_CHECKING:
@@ -24,14 +25,19 @@ class StoredNotifications:
         open_store: Callable[[], EventStore],
         serializer: Callable[[str], Serializer],
         events: Callable[[str], Sequence[str]],
+        passes_poison: Callable[[str], bool] = lambda _exchange_name: False,
     ) -> None:
         self._open_store = open_store
         self._serializer = serializer
         self._events = events
+        self._passes_poison = passes_poison
         self._store: EventStore | None = None
 
     def since(self, exchange_name: str, event_id: int, limit: int) -> list[Notification]:
-        """Return up to ``limit`` notifications of events after ``event_id``, ascending."""
+        """Return up to ``limit`` notifications of events after ``event_id``, ascending.
+
+        Without those that go into quarantine because they cannot be serialized.
+        """
         serializer, patterns = self._serializer(exchange_name), self._events(exchange_name)
         store = self._store = self._store or self._open_store()
         found: list[Notification] = []
@@ -41,9 +47,11 @@ class StoredNotifications:
                 store.close()
                 break
             event_id = events[-1].event_id
-            found += [
-                notification(exchange_name, serializer, event)
-                for event in events
-                if wanted(patterns, event.type_name)
-            ]
+            for event in events:
+                if wanted(patterns, event.type_name):
+                    try:
+                        found.append(notification(exchange_name, serializer, event))
+                    except UndeliverableEventError:
+                        if not self._passes_poison(exchange_name):
+                            raise
         return found[:limit]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tidings.errors import LeaseHeldError
 from tidings.relay.exchange_relay import ExchangeRelay
+from tidings.relay.second_try import is_asked, send_again
 from tidings.relay.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ LONGEST_WAIT = 0.5
 STANDBY_PAUSE = 1.0
 LAST_FLUSH = 3.0
 LAST_JOIN = 4.5
+LOOK_FOR_RETRIES = 2.0
 
 _STOP = object()
 
@@ -109,6 +111,7 @@ class _ExchangeWorker:
         self._done = 0
         self._trouble = Trouble(route.exchange_name, route.observers)
         self._held: Hold | None = None
+        self._looked = 0.0
 
     def run(self) -> None:
         while not self._finished():
@@ -124,6 +127,7 @@ class _ExchangeWorker:
         return self._stopping.is_set() or (self._limit is not None and self._done >= self._limit)
 
     def _work(self) -> None:
+        send_again(self._route, self._relay.owner)
         relay = self._relay
         relay.start()
         try:
@@ -137,7 +141,7 @@ class _ExchangeWorker:
         relay, pause = self._relay, SHORTEST_PAUSE
         while not self._stopping.is_set():
             remaining = None if self._limit is None else self._limit - self._done - relay.sent_count
-            if remaining == 0:
+            if remaining == 0 or self._is_asked_to_retry():
                 return
             if relay.accepted_count:
                 self._trouble.over()
@@ -155,6 +159,13 @@ class _ExchangeWorker:
         until = time.monotonic() + seconds
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._relay.idle(min(left, LONGEST_WAIT))
+
+    def _is_asked_to_retry(self) -> bool:
+        """Return whether events in quarantine are to be sent again, by the next :meth:`_work`."""
+        if time.monotonic() - self._looked < LOOK_FOR_RETRIES:
+            return False
+        self._looked = time.monotonic()
+        return is_asked(self._route)
 
     def _tell_hold(self) -> None:
         hold = self._route.event_store.hold()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, delete, func, literal, select, true
 
+from tidings.interfaces import Quarantine
 from tidings.sql.event_log import EVENTS
 from tidings.sql.tables import event
 
@@ -74,6 +75,9 @@ def _published(
     """Return up to where every exchange has got, and the exchange that stands there."""
     positions = dict.fromkeys(exchange_names, 0)
     positions |= {t.exchange_name: t.position.event_id for t in tracker.tracked_exchanges()}
+    if isinstance(tracker, Quarantine):
+        for name, event_id, *_ in tracker.quarantined_events():
+            positions[name] = min(positions[name], event_id - 1)
     if not positions:
         return 0, None
     last = min(positions, key=lambda name: (positions[name], name))

@@ -73,6 +73,27 @@ class CapabilityPromises:
         check(not others, Producer.LOCK, f"After the first closed, the second met {others}.")
         kit.expect_exactly(exchange_name, sent)
 
+    def test_an_event_that_comes_late_arrives_behind_the_others(
+        self, kit: Kit, exchange_name: str
+    ) -> None:
+        self._need(Capability.OUT_OF_ORDER)
+        producer = kit.producer()
+        *sent, late = samples.notifications(5, 10)
+        late = late._replace(event_id=3)
+        kit.store(exchange_name, [late, *sent])
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, sent)
+        producer.close(exchange_name)
+        self._open(producer, exchange_name, Position(sent[-1].event_id))
+        kit.send_and_flush(producer, exchange_name, [late])
+        producer.close(exchange_name)
+        ids = [int(arrived.message_id) for arrived in kit.read(exchange_name, [*sent, late])]
+        check(
+            ids == [*range(5, 14), 3],
+            Producer.OUT_OF_ORDER,
+            f"Event 3 was sent after 5 to 13 and said to be accepted; there arrived {ids}.",
+        )
+
     def test_the_broker_remembers_the_newest_id(self, kit: Kit, exchange_name: str) -> None:
         self._need(Capability.MOST_RECENT_ACCEPTED_ID)
         first = kit.producer()

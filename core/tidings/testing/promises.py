@@ -75,6 +75,10 @@ class Producer:
     )
     WAIT = "Raises where the connection is found lost, so that an idle relay notices."
     LOCK = "The broker lets only one producer at a time publish to an exchange."
+    OUT_OF_ORDER = (
+        "An exchange that was opened anew also takes an event whose id is lower than the newest it "
+        "has had."
+    )
 
 
 class Wire:

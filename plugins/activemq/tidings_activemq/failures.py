@@ -11,6 +11,7 @@ from tidings.plugins import (
     BrokerUnavailableError,
     DeliveryError,
     NotAcceptedError,
+    UndeliverableEventError,
 )
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _REFUSALS = ("not authorized", "password is invalid", "SecurityException", "credentials")
 
 
-class TooLargeError(NotAcceptedError):
+class TooLargeError(UndeliverableEventError):
     """A frame was larger than the broker takes; it doesn't say which one."""
 
 

@@ -28,9 +28,10 @@ def _consumer(settings: ActiveMQSettings, subscriber: str | None) -> MessageCons
 
 
 def _capabilities(settings: ActiveMQSettings) -> frozenset[Capability]:
+    capabilities = {Capability.OUT_OF_ORDER}
     if settings.token:
-        return frozenset({Capability.MOST_RECENT_ACCEPTED_ID, Capability.LOCK})
-    return frozenset()
+        capabilities |= {Capability.MOST_RECENT_ACCEPTED_ID, Capability.LOCK}
+    return frozenset(capabilities)
 
 
 @hookimpl

@@ -55,6 +55,7 @@ class Publisher:
     ) -> None:
         self.accepted_id: int | None = None
         self._id_when_opened: int | None = None
+        self._token_id = 0
         self.one_by_one_until = one_by_one_until
         self._settings = settings
         self._exchange_name = exchange_name
@@ -84,6 +85,7 @@ class Publisher:
                 self._connection, self._exchange_name, generation, self._settings.token_timeout
             )
             self._id_when_opened = self._token.take()
+            self._token_id = self._id_when_opened or 0
 
     @property
     def newest_id(self) -> int | None:
@@ -188,8 +190,9 @@ class Publisher:
         commit = frames.frame("COMMIT", headers)
         if self._token is None:
             return commit
-        event_id = transaction.ids[-1] if transaction.ids else self.newest_id or 0
-        return self._token.moves_to(event_id, transaction.name) + commit
+        # An event that was in quarantine may come after newer ones; the token never goes back.
+        self._token_id = max(self._token_id, *transaction.ids[-1:], 0)
+        return self._token.moves_to(self._token_id, transaction.name) + commit
 
     def _take_in(self) -> None:
         while self._connection.has_arrivals():

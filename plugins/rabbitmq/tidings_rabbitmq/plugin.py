@@ -28,7 +28,7 @@ def _consumer(settings: RabbitMQSettings, subscriber: str | None) -> MessageCons
 
 
 def _capabilities(settings: RabbitMQSettings) -> frozenset[Capability]:
-    capabilities = {Capability.UNROUTABLE}
+    capabilities = {Capability.UNROUTABLE, Capability.OUT_OF_ORDER}
     if settings.lock:
         capabilities.add(Capability.LOCK)
     if settings.resume == "tail":

@@ -36,7 +36,7 @@ def _consumer(settings: PubSettings, _name: str | None) -> MessageConsumer:
 
 
 def _capabilities(_settings: PubSettings) -> frozenset[Capability]:
-    return frozenset({Capability.LOCK})
+    return frozenset({Capability.LOCK, Capability.OUT_OF_ORDER})
 
 
 @hookimpl

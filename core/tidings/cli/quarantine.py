@@ -1,0 +1,147 @@
+"""``quarantine``: what exchanges have passed because it can never be sent."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from tidings.cli.context import Context, console, echo_json, pass_context
+from tidings.errors import LeaseHeldError, TidingsError
+
+if TYPE_CHECKING:
+    from tidings.composition import Tidings
+    from tidings.interfaces import QuarantinedEvent
+
+_PATIENCE = 30.0
+_LOOK = 0.2
+
+
+@click.group()
+def quarantine() -> None:
+    """Deal with events that an exchange has passed because they cannot be sent.
+
+    They get there where the exchange says on_poison = "quarantine".
+    """
+
+
+@quarantine.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@pass_context
+def list_(context: Context, *, as_json: bool) -> None:
+    """Show what is in quarantine, on every exchange, and why."""
+    from rich.markup import escape  # noqa: PLC0415 - it is slow to import
+    from rich.table import Table  # noqa: PLC0415 - it is slow to import
+
+    found = context.tidings.quarantine().quarantined_events()
+    if as_json:
+        echo_json({"quarantined": [_as_json(event) for event in found]})
+        return
+    if not found:
+        click.echo("Nothing is in quarantine.")
+        return
+    table = Table("exchange", "event", "type", "since", "reason", box=None, pad_edge=False)
+    for event in found:
+        since = event.quarantined_on.isoformat(timespec="seconds")
+        table.add_row(
+            event.exchange_name,
+            str(event.event_id),
+            escape(event.type_name),
+            since,
+            escape(event.reason),
+        )
+    console().print(table)
+
+
+@quarantine.command()
+@click.argument("exchange", required=False)
+@click.argument("event_id", metavar="[ID]", required=False, type=click.IntRange(min=1))
+@pass_context
+def retry(context: Context, exchange: str | None, event_id: int | None) -> None:
+    """Send what is in quarantine again: one event, an exchange's, or all.
+
+    In the order of ids, but after whatever the exchange has had meanwhile. What the broker accepts
+    leaves the quarantine. Where a relay works on the exchange, it is asked to do it.
+    """
+    tidings = context.tidings
+    keeper = tidings.quarantine()
+    if exchange is None:
+        names = sorted({event.exchange_name for event in keeper.quarantined_events()})
+        names = [name for name in names if name in tidings.configuration.exchanges]
+    else:
+        names = [context.exchange(exchange)]
+    results = [_retry(tidings, name, event_id) for name in names]
+    if not any(tried for tried, _ in results):
+        wanted = "Nothing" if event_id is None else f"Event {event_id} of exchange {exchange!r}"
+        click.echo(f"{wanted} is {'' if event_id is None else 'not '}in quarantine.")
+        raise click.exceptions.Exit(0 if event_id is None else 1)
+    if any(refused for _, refused in results):
+        raise click.exceptions.Exit(1)
+
+
+@quarantine.command()
+@click.argument("exchange")
+@click.argument("event_id", metavar="ID", type=click.IntRange(min=1))
+@pass_context
+def drop(context: Context, exchange: str, event_id: int) -> None:
+    """Forget one event: EXCHANGE will never have it. It stays in the event store."""
+    if not context.tidings.quarantine().drop_quarantined(exchange, event_id):
+        raise TidingsError(f"Event {event_id} of exchange {exchange!r} is not in quarantine.")
+    click.echo(f"Event {event_id} of exchange {exchange!r} is dropped.")
+
+
+def _retry(tidings: Tidings, exchange_name: str, event_id: int | None) -> tuple[int, int]:
+    """Return how many were tried, and how many were refused."""
+    from tidings.relay.second_try import send_again  # noqa: PLC0415 - not needed for --help
+
+    keeper = tidings.quarantine()
+    _check_can_retry(tidings, exchange_name)
+    before = {event.event_id for event in keeper.quarantined_events(exchange_name)}
+    meant = before if event_id is None else before & {event_id}
+    if not keeper.ask_to_retry(exchange_name, event_id):
+        return 0, 0
+    try:
+        send_again(tidings.route(exchange_name))
+    except LeaseHeldError as held:
+        click.echo(f"Exchange {exchange_name!r}: asking {held.owner} to send.", err=True)
+        _wait_for_relay(tidings, exchange_name)
+    left = {event.event_id: event for event in keeper.quarantined_events(exchange_name)}
+    for each in sorted(meant):
+        outcome = f"stays in quarantine: {left[each].reason}" if each in left else "is sent."
+        click.echo(f"Event {each} of exchange {exchange_name!r} {outcome}")
+    return len(meant), len(meant & left.keys())
+
+
+def _check_can_retry(tidings: Tidings, exchange_name: str) -> None:
+    from tidings.plugins.specs import Capability  # noqa: PLC0415 - not needed for --help
+
+    if Capability.OUT_OF_ORDER not in tidings.capabilities(exchange_name):
+        producer = tidings.configuration.exchange(exchange_name).producer
+        raise TidingsError(
+            f"Exchange {exchange_name!r}: the producer {producer!r} takes no event after one with "
+            "a greater id, so nothing in quarantine can be sent again under its own id. Record "
+            f"the event anew, then `tidings quarantine drop {exchange_name} ID`."
+        )
+
+
+def _wait_for_relay(tidings: Tidings, exchange_name: str) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while tidings.quarantine().quarantined_events(exchange_name, retry_asked=True):
+        if time.monotonic() > deadline:
+            raise TidingsError(
+                f"Exchange {exchange_name!r}: its relay has not sent what was asked for within "
+                f"{_PATIENCE:.0f} s. It will as soon as it can; `tidings quarantine list` tells."
+            )
+        time.sleep(_LOOK)
+
+
+def _as_json(event: QuarantinedEvent) -> dict[str, object]:
+    return {
+        "exchange": event.exchange_name,
+        "event_id": event.event_id,
+        "type_name": event.type_name,
+        "reason": event.reason,
+        "quarantined_on": event.quarantined_on.isoformat(),
+        "retry_asked": event.retry_asked,
+    }
