@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import subprocess
@@ -220,6 +221,27 @@ def test_writers_at_once_leave_only_whole_lines(tmp_path: Path) -> None:
         )
 
 
+def test_a_line_that_another_process_is_still_writing_is_left_alone(tmp_path: Path) -> None:
+    producer = opened(path := tmp_path / "out.jsonl")
+    appending = threading.Thread(target=write, args=[producer, 1])
+    with path.open("ab", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(b'{"event_id":')
+        appending.start()
+        appending.join(0.3)
+        file.write(b"9}\n")
+    appending.join()
+
+    assert ids(path) == [9, 1]
+
+
+def test_a_line_that_only_looks_like_ours_is_no_end(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(b'{"exchange":"x","event_id":oops}\n')
+
+    assert opened(path).most_recent_accepted_id("x") is None
+
+
 def test_what_was_written_before_a_replay_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     write(opened(path), 1, 2)
@@ -370,8 +392,9 @@ def test_standard_output_gets_whole_lines_after_what_was_printed() -> None:
         "assert p.most_recent_accepted_id('x') is None\nassert p.accepted_id('x') == 2"
     )
 
+    environ = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
     found = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        [sys.executable, "-c", code], env=environ, check=True, capture_output=True, text=True
     ).stdout.splitlines()
 
     assert found[:2] == ["before", "and this"]
