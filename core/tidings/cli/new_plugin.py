@@ -69,11 +69,14 @@ def _check(name: str) -> None:
 
 def _files(name: str) -> Iterator[tuple[Path, str]]:
     """Yield each file of the distribution: its path in the folder, and its text."""
+    from tidings.plugins.specs import API  # noqa: PLC0415 - not needed for --help
+
     words = {
         "@NAME@": name,
         "@MODULE@": f"tidings_{name.replace('-', '_')}",
         "@CLASS@": "".join(part.capitalize() for part in name.split("-")),
         "@VERSION@": __version__,
+        "@API@": str(API),
     }
     for path, template in _templates(files("tidings.cli") / "plugin_template", Path()):
         where = str(path).removesuffix(SUFFIX).replace("MODULE", words["@MODULE@"])

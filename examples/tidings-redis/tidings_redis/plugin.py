@@ -30,6 +30,7 @@ def tidings_message_producers() -> list[MessageProducerSpec]:
     return [
         MessageProducerSpec(
             name="redis",
+            api=1,
             settings=RedisSettings,
             requires=("redis",),
             install="tidings-redis",
@@ -45,6 +46,7 @@ def tidings_message_consumers() -> list[MessageConsumerSpec]:
     return [
         MessageConsumerSpec(
             name="redis",
+            api=1,
             settings=RedisSettings,
             requires=("redis",),
             install="tidings-redis",
