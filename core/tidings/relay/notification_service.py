@@ -82,11 +82,14 @@ class NotificationService:
         return relay.accepted_count
 
     def _publish(self, relay: ExchangeRelay, limit: int | None) -> None:
-        while True:
+        more = True
+        while more:
             remaining = None if limit is None else limit - relay.sent_count
-            if remaining == 0 or relay.step(remaining) == 0:
-                break
-        relay.flush()
+            more = remaining != 0 and relay.step(remaining) > 0
+            if not more:
+                relay.flush()
+                # Where the broker refused one of them just now, there is room for another.
+                more = remaining == 0 and relay.sent_count < (limit or 0)
 
     def _route(self, exchange_name: str) -> Route:
         return Route(
