@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 from tests.command import Project
 from tidings.builtin.cloudevents import CloudEventsSerializer, CloudEventsSettings
 from tidings.event import StoredEvent
+from tidings.interfaces import NotificationMessage
 from tidings.testing import SerializerContract
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloudevents.core.base import BaseCloudEvent
 
-    from tidings.interfaces import NotificationMessage, Serializer
+    from tidings.interfaces import Serializer
 
 SOURCE = "https://shop.example.com/orders"
 
@@ -265,3 +267,39 @@ def test_a_source_that_is_none_is_named_by_its_key(project: Project) -> None:
 
     assert result.code != 0
     assert "serializers.cloudevents.source: must be a URI reference" in result.out + result.err
+
+
+@pytest.mark.parametrize("prefix", ["cloudEvents_", "cloudEvents:"])
+@pytest.mark.parametrize("broker", ["rabbitmq", "activemq"])
+def test_attributes_in_headers_survive_the_broker(
+    tmp_path: Path, request: pytest.FixtureRequest, broker: str, prefix: str
+) -> None:
+    exchange_name = f"cloud-{uuid.uuid4().hex[:12]}"
+    project = Project(tmp_path)
+    project.configure(f"""
+[event_store]
+url = "sqlite:///events.db"
+
+[exchanges.{exchange_name}]
+producer = "{broker}"
+serializer = "cloudevents"
+
+[serializers.cloudevents]
+source = "{SOURCE}"
+mode = "binary"
+header_prefix = "{prefix}"
+
+[producers.{broker}]
+url = "{request.getfixturevalue(broker).url}"
+""")
+    project.succeed("init", "--tables")
+    project.append({"type_name": "OrderPlaced", "body": {"n": 1}, "aggregate_id": "Ü: 1"})
+    project.succeed("spread")
+
+    (line,) = project.succeed("listen", "--count", "1", "--timeout", "30").lines
+    body = json.dumps(line["body"]).encode()
+    read = read_by_sdk(NotificationMessage(body, "application/json", line["headers"]))
+    assert all(name.startswith(prefix) for name in line["headers"])
+    assert (read.get_id(), read.get_source(), read.get_subject()) == ("1", SOURCE, "Ü: 1")
+    assert read.get_time() == datetime.fromisoformat(line["occurred_on"])
+    assert read.get_data() == {"n": 1}
