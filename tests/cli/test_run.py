@@ -138,6 +138,7 @@ def test_a_dead_broker_of_one_exchange_delays_no_other(project: Project) -> None
         log = relay.err
 
     assert log.count("Trying again until it works") == 1
+    assert all(" error: " in line or " info: " in line for line in log.splitlines()), log
     assert "geheim" not in log
 
 

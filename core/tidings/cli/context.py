@@ -39,12 +39,17 @@ class Context:
         return chosen
 
     def log_to_stderr(self, *, as_json: bool = False, level: int = logging.INFO) -> None:
-        """Show the library's log lines."""
+        """Show tidings' log lines; those of the broker's libraries too, with ``--debug``.
+
+        Those libraries log as errors what we expect, handle, and tell in a sentence of our own.
+        """
         handler = logging.StreamHandler()
         handler.setFormatter(_JsonLines() if as_json else _Plain())
         logger = logging.getLogger("tidings")
         logger.handlers = [handler]
+        logger.propagate = False
         logger.setLevel(logging.DEBUG if self.debug else level)
+        logging.getLogger().handlers = [handler if self.debug else logging.NullHandler()]
 
 
 pass_context = click.make_pass_decorator(Context)

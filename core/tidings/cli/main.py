@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -63,7 +64,8 @@ class _Commands(click.Group):
 @click.pass_context
 def tidings(ctx: click.Context, path: str | None, *, debug: bool) -> None:
     """Carry the domain events of your database to a message broker: in order, none lost."""
-    ctx.obj = Context(path=path, debug=debug)
+    ctx.obj = context = Context(path=path, debug=debug)
+    context.log_to_stderr(level=logging.WARNING)
 
 
 def main() -> None:
