@@ -43,8 +43,9 @@ FOR_AUTHORS = {
     "LeaseHeldError", "LeaseLostError", "MAX_EVENT_ID", "MessageConsumer", "MessageConsumerSpec",
     "MessageProducer", "MessageProducerSpec", "NewEvent", "NotAcceptedError", "Notification",
     "NotificationMessage", "Observer", "ObserverSpec", "Position", "ProducerContext",
-    "PublishedMessageTracker", "ReceivedMessage", "Serializer", "SerializerSpec", "Settings",
-    "StoreNotReadyError", "StoreUnavailableError", "StoredEvent", "TrackedExchange", "TrackerSpec",
+    "PublishedMessageTracker", "Quarantine", "QuarantinedEvent", "ReceivedMessage", "Serializer",
+    "SerializerSpec", "Settings", "Stop", "StoreNotReadyError", "StoreUnavailableError",
+    "StoredEvent", "TrackedExchange", "TrackerSpec",
     "UndeliverableEventError", "fingerprint", "hookimpl",
 }  # fmt: skip
 

@@ -6,19 +6,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.relay.parts import REMEMBERS, Parts, Producer, X, at, relay_threads
+from tests.relay.parts import Parts, Producer, X, at, relay_threads
 from tidings import (
     BrokerUnavailableError,
     LeaseHeldError,
     LeaseLostError,
     NotAcceptedError,
-    NotificationService,
-    PositionMismatchError,
     StoreUnavailableError,
     UndeliverableEventError,
 )
 from tidings.builtin.json_serializer import JsonSerializer
-from tidings.plugins import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -234,90 +231,6 @@ def test_while_one_relay_works_another_one_is_told_who(parts: Parts) -> None:
     assert refusals[0].owner in str(refusals[0])
     assert parts.ids() == [1, 2, 3]
     assert other.publish_notifications(X) == 0
-
-
-def crash_after_accept(parts: Parts, count: int) -> None:
-    """Let the broker accept events of which the tracker never hears."""
-
-    def forget(*_: object) -> None:
-        raise StoreUnavailableError("The database is gone.")
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts.tracker, "track_most_recent_published_message", forget)
-        with pytest.raises(StoreUnavailableError):
-            parts.service().publish_notifications(X, count)
-    assert parts.ids() == list(range(1, count + 1))
-    assert parts.position() is None
-
-
-def test_what_the_broker_remembers_is_not_published_again(parts: Parts) -> None:
-    parts.append(10)
-    crash_after_accept(parts, 4)
-
-    assert parts.service(capabilities=REMEMBERS).publish_notifications(X) == 6
-    assert parts.ids() == list(range(1, 11))
-    assert parts.position() == 10
-
-
-def test_a_memory_that_may_be_lost_does_not_move_the_position(parts: Parts) -> None:
-    parts.append(4)
-    crash_after_accept(parts, 4)
-
-    assert parts.service(capabilities=REMEMBERS).publish_notifications(X) == 0
-    assert parts.position() is None
-
-
-def test_a_memory_that_lasts_moves_the_position(parts: Parts) -> None:
-    parts.append(4)
-    crash_after_accept(parts, 4)
-    lasting = REMEMBERS | {Capability.REMEMBERS_DURABLY}
-
-    assert parts.service(capabilities=lasting).publish_notifications(X) == 0
-    assert parts.position() == 4
-
-
-def test_without_a_memory_everything_since_the_position_is_published(parts: Parts) -> None:
-    parts.append(4)
-    crash_after_accept(parts, 4)
-
-    assert parts.service().publish_notifications(X) == 4
-    assert parts.ids() == [1, 2, 3, 4, 1, 2, 3, 4]
-
-
-def test_a_replay_is_not_cut_short_by_what_the_broker_remembers(parts: Parts) -> None:
-    parts.append(4)
-    service = parts.service(capabilities=REMEMBERS)
-    service.publish_notifications(X)
-    parts.tracker.replay(X, 1)
-
-    assert service.publish_notifications(X) == 3
-    assert parts.ids() == [1, 2, 3, 4, 2, 3, 4]
-
-
-def test_a_broker_ahead_of_the_store_stops_with_what_to_do(parts: Parts) -> None:
-    parts.append(4)
-    parts.service().publish_notifications(X)
-    restored = Parts()
-    restored.append(2)
-    restored.broker, restored.producer = parts.broker, parts.producer
-
-    with pytest.raises(PositionMismatchError, match=r"already has event 4.*is 2.*tidings replay x"):
-        restored.service(capabilities=REMEMBERS).publish_notifications(X)
-    assert restored.position() is None
-    assert parts.ids() == [1, 2, 3, 4]
-
-
-def test_a_position_ahead_of_the_store_stops_with_what_to_do(parts: Parts) -> None:
-    parts.append(4)
-    parts.service().publish_notifications(X)
-    restored = Parts()
-    restored.append(2)
-
-    with pytest.raises(PositionMismatchError, match="tidings replay x"):
-        NotificationService(restored.store, parts.tracker, restored.producer).publish_notifications(
-            X
-        )
-    assert restored.ids() == []
 
 
 def test_a_start_that_fails_gives_everything_back(parts: Parts) -> None:

@@ -1,46 +1,19 @@
-"""The worker keeps every exchange going, each in its own right, and stops when it is told to."""
+"""The worker keeps every exchange going, each in its own right."""
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.relay.parts import REMEMBERS, Parts, Producer, X, at, relay_threads, until
+from tests.relay.parts import REMEMBERS, Parts, Producer, X, at, until
+from tests.relay.working import running
 from tidings import BrokerUnavailableError, InMemoryBroker, NewEvent, UndeliverableEventError
-from tidings.relay import worker as worker_module
 from tidings.relay.worker import Worker
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tidings.relay.route import Route
-
-
-@contextmanager
-def running(*routes: Route, **options: Any) -> Iterator[Worker]:
-    """Run a worker, and stop it."""
-    worker = Worker(routes, **{"poll_seconds": 0.02, **options})
-    thread = threading.Thread(target=worker.run, name="worker")
-    thread.start()
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker_module, "STANDBY_PAUSE", 0.05)
-    monkeypatch.setattr("tidings.relay.retry.LONGEST_PASSING", 0.05)
-    monkeypatch.setattr("tidings.relay.retry.LONGEST_LASTING", 0.05)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 def until_published(parts: Parts, count: int) -> None:
@@ -167,102 +140,6 @@ def test_poison_stops_its_exchange_alone_and_is_tried_again(
 
     assert caplog.text.count("Event 2 is too large.") == 1
     assert parts.ids() == [1, 2, 3]
-
-
-def test_a_stop_finishes_what_is_in_hand_and_gives_the_lease_back(parts: Parts) -> None:
-    parts.append(1000)
-    worker = Worker([parts.route(batch_size=600)])
-
-    def stop() -> None:
-        worker.stop()
-        until(worker._stopping.is_set)
-
-    parts.producer.before_send = at(500, stop)
-    worker.run()
-
-    assert parts.ids() == list(range(1, 601)), "the batch in hand is finished, and no other begun"
-    assert parts.position() == 600
-    assert parts.owner() is None
-    assert relay_threads() == []
-
-
-def test_a_stop_does_not_wait_for_a_broker_that_hangs(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(worker_module, "LAST_JOIN", 0.3)
-    parts.append(3)
-    parts.producer = Producer(parts.broker, no_progress=60)
-    parts.producer.before_send = at(2, parts.broker.freeze)
-    live = parts.route("live", producer=Producer(InMemoryBroker()))
-
-    with running(parts.route(), live) as worker:
-        until(lambda: parts.position("live") == 3)
-        begun = time.monotonic()
-        worker.stop()
-    assert time.monotonic() - begun < 5
-    assert "x did not finish in time" in caplog.text
-    assert "live did not finish" not in caplog.text
-    parts.broker.thaw()
-
-
-def test_a_stop_while_connecting_hangs_waits_no_longer(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker_module, "LAST_JOIN", 0.3)
-    parts.producer = Producer(parts.broker, no_progress=60)
-    parts.broker.freeze()
-
-    with running(parts.route()):
-        until(parts.owner)
-    parts.broker.thaw()
-
-
-def test_an_idle_exchange_looks_up_often_enough_to_stop_in_time(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-    wait = parts.producer.wait
-
-    def note(exchange: str, seconds: float) -> None:
-        waits.append(seconds)
-        wait(exchange, seconds)
-
-    monkeypatch.setattr(parts.producer, "wait", note)
-    with running(parts.route(), poll_seconds=3):
-        until(lambda: sum(waits) > 2)
-
-    assert max(waits) <= worker_module.LONGEST_WAIT
-
-
-def test_a_stop_before_the_start_is_heeded(parts: Parts) -> None:
-    worker = Worker([parts.route()])
-    worker.stop()
-    worker.stop()
-
-    worker.run()
-
-    assert relay_threads() == []
-
-
-def test_a_stop_from_a_signal_handler_ends_the_thread_that_it_interrupts(parts: Parts) -> None:
-    worker = Worker([parts.route()])
-    before = signal.signal(signal.SIGALRM, lambda *_: worker.stop())
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    try:
-        worker.run()
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert parts.owner() is None
-
-
-def test_a_signal_handler_never_waits_for_a_lock_of_the_thread_it_interrupts(parts: Parts) -> None:
-    worker = Worker([parts.route()])
-    stopper = threading.Thread(target=worker.stop, daemon=True)
-
-    with worker._stopping._cond:  # type: ignore[attr-defined]  # as if interrupted within it
-        stopper.start()
-        stopper.join(5)
-        assert not stopper.is_alive()
 
 
 def test_with_a_limit_each_exchange_ends_by_itself(parts: Parts) -> None:
