@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 
 import click
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
 from tests.chaos.backends import BACKENDS
-from tests.chaos.experiment import Outcome, applies, experiment
+from tests.chaos.experiment import Outcome, experiment
 from tests.chaos.faults import FAULTS
+
+COLUMNS = ("rounds", "sent", "lost", "duplicated", "reordered", "longest stall", "kept")
 
 
 @click.command()
@@ -21,15 +24,15 @@ from tests.chaos.faults import FAULTS
 def main(rounds: int, backends: tuple[str, ...], faults: tuple[str, ...], seed: int | None) -> None:
     """Play faults on backends and print what an independent reader found."""
     seed = int(time.time()) if seed is None else seed
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(f"seed {seed}")
     outcomes = []
-    for backend in backends or BACKENDS:
-        for name in faults or FAULTS:
-            if applies(backend, FAULTS[name]):
-                with console.status(f"{backend}: {name}"):
-                    outcomes.append(experiment(backend, FAULTS[name], rounds, seed=seed))
-                console.print(_line(outcomes[-1]))
+    for name in faults or FAULTS:
+        for backend in backends or BACKENDS:
+            if backend in FAULTS[name].backends:
+                outcome = experiment(backend, FAULTS[name], rounds, seed=seed)
+                console.print(_line(outcome))
+                outcomes.append(outcome)
     _show(console, outcomes)
     if not all(outcome.kept for outcome in outcomes):
         raise SystemExit(1)
@@ -38,24 +41,23 @@ def main(rounds: int, backends: tuple[str, ...], faults: tuple[str, ...], seed: 
 def _line(outcome: Outcome) -> str:
     verdict = outcome.verdict
     return (
-        f"{outcome.backend}, {outcome.fault}: {verdict.lost} lost, "
-        f"{verdict.duplicated} duplicated, {verdict.reordered} reordered"
+        f"{outcome.backend}, {outcome.fault}, {outcome.rounds} rounds: {verdict.sent} sent, "
+        f"{verdict.lost} lost, {verdict.duplicated} duplicated (at most {verdict.longest_repeat} "
+        f"in a row), {verdict.reordered} reordered, {outcome.longest_stall:.1f} s"
     )
 
 
 def _show(console: Console, outcomes: list[Outcome]) -> None:
-    table = Table("backend", "fault")
-    for title in ("rounds", "sent", "lost", "duplicated", "reordered", "longest stall", "kept"):
+    table = Table("backend", "fault", box=MARKDOWN)
+    for title in COLUMNS:
         table.add_column(title, justify="right")
     for outcome in outcomes:
+        verdict = outcome.verdict
         table.add_row(
             outcome.backend,
             outcome.fault,
             str(outcome.rounds),
-            str(outcome.verdict.sent),
-            str(outcome.verdict.lost),
-            str(outcome.verdict.duplicated),
-            str(outcome.verdict.reordered),
+            *(str(n) for n in (verdict.sent, verdict.lost, verdict.duplicated, verdict.reordered)),
             f"{outcome.longest_stall:.1f} s",
             "yes" if outcome.kept else "NO",
         )

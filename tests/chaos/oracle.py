@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,19 +18,33 @@ class Verdict:
     duplicated: int
     reordered: int
     """First deliveries that came after one with a greater id."""
+    longest_repeat: int = 0
+    """The most duplicates in one ascending run: what one step back republished."""
+    unknown: int = 0
+    """What arrived and was never stored."""
 
 
 def judge(stored: Sequence[int], arrived: Sequence[int]) -> Verdict:
     """Compare what was stored, ascending, with what arrived, in the order of arrival."""
-    counts = Counter(arrived)
-    reordered = 0
-    newest = 0
-    for event_id in dict.fromkeys(arrived):
-        reordered += event_id < newest
-        newest = max(newest, event_id)
+    seen: set[int] = set()
+    newest = last = duplicated = reordered = run = longest = 0
+    for event_id in arrived:
+        if event_id in seen:
+            duplicated += 1
+            run = run + 1 if event_id > last else 1
+            longest = max(longest, run)
+        else:
+            seen.add(event_id)
+            reordered += event_id < newest
+            newest = max(newest, event_id)
+            run = 0
+        last = event_id
+    known = set(stored)
     return Verdict(
         sent=len(stored),
-        lost=len(set(stored) - set(counts)),
-        duplicated=sum(counts.values()) - len(counts),
+        lost=len(known - seen),
+        duplicated=duplicated,
         reordered=reordered,
+        longest_repeat=longest,
+        unknown=len(seen - known),
     )

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.chaos.backends import EXCHANGE
+from tests.chaos.process import Process, run_relay
+from tests.chaos.writer import BODY, Writer
 from tests.servers import wait_for
 from tidings import NewEvent
-from tidings.composition import bootstrap
+from tidings.composition import Tidings, bootstrap
 
 if TYPE_CHECKING:
     import random
     from pathlib import Path
 
     from tests.chaos.backends import Backend
+    from tests.chaos.databases import Database
     from tidings.testing.proxy import TcpProxy
 
-from tests.chaos.backends import EXCHANGE
-
-BODY = {"text": "x" * 250}
+LOAD = 8000
+"""Events that wait for the relay when a round begins: several windows."""
 PATIENCE = 120
 
 CONFIGURATION = """
@@ -47,61 +47,53 @@ class Stage:
 
     folder: Path
     backend: Backend
-    database_url: str
+    database: Database
     random: random.Random
     proxy: TcpProxy | None = None
-    """What stands between the relays and the broker, where the fault needs it."""
-    stored: int = 0
+    """What stands between the relays and who listens to them, where the fault needs it."""
     stalls: list[float] = field(default_factory=list)
-    relays: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    relays: list[Process] = field(default_factory=list)
 
     def prepare(self) -> None:
-        text = CONFIGURATION.format(
-            database=self.database_url,
-            exchange=EXCHANGE,
-            producer=self.backend.producer,
-            settings=self.backend.settings(
-                self.proxy.address[1] if self.proxy else self.backend.port
-            ),
-        )
-        (self.folder / "tidings.toml").write_text(text)
-        self.tidings = bootstrap(self.folder / "tidings.toml", environ={})
+        """Configure the relays, make the tables, and let the application begin."""
+        self._configure("tidings.toml", self.database.relay_url)
+        self.tidings = self._configure("direct.toml", self.database.url)
         self.store = self.tidings.event_store()
         self.store.create()
         self.tidings.tracker.create()
+        self.writer = Writer(self.tidings, self.random)
+        self.writer.start()
 
-    def append(self, count: int) -> None:
-        """Store events in one transaction."""
-        with self.store.transaction() as transaction:
-            self.store.append(transaction, *(NewEvent("Chaos", BODY) for _ in range(count)))
-        self.stored += count
+    def load(self) -> None:
+        """See that the relay has enough to do."""
+        if self.newest() - self.position() < LOAD:
+            with self.store.transaction() as transaction:
+                self.store.append(transaction, *[NewEvent("Bulk", BODY)] * LOAD)
 
-    def start_relay(self) -> subprocess.Popen[bytes]:
+    def start_relay(self) -> Process:
         """Start `tidings run`; its log is appended to a file."""
-        with (self.folder / "log").open("ab") as log:
-            relay = subprocess.Popen(
-                [sys.executable, "-m", "tidings", "--config", "tidings.toml", "run"],
-                cwd=self.folder,
-                stderr=log,
-                stdin=subprocess.DEVNULL,
-            )
+        relay = Process(run_relay, self.folder)
         self.relays.append(relay)
         return relay
 
-    def kill(self, relay: subprocess.Popen[bytes]) -> None:
+    def relay(self) -> Process:
+        """Return the relay that runs, or a new one; it works, and at a random moment."""
+        relay = self.relays[0] if self.relays else self.start_relay()
+        self.works()
+        self.pause(0.3)
+        return relay
+
+    def kill(self, relay: Process) -> None:
         """Kill -9."""
-        relay.send_signal(signal.SIGCONT)
         relay.kill()
-        relay.wait()
         self.relays.remove(relay)
 
-    def terminate(self, relay: subprocess.Popen[bytes]) -> tuple[int, float]:
-        """Send SIGTERM; return the exit code and how long it took."""
-        begun = time.monotonic()
-        relay.terminate()
-        code = relay.wait(30)
+    def terminate(self, relay: Process) -> None:
+        """Send SIGTERM: exit 0 within five seconds."""
+        code, seconds = relay.terminate()
         self.relays.remove(relay)
-        return code, time.monotonic() - begun
+        assert code == 0, f"exit code {code}: {self.log_end()}"
+        assert seconds < 5, f"SIGTERM took {seconds:.1f} s"
 
     def position(self) -> int:
         """Return how far the exchange is tracked; -1 where the database is away."""
@@ -109,34 +101,72 @@ class Stage:
             return self.tidings.tracker.most_recent_published_message_id(EXCHANGE) or 0
         return -1
 
+    def newest(self) -> int:
+        """Return the newest event's id."""
+        return self.store.newest_event_id() or 0
+
     def pause(self, longest: float) -> None:
         """Let the relay work for a random time: the moment of the fault is the experiment."""
         time.sleep(self.random.uniform(0, longest))
 
-    def progresses(self) -> None:
-        """Wait until the position moves, or there is nothing left; note how long it took."""
-        begun = time.monotonic()
+    def works(self) -> None:
+        """Wait until the position moves."""
         at = self.position()
-        wait_for(
-            lambda: self.position() > at or self.position() >= self.stored,
-            f"progress beyond {at} ({self.log_end()})",
-            PATIENCE,
-        )
+        wait_for(lambda: self.position() > at, f"progress beyond {at} ({self.log_end()})", PATIENCE)
+
+    def works_again(self) -> None:
+        """The fault is over: wait until the position moves, and note how long that took."""
+        begun = time.monotonic()
+        self.works()
         self.stalls.append(time.monotonic() - begun)
 
-    def catch_up(self) -> None:
-        """Wait until everything stored is tracked."""
+    def recovers(self) -> None:
+        """The fault is over: wait until what is stored by now is tracked; note how long it took.
+
+        Stricter than :meth:`works_again`: acceptance of what was under way when the fault began
+        doesn't count as work.
+        """
+        begun = time.monotonic()
+        newest = self.newest()
+        self._tracks(newest)
+        self.stalls.append(time.monotonic() - begun)
+
+    def finish(self) -> int:
+        """Let the application end; wait until all is tracked, and return the newest id."""
+        self.writer.stop()
+        assert self.writer.committed, "The application never committed anything."
         if not self.relays:
             self.start_relay()
-        self.stored = self.store.newest_event_id() or 0
-        wait_for(lambda: self.position() >= self.stored, f"{self.stored} tracked", PATIENCE)
+        newest = self.newest()
+        self._tracks(newest)
+        return newest
 
     def log_end(self) -> str:
+        """Return the last lines of the relays' log."""
         file = self.folder / "log"
-        return file.read_text()[-500:] if file.exists() else ""
+        return file.read_text()[-1500:] if file.exists() else ""
 
     def clear(self) -> None:
+        """Leave nothing running."""
+        self.writer.stop()
         for relay in list(self.relays):
             self.kill(relay)
         self.store.close()
-        self.tidings.tracker.close()
+        self.tidings.close()
+
+    def _tracks(self, event_id: int) -> None:
+        wait_for(
+            lambda: self.position() >= event_id,
+            f"event {event_id} to be tracked ({self.log_end()})",
+            PATIENCE,
+        )
+
+    def _configure(self, name: str, database_url: str) -> Tidings:
+        text = CONFIGURATION.format(
+            database=database_url,
+            exchange=EXCHANGE,
+            producer=self.backend.producer,
+            settings=self.backend.settings(),
+        )
+        (self.folder / name).write_text(text)
+        return bootstrap(self.folder / name, environ={})

@@ -1,0 +1,83 @@
+"""ActiveMQ: a virtual topic, whose subscriber queue is read with stomp.py."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import stomp
+
+from tests.chaos.backends.base import EXCHANGE, QUIET, Backend, at_port
+from tests.servers import ActiveMQ
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ActiveMQBackend(Backend):
+    """One subscriber queue."""
+
+    name = producer = "activemq"
+    server: ActiveMQ
+
+    def __init__(self, folder: Path, store_limit: str = "20 gb") -> None:
+        super().__init__(folder)
+        self.server = ActiveMQ(folder / "server", store_limit=store_limit)
+        self._arrived: list[int] = []
+
+    def start(self, proxy_port: int | None) -> None:
+        self._proxy_port = proxy_port
+        self.server.start()
+
+    def settings(self) -> str:
+        url = at_port(self.server.url, self._proxy_port)
+        return (
+            f'url = "{url}"\nsubscribers = ["independent"]\n'
+            "heartbeat = 2\nno_progress_timeout = 6\n"
+        )
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.server.url).port or 0
+
+    def drain(self) -> None:
+        """Take what there is from the queue."""
+        parts = urlsplit(self.server.url)
+        collector = _Collector()
+        connection = stomp.Connection12([(parts.hostname, parts.port)])
+        connection.set_listener("", collector)
+        connection.connect(parts.username, parts.password, wait=True)
+        connection.subscribe(
+            f"/queue/Consumer.independent.VirtualTopic.{EXCHANGE}",
+            id="1",
+            headers={"activemq.prefetchSize": "5000"},
+        )
+        self._arrived += collector.until_quiet()
+        connection.disconnect()
+
+    def arrived(self, newest: int) -> list[int]:
+        self.drain()
+        return self._arrived
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+class _Collector(stomp.ConnectionListener):  # type: ignore[misc] # stomp.py ships no types
+    def __init__(self) -> None:
+        self._found: list[int] = []
+        self._changed = threading.Condition()
+
+    def on_message(self, frame: Any) -> None:
+        with self._changed:
+            self._found.append(int(frame.headers["event-id"]))
+            self._changed.notify_all()
+
+    def until_quiet(self) -> list[int]:
+        with self._changed:
+            count = -1
+            while count != len(self._found):
+                count = len(self._found)
+                self._changed.wait_for(lambda: len(self._found) > count, QUIET)  # noqa: B023 - called at once
+            return self._found

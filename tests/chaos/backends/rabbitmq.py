@@ -1,0 +1,104 @@
+"""RabbitMQ: queues and streams, both read with pika."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pika
+
+from tests.chaos.backends.base import EXCHANGE, QUIET, Backend, at_port
+from tests.servers import RabbitMQ
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WINDOW = 2000
+"""The default setting."""
+
+
+class RabbitMQBackend(Backend):
+    """Classic queues."""
+
+    producer = "rabbitmq"
+    server: RabbitMQ
+
+    def __init__(self, folder: Path, resume: str = "tracker") -> None:
+        super().__init__(folder)
+        self.name = "rabbitmq" if resume == "tracker" else f'rabbitmq, resume = "{resume}"'
+        self._resume = resume
+        # The tail is transient: what the broker remembers ends with the broker.
+        self.window_republished_by_broker = WINDOW
+        self.window_republished = 0 if resume == "tail" else WINDOW
+        self.server = RabbitMQ(folder / "server", stream=True)
+
+    def start(self, proxy_port: int | None) -> None:
+        self._proxy_port = proxy_port
+        self.server.start()
+
+    def settings(self) -> str:
+        url = at_port(self.server.url, self._proxy_port)
+        return f'url = "{url}"\nresume = "{self._resume}"\nheartbeat = 5\nno_progress_timeout = 6\n'
+
+    @property
+    def port(self) -> int:
+        return urlsplit(self.server.url).port or 0
+
+    def arrived(self, newest: int) -> list[int]:
+        with self.channel() as channel:
+            return _consumed(channel, EXCHANGE)
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    @contextmanager
+    def channel(self) -> Iterator[Any]:
+        """Give a channel of the test's own, past any proxy."""
+        connection = pika.BlockingConnection(pika.URLParameters(self.server.url))
+        try:
+            yield connection.channel()
+        finally:
+            connection.close()
+
+
+class RabbitMQStreamBackend(RabbitMQBackend):
+    """A stream; read from its beginning, over AMQP 0-9-1."""
+
+    producer = "rabbitmq-stream"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.name = "rabbitmq-stream"
+        self.window_republished = self.window_republished_by_broker = 0
+
+    def settings(self) -> str:
+        url = at_port(self.server.stream_url, self._proxy_port)
+        return f'url = "{url}"\nheartbeat = 5\nno_progress_timeout = 6\n'
+
+    @property
+    def port(self) -> int:
+        return self.server.stream_port
+
+    def arrived(self, newest: int) -> list[int]:
+        with self.channel() as channel:
+            return _consumed(channel, EXCHANGE, {"x-stream-offset": "first"})
+
+
+def _consumed(channel: Any, queue: str, arguments: dict[str, Any] | None = None) -> list[int]:
+    """Return the message ids in a queue, until it has been quiet for a while."""
+    channel.basic_qos(prefetch_count=5000)
+    found: list[int] = []
+
+    def take(_channel: object, method: Any, properties: Any, _body: bytes) -> None:
+        found.append(int(properties.message_id))
+        if len(found) % 1000 == 0:
+            channel.basic_ack(method.delivery_tag, multiple=True)
+
+    channel.basic_consume(queue, take, arguments=arguments)
+    count = -1
+    while count != len(found):
+        count = len(found)
+        channel.connection.process_data_events(time_limit=QUIET)
+    return found

@@ -1,0 +1,52 @@
+"""What networks do between a relay and who listens to it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tests.chaos.faults.fault import Fault
+
+if TYPE_CHECKING:
+    from tests.chaos.stage import Stage
+    from tidings.testing.proxy import TcpProxy
+
+
+def cut_connection(stage: Stage) -> None:
+    """Cut every connection with a reset."""
+    stage.relay()
+    _proxy(stage).cut()
+    stage.recovers()
+
+
+def freeze_connection(stage: Stage) -> None:
+    """Let nothing through, in neither direction, with the connection standing (half-open)."""
+    stage.relay()
+    _proxy(stage).freeze()
+    time.sleep(9)  # the fault itself: longer than the timeouts
+    _proxy(stage).thaw()
+    stage.recovers()
+
+
+def delay_connection(stage: Stage) -> None:
+    """Delay every chunk of bytes; the relay works all the time."""
+    stage.relay()
+    _proxy(stage).delay(0.2)
+    stage.works()
+    time.sleep(3)  # the fault itself
+    stage.load()
+    stage.works()
+    _proxy(stage).delay(0)
+    stage.recovers()
+
+
+def _proxy(stage: Stage) -> TcpProxy:
+    assert stage.proxy is not None
+    return stage.proxy
+
+
+FAULTS = (
+    Fault("cut connection", cut_connection, proxy=True, crashes=1),
+    Fault("freeze connection", freeze_connection, proxy=True, crashes=1),
+    Fault("delay connection", delay_connection, proxy=True),
+)
