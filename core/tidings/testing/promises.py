@@ -154,8 +154,24 @@ class Tracker:
     TRACKED_EXCHANGES = "Return every exchange that has a row, by name."
     CREATE = "Create what the tracker needs, where it isn't there yet. Idempotent."
     CLOSE = "Give back connections. Idempotent; the tracker may be used again."
+    STOP = "Keep why the exchange stands still, until its position moves or it is replayed."
     NOT_READY = Store.NOT_READY
     UNAVAILABLE = Store.UNAVAILABLE
+
+
+class Quarantine:
+    """Sentences of ``Quarantine``."""
+
+    NOTED = "Note the event and move the exchange's position to it, in one step; renew the lease."
+    NOT_BACK = (
+        "The position never goes back. An event that is here already has its reason replaced."
+    )
+    FENCED = (
+        "Raises `LeaseLostError`, with nothing changed, where the lease is no longer the newest."
+    )
+    LIST = "Return those of one exchange, or of all, by exchange and id."
+    RETRY = "Ask the exchange's relay to send one event again, or all; return how many there are."
+    DROP = "Forget that event: the exchange will never have it. Return whether it was there."
 
 
 class Serializing:

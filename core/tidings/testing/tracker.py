@@ -9,6 +9,7 @@ import pytest
 from tidings.testing._plugin import PluginPromises
 from tidings.testing._tracker_lease import LeasePromises
 from tidings.testing._tracker_position import PositionPromises
+from tidings.testing._tracker_quarantine import QuarantinePromises
 from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:
@@ -25,8 +26,10 @@ class MakeTracker(Protocol):
         """Make it."""
 
 
-class PublishedMessageTrackerContract(PositionPromises, LeasePromises, PluginPromises):
-    """Checks every promise of ``PublishedMessageTracker``.
+class PublishedMessageTrackerContract(
+    PositionPromises, LeasePromises, QuarantinePromises, PluginPromises
+):
+    """Checks every promise of ``PublishedMessageTracker``, and of ``Quarantine`` where it is one.
 
     In a test module::
 

@@ -1,0 +1,109 @@
+"""Events that real brokers refuse: larger than they take, in the middle of a pipelined batch."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.activemq.conftest import ConfiguredActiveMQ
+from tests.conftest import servers
+from tests.end_to_end import independent
+from tests.servers import RabbitMQ, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.end_to_end.independent import Reader
+    from tests.quarantine.conftest import Poisoned
+
+LARGEST = 20_000
+TOO_LARGE = json.dumps({"n": 0, "text": "x" * 2 * LARGEST})
+EXCHANGE = "orders"
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def strict_rabbitmq() -> Iterator[RabbitMQ]:
+    with servers(RabbitMQ) as start:
+        yield start(extra_config=f"max_message_size = {LARGEST}")
+
+
+@pytest.fixture(scope="module")
+def strict_activemq() -> Iterator[ConfiguredActiveMQ]:
+    with servers(ConfiguredActiveMQ) as start:
+        end = '"/></transportConnectors>'
+        yield start(replacing={end: f"?wireFormat.maxDataLength={LARGEST}{end}"})
+
+
+class Refusing:
+    """A broker that takes no body over 20,000 bytes, and the exchange of this test on it."""
+
+    def __init__(self, word: str, url: str, *settings: str) -> None:
+        self.word = word
+        self.url = url
+        self.settings = [f'url = "{url}"', *settings]
+        self.exchange = f"orders-{next(_numbers)}"
+
+    def set_up(self, project: Poisoned, on_poison: str) -> None:
+        project.set_up(self.exchange, self.word, *self.settings, on_poison=on_poison)
+
+    def reader(self) -> Reader:
+        if self.word == "rabbitmq":
+            return independent.RabbitMQReader(self.url, self.exchange)
+        return independent.ActiveMQReader(self.url, self.exchange)
+
+
+@pytest.fixture(params=["rabbitmq", "rabbitmq with a tail", "activemq", "activemq in small ones"])
+def broker(request: pytest.FixtureRequest) -> Refusing:
+    word, _, variant = request.param.partition(" ")
+    url: str = request.getfixturevalue(f"strict_{word}").url
+    settings = ['resume = "tail"'] if "tail" in variant else []
+    if word == "activemq":
+        settings = ['subscribers = ["app", "independent"]']
+    if "small" in variant:
+        settings.append("batch_size = 3")
+    return Refusing(word, url, *settings)
+
+
+def ids(reader: Reader, count: int) -> list[int]:
+    return [message.event_id for message in reader.read(count)]
+
+
+def test_what_the_broker_refuses_goes_into_quarantine_and_is_sent_when_mended(
+    project: Poisoned, broker: Refusing
+) -> None:
+    project.poison(6, TOO_LARGE)
+    project.poison(9, TOO_LARGE)
+    project.append_numbers(11, 40)
+    broker.set_up(project, "quarantine")
+    others = [n for n in range(1, 41) if n not in {6, 9}]
+    with broker.reader() as reader:
+        assert project.succeed("spread").out == "38 notification(s) sent!\n"
+        assert project.listed() == [(broker.exchange, 6), (broker.exchange, 9)]
+        assert project.status(broker.exchange)["last_published_id"] == 40
+        project.mend(6)
+        assert project.run("quarantine", "retry").code == 1
+        project.append_numbers(41, 41)
+        assert project.succeed("spread").out == "1 notification(s) sent!\n"
+        assert ids(reader, 40) == [*others, 6, 41]
+    assert project.listed() == [(broker.exchange, 9)]
+
+
+def test_what_the_broker_refuses_stops_the_exchange_until_it_is_mended(
+    project: Poisoned, broker: Refusing
+) -> None:
+    project.poison(6, TOO_LARGE)
+    broker.set_up(project, "stop")
+    with broker.reader() as reader, project.running("run") as relay:
+        relay.wait_for_log("event 6" if broker.word == "rabbitmq" else "Event 6")
+        shown = project.status(broker.exchange)
+        assert shown["last_published_id"] == 5
+        assert shown["stopped_by"]["event_id"] == 6
+        project.mend(6)
+        wait_for(lambda: project.status(broker.exchange)["last_published_id"] == 10, "the rest", 60)
+        assert project.status(broker.exchange)["stopped_by"] is None
+        assert relay.terminate() == 0
+        assert ids(reader, 10) == list(range(1, 11))
