@@ -19,33 +19,33 @@ if TYPE_CHECKING:
     from tests.end_to_end.independent import Reader
     from tests.quarantine.conftest import Poisoned
 
-LARGEST = 20_000
-TOO_LARGE = json.dumps({"n": 0, "text": "x" * 2 * LARGEST})
-EXCHANGE = "orders"
+SMALL, LARGE = 20_000, 1_500_000
 _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
 def strict_rabbitmq() -> Iterator[RabbitMQ]:
     with servers(RabbitMQ) as start:
-        yield start(extra_config=f"max_message_size = {LARGEST}")
+        yield start(extra_config=f"max_message_size = {LARGE}")
 
 
 @pytest.fixture(scope="module")
 def strict_activemq() -> Iterator[ConfiguredActiveMQ]:
     with servers(ConfiguredActiveMQ) as start:
         end = '"/></transportConnectors>'
-        yield start(replacing={end: f"?wireFormat.maxDataLength={LARGEST}{end}"})
+        yield start(replacing={end: f"?wireFormat.maxDataLength={SMALL}{end}"})
 
 
 class Refusing:
-    """A broker that takes no body over 20,000 bytes, and the exchange of this test on it."""
+    """A broker that takes no large bodies, and the exchange of this test on it."""
 
     def __init__(self, word: str, url: str, *settings: str) -> None:
         self.word = word
         self.url = url
         self.settings = [f'url = "{url}"', *settings]
         self.exchange = f"orders-{next(_numbers)}"
+        largest = LARGE if word == "rabbitmq" else SMALL
+        self.too_large = json.dumps({"n": 0, "text": "x" * 2 * largest})
 
     def set_up(self, project: Poisoned, on_poison: str) -> None:
         project.set_up(self.exchange, self.word, *self.settings, on_poison=on_poison)
@@ -75,8 +75,8 @@ def ids(reader: Reader, count: int) -> list[int]:
 def test_what_the_broker_refuses_goes_into_quarantine_and_is_sent_when_mended(
     project: Poisoned, broker: Refusing
 ) -> None:
-    project.poison(6, TOO_LARGE)
-    project.poison(9, TOO_LARGE)
+    project.poison(6, broker.too_large)
+    project.poison(9, broker.too_large)
     project.append_numbers(11, 40)
     broker.set_up(project, "quarantine")
     others = [n for n in range(1, 41) if n not in {6, 9}]
@@ -95,7 +95,7 @@ def test_what_the_broker_refuses_goes_into_quarantine_and_is_sent_when_mended(
 def test_what_the_broker_refuses_stops_the_exchange_until_it_is_mended(
     project: Poisoned, broker: Refusing
 ) -> None:
-    project.poison(6, TOO_LARGE)
+    project.poison(6, broker.too_large)
     broker.set_up(project, "stop")
     with broker.reader() as reader, project.running("run") as relay:
         relay.wait_for_log("event 6" if broker.word == "rabbitmq" else "Event 6")
@@ -107,3 +107,24 @@ def test_what_the_broker_refuses_stops_the_exchange_until_it_is_mended(
         assert project.status(broker.exchange)["stopped_by"] is None
         assert relay.terminate() == 0
         assert ids(reader, 10) == list(range(1, 11))
+
+
+@pytest.mark.parametrize("on_poison", ["stop", "quarantine"])
+def test_where_the_limit_is_lowered_events_before_the_poison_may_come_twice_but_none_is_lost(
+    project: Poisoned, strict_rabbitmq: RabbitMQ, on_poison: str
+) -> None:
+    broker = Refusing("rabbitmq", strict_rabbitmq.url)
+    broker.set_up(project, on_poison)
+    project.poison(6, json.dumps({"text": "x" * 2 * SMALL}))
+    strict_rabbitmq.ctl("eval", f"application:set_env(rabbit, max_message_size, {SMALL}).")
+    try:
+        spread = project.run("spread")
+    finally:
+        strict_rabbitmq.ctl("eval", f"application:set_env(rabbit, max_message_size, {LARGE}).")
+    stopped = on_poison == "stop"
+    assert spread.code == (1 if stopped else 0)
+    assert project.status(broker.exchange)["last_published_id"] == (5 if stopped else 10)
+    listened = project.run("listen", broker.exchange, "--timeout", "2").lines
+    first_deliveries = list(dict.fromkeys(line["event_id"] for line in listened))
+    assert first_deliveries == [1, 2, 3, 4, 5] + ([] if stopped else [7, 8, 9, 10])
+    assert len(listened) <= len(first_deliveries) + 5

@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from tidings_rabbitmq.loop import Loop
     from tidings_rabbitmq.settings import RabbitMQSettings
 
+CAREFUL_BYTES = 1024 * 1024
+"""Bodies from this size on are sent when everything before them is confirmed.
+
+A broker that finds a message too large closes the channel, and says nothing more of those before
+it, though it has them: they would be sent again. Its limit is not told to clients; it is many
+times this one unless somebody has lowered it.
+"""
+
 _TOO_LARGE = re.compile(r"message size (\d+) is larger than configured max size (\d+)")
 
 
@@ -80,6 +88,8 @@ class Publication:
             raise self._undeliverable(
                 event_id, f"{error}. Shorten it where it is recorded, or quarantine the event."
             ) from error
+        if size >= CAREFUL_BYTES:
+            self.pipeline.flush(None)
         self.pipeline.send(event_id, size, encoded)
 
     def most_recent_accepted_id(self) -> int | None:
