@@ -33,7 +33,7 @@ FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["sqlalchemy.orm", "tidings.sql.event_store", "tidings.sql.tracker", "tidings.sql.retention"]
     + [f"tidings.cli.{module}" for module in sorted(set(COMMANDS.values()))]
-    + ["tidings.composition", "tests.command"]
+    + ["tidings.bootstrap", "tests.command"]
 )
 
 

@@ -74,8 +74,10 @@ def test_one_backend_imports_no_other_ones_library(
         f'producer = "{backend}"\n[producers.{backend}]\n{settings}\n'
     )
 
-    read = imported_by("from tidings import bootstrap; bootstrap(environ={})", tmp_path)
-    built = imported_by("from tidings import bootstrap; bootstrap(environ={}).worker([])", tmp_path)
+    read = imported_by("from tidings.bootstrap import bootstrap; bootstrap(environ={})", tmp_path)
+    built = imported_by(
+        "from tidings.bootstrap import bootstrap; bootstrap(environ={}).worker([])", tmp_path
+    )
 
     assert not read & (BROKERS | {"sqlalchemy"}), "reading the configuration needs no library"
     assert built & BROKERS == ({library} if library else set())

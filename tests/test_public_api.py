@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION = {
-    "Inbox", "NewEvent", "NotificationService", "StoredEvent", "Tidings", "Worker", "bootstrap",
+    "Inbox", "NewEvent", "NotificationService", "StoredEvent", "Tidings", "Worker",
     "record", "record_from",
 }  # fmt: skip
 INTERFACES = {
@@ -76,15 +76,6 @@ def test_each_name_leads_to_its_thing(name: str) -> None:
 def test_a_name_that_is_none_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'tidings' has no attribute 'Tiding'"):
         tidings.Tiding  # type: ignore[attr-defined]  # noqa: B018 - that is the test
-
-
-@pytest.mark.parametrize(
-    "first", ["tidings.composition", "tidings.plugins.registry", "tidings.cli.main"]
-)
-def test_whatever_was_imported_before_bootstrap_is_the_function(first: str) -> None:
-    code = f"import {first}; from tidings import bootstrap; assert callable(bootstrap)"
-
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_type_checker_sees_the_same_names(tmp_path: Path) -> None:

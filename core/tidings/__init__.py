@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidings.bootstrap import Tidings
     from tidings.builtin.memory import (
         InMemoryBroker,
         InMemoryEventStore,
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
         InMemoryMessageProducer,
         InMemoryPublishedMessageTracker,
     )
-    from tidings.composition import Tidings, bootstrap
     from tidings.errors import (
         BrokenPluginError,
         BrokerRefusedError,
@@ -72,7 +72,7 @@ _NAMES = {
         "InMemoryMessageProducer",
         "InMemoryPublishedMessageTracker",
     ),
-    "tidings.composition": ("Tidings", "bootstrap"),
+    "tidings.bootstrap": ("Tidings",),
     "tidings.errors": (
         "BrokenPluginError",
         "BrokerRefusedError",
@@ -164,7 +164,6 @@ __all__ = [
     "UnknownBackendError",
     "UnsafeStoreError",
     "Worker",
-    "bootstrap",
     "record",
     "record_from",
 ]

@@ -12,7 +12,7 @@ from tests.chaos.process import Process, run_relay
 from tests.chaos.writer import BODY, Writer
 from tests.servers import wait_for
 from tidings import NewEvent
-from tidings.composition import Tidings, bootstrap
+from tidings.bootstrap import Tidings, bootstrap
 
 if TYPE_CHECKING:
     import random

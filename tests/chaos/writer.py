@@ -13,7 +13,7 @@ from tidings.errors import TidingsError
 if TYPE_CHECKING:
     import random
 
-    from tidings.composition import Tidings
+    from tidings.bootstrap import Tidings
 
 BODY = {"text": "x" * 250}
 LONGEST_PAUSE = 0.1

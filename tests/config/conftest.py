@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from tidings import ConfigurationError, Tidings, bootstrap
+from tidings import ConfigurationError, Tidings
+from tidings.bootstrap import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.config.conftest import MEMORY
-from tidings import ConfigurationError, bootstrap
+from tidings import ConfigurationError
+from tidings.bootstrap import bootstrap
 from tidings.config import parse
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from rich.pretty import pretty_repr
 
-from tidings import ConfigurationError, Tidings, TidingsError, bootstrap
+from tidings import ConfigurationError, Tidings, TidingsError
+from tidings.bootstrap import bootstrap
 from tidings.config import Table
 
 # Begins so that it is found nowhere by chance.

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidings import BrokenPluginError, ConfigurationError, NewEvent, Tidings, bootstrap
+from tidings import BrokenPluginError, ConfigurationError, NewEvent, Tidings
+from tidings.bootstrap import bootstrap
 from tidings.builtin import plugin as builtin_plugin
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from tidings.plugins.specs import (
     Settings,
     TrackerSpec,
 )
-from tidings.sql.settings import SqlAlchemySettings
+from tidings.sql.settings import OutboxSettings, SqlAlchemySettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,12 +71,20 @@ def tidings_message_consumers() -> Sequence[MessageConsumerSpec]:
 
 @hookimpl
 def tidings_event_stores() -> Sequence[EventStoreSpec]:
-    """Offer SQLAlchemy, and memory."""
+    """Offer SQLAlchemy, an outbox there, and memory."""
     return [
         EventStoreSpec(
             name="sqlalchemy",
             settings=SqlAlchemySettings,
             factory=_sql_event_store,
+            requires=("sqlalchemy",),
+            install="tidings",
+        ),
+        EventStoreSpec(
+            name="outbox",
+            settings=OutboxSettings,
+            factory=_outbox_event_store,
+            tracker=_outbox_tracker,
             requires=("sqlalchemy",),
             install="tidings",
         ),
@@ -125,6 +133,20 @@ def _sql_event_store(settings: SqlAlchemySettings) -> EventStore:
     from tidings.sql.event_store import SqlAlchemyEventStore  # noqa: PLC0415 - SQLAlchemy is heavy
 
     return SqlAlchemyEventStore(settings)
+
+
+def _outbox_event_store(settings: OutboxSettings) -> EventStore:
+    from tidings.sql.outbox import outbox_event_store  # noqa: PLC0415 - SQLAlchemy is heavy
+
+    return outbox_event_store(settings)
+
+
+def _outbox_tracker(
+    settings: OutboxSettings, tracker: PublishedMessageTracker
+) -> PublishedMessageTracker:
+    from tidings.sql.outbox import outbox_tracker  # noqa: PLC0415 - SQLAlchemy is heavy
+
+    return outbox_tracker(settings, tracker)
 
 
 def _sql_tracker(settings: SqlAlchemySettings) -> PublishedMessageTracker:

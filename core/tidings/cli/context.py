@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,9 +14,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
-    from tidings.composition import Tidings
+    from tidings.bootstrap import Tidings
+    from tidings.interfaces import EventStore
 
 
 @dataclass
@@ -28,7 +32,7 @@ class Context:
     @cached_property
     def tidings(self) -> Tidings:
         """What the configuration describes."""
-        from tidings.composition import bootstrap  # noqa: PLC0415 - not needed for --help
+        from tidings.bootstrap import bootstrap  # noqa: PLC0415 - not needed for --help
 
         return bootstrap(self.path)
 
@@ -53,6 +57,16 @@ class Context:
 
 
 pass_context = click.make_pass_decorator(Context)
+
+
+@contextmanager
+def checked(store: EventStore) -> Iterator[EventStore]:
+    """Check ``store``, give it, and close it."""
+    try:
+        store.check()
+        yield store
+    finally:
+        store.close()
 
 
 def console(stream: TextIO | None = None) -> Console:

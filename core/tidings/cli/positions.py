@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidings.cli.context import Context, console, echo_json, pass_context
+from tidings.cli.context import Context, checked, console, echo_json, pass_context
 from tidings.errors import TidingsError
 from tidings.interfaces import Quarantine
 
 if TYPE_CHECKING:
-    from tidings.composition import Tidings
+    from tidings.bootstrap import Tidings
     from tidings.interfaces import EventStore, TrackedExchange
 
 
@@ -42,17 +42,12 @@ class _Status:
 def status(context: Context, *, as_json: bool) -> None:
     """Show how far each exchange has got."""
     tidings = context.tidings
-    store = tidings.event_store()
-    try:
-        store.check()
-        tracked = {row.exchange_name: row for row in tidings.tracker.tracked_exchanges()}
-        quarantined = _quarantined(tidings)
-        rows = [
-            _status(tidings, store, name, tracked.get(name), quarantined[name])
-            for name in tidings.configuration.exchanges
-        ]
-    finally:
-        store.close()
+    tracked = {row.exchange_name: row for row in tidings.tracker.tracked_exchanges()}
+    quarantined = _quarantined(tidings)
+    rows = []
+    for name in tidings.configuration.exchanges:
+        with checked(tidings.event_store(name)) as store:
+            rows.append(_status(tidings, store, name, tracked.get(name), quarantined[name]))
     if as_json:
         echo_json({"exchanges": [asdict(row) for row in rows]})
     else:
@@ -75,13 +70,9 @@ def replay(context: Context, exchange: str, from_id: int | None, *, everything: 
         raise click.UsageError("Say either --from ID or --all.")
     name = context.exchange(exchange)
     after = 0 if from_id is None else from_id - 1
-    store = context.tidings.event_store()
-    try:
-        store.check()
+    context.tidings.exchange_tracker(name).replay(name, after)
+    with checked(context.tidings.event_store(name)) as store:
         count = store.count_stored_events_since(after)
-    finally:
-        store.close()
-    context.tidings.tracker.replay(name, after)
     click.echo(f"Exchange {name!r} gets every event from {after + 1} again: {count} event(s).")
 
 
@@ -102,14 +93,17 @@ def prune(context: Context, older_than: str | None, keep: int | None, *, dry_run
     store = tidings.event_store()
     if not isinstance(store, SqlAlchemyEventStore):
         raise TidingsError("Only the event store `sqlalchemy` can be pruned.")
-    try:
-        store.check()
-        names = list(tidings.configuration.exchanges)
+    sources = {name: exchange.source for name, exchange in tidings.configuration.exchanges.items()}
+    with checked(store):
         pruned = prune_store(
-            store, tidings.tracker, names, older_than=age, keep=keep, dry_run=dry_run
+            store,
+            tidings.tracker,
+            [name for name, source in sources.items() if source is None],
+            elsewhere=[name for name, source in sources.items() if source is not None],
+            older_than=age,
+            keep=keep,
+            dry_run=dry_run,
         )
-    finally:
-        store.close()
     click.echo(f"{pruned.events} event(s) {'would be deleted' if dry_run else 'deleted'}.")
     if pruned.awaited_by:
         click.echo(f"Others stay: exchange {pruned.awaited_by!r} has not had them yet.")

@@ -11,7 +11,7 @@ from tidings.cli.context import Context, console, echo_json, pass_context
 from tidings.errors import LeaseHeldError, TidingsError
 
 if TYPE_CHECKING:
-    from tidings.composition import Tidings
+    from tidings.bootstrap import Tidings
     from tidings.interfaces import QuarantinedEvent
 
 _PATIENCE = 30.0

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import click
 
-from tidings.cli.context import Context, pass_context
+from tidings.cli.context import Context, checked, pass_context
 from tidings.errors import ConfigurationError, ExchangeLockedError, TidingsError
 from tidings.interfaces import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tidings.composition import Tidings
+    from tidings.bootstrap import Tidings
+    from tidings.interfaces import EventStore
 
 
 @click.command()
@@ -48,9 +50,8 @@ def init(context: Context, producer: str, *, tables: bool) -> None:
 @pass_context
 def schema(context: Context) -> None:
     """Print the statements that create the tables in the configured database."""
-    store = context.tidings.event_store()
-    ddl = store.ddl()
-    if not ddl:
+    ddl = "\n".join(store.ddl() for store in _stores(context.tidings).values())
+    if not ddl.strip():
         raise TidingsError("This event store has no statements to show: `tidings init` makes it.")
     click.echo(ddl)
 
@@ -74,7 +75,8 @@ def check(context: Context) -> None:
     if not line("configuration", lambda: _load(context)):
         raise click.exceptions.Exit(1)
     tidings = context.tidings
-    good &= line("event store", lambda: _check_store(tidings))
+    for what, store in _stores(tidings).items():
+        good &= line(what, lambda store=store: _check_store(store))  # type: ignore[misc]
     good &= line("tracker", lambda: _check_tracker(tidings))
     for name in tidings.configuration.exchanges:
         good &= line(f"exchange {name}", lambda name=name: _check_broker(tidings, name))  # type: ignore[misc]
@@ -83,12 +85,19 @@ def check(context: Context) -> None:
 
 
 def _create_tables(tidings: Tidings) -> None:
-    store = tidings.event_store()
-    try:
-        store.create()
-    finally:
-        store.close()
+    for store in _stores(tidings).values():
+        with closing(store):
+            store.create()
     tidings.tracker.create()
+
+
+def _stores(tidings: Tidings) -> dict[str, EventStore]:
+    """Return the event store and every other source that an exchange has."""
+    stores = {"event store": tidings.event_store()}
+    for name, exchange in tidings.configuration.exchanges.items():
+        if exchange.source is not None and f"source {exchange.source}" not in stores:
+            stores[f"source {exchange.source}"] = tidings.event_store(name)
+    return stores
 
 
 def _load(context: Context) -> str:
@@ -98,13 +107,9 @@ def _load(context: Context) -> str:
     return f"{len(exchanges)} exchange(s)"
 
 
-def _check_store(tidings: Tidings) -> str:
-    store = tidings.event_store()
-    try:
-        store.check()
+def _check_store(store: EventStore) -> str:
+    with checked(store):
         return f"newest event {store.newest_event_id() or '-'}"
-    finally:
-        store.close()
 
 
 def _check_tracker(tidings: Tidings) -> str:

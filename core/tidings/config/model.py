@@ -65,6 +65,11 @@ class Exchange(_Model):
     """One exchange: which events go there, and through which producer."""
 
     producer: str = Field(description="A name of [producers], or of a backend.")
+    source: str | None = Field(
+        default=None,
+        description="A name of [sources], or an event store's backend: where this exchange's "
+        "events come from. Without it: the event store.",
+    )
     serializer: str = Field(default="json", description="A name of [serializers], or a backend's.")
     events: Annotated[list[str], BeforeValidator(_patterns)] = Field(
         default=[],
@@ -118,6 +123,9 @@ class Configuration(_Model):
     )
     relay: Relay = Relay()
     exchanges: dict[ExchangeName, Exchange] = Field(default={}, description="By name.")
+    sources: dict[str, Table] = Field(
+        default={}, description="Settings of sources other than the event store, by name."
+    )
     producers: dict[str, Table] = Field(default={}, description="Settings of producers, by name.")
     serializers: dict[str, Table] = Field(default={}, description="Settings of serializers.")
     observers: dict[str, Table] = Field(default={}, description="Observers to load, by name.")
@@ -128,6 +136,12 @@ class Configuration(_Model):
             return self.exchanges[name]
         except KeyError:
             raise ConfigurationError([self._no_such_exchange(name)]) from None
+
+    def source_table(self, exchange_name: str) -> tuple[str, Table]:
+        """Return the backend's name and the table of where an exchange's events come from."""
+        name = self.exchange(exchange_name).source
+        table = self.event_store if name is None else self.sources.get(name, Table())
+        return table.backend or name or "sqlalchemy", table
 
     def producer_table(self, exchange_name: str) -> tuple[str, Table]:
         """Return the backend's name and the table of an exchange's producer."""

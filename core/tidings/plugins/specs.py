@@ -103,6 +103,9 @@ class EventStoreSpec(Spec):
     """Offers an event store."""
 
     factory: Callable[[Any], EventStore]
+    tracker: Callable[[Any, PublishedMessageTracker], PublishedMessageTracker] | None = None
+    """Called with the settings and the tracker of an exchange that has this store as its source;
+    returns the tracker to use, for a store that marks or removes what was published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

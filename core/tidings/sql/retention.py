@@ -42,13 +42,15 @@ def prune(
     keep: int | None = None,
     dry_run: bool = False,
     batch_size: int = 1000,
+    elsewhere: Collection[str] = (),
 ) -> Pruned:
     """Delete events that occurred longer ago than ``older_than``, or all but the newest ``keep``.
 
     Deletes only what every exchange has had: those of ``exchange_names``, which are the configured
-    ones, and those that ``tracker`` knows. One that has no position yet has had nothing. The
-    newest event always stays, so that a position can be told from one of another store. Each
-    ``batch_size`` of events is a transaction of its own, so that no writer waits for long.
+    ones, and those that ``tracker`` knows; not those ``elsewhere``, which read another source. One
+    that has no position yet has had nothing. The newest event always stays, so that a position can
+    be told from one of another store. Each ``batch_size`` of events is a transaction of its own,
+    so that no writer waits for long.
     """
     if (older_than is None) == (keep is None):
         raise ValueError("Say either older_than or keep.")
@@ -59,7 +61,7 @@ def prune(
         newest = EVENTS.newest_id(connection) or 0
         wanted = newest - 1 if keep is None else min(_last_to_go(connection, keep), newest - 1)
     old_enough = _old_enough(database, older_than)
-    published, last_exchange = _published(tracker, exchange_names)
+    published, last_exchange = _published(tracker, exchange_names, elsewhere)
     upper = min(wanted, published)
     if dry_run:
         count = _count(database, upper, old_enough)
@@ -70,14 +72,16 @@ def prune(
 
 
 def _published(
-    tracker: PublishedMessageTracker, exchange_names: Collection[str]
+    tracker: PublishedMessageTracker, exchange_names: Collection[str], elsewhere: Collection[str]
 ) -> tuple[int, str | None]:
     """Return up to where every exchange has got, and the exchange that stands there."""
     positions = dict.fromkeys(exchange_names, 0)
     positions |= {t.exchange_name: t.position.event_id for t in tracker.tracked_exchanges()}
     if isinstance(tracker, Quarantine):
         for name, event_id, *_ in tracker.quarantined_events():
-            positions[name] = min(positions[name], event_id - 1)
+            positions[name] = min(positions.get(name, 0), event_id - 1)
+    for name in elsewhere:
+        positions.pop(name, None)
     if not positions:
         return 0, None
     last = min(positions, key=lambda name: (positions[name], name))

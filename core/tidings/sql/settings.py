@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import enum
+import re
+from typing import Literal
+
 from pydantic import Field, SecretStr, field_validator
 
 from tidings.plugins.specs import Settings
@@ -59,3 +63,41 @@ def sqlalchemy_url(url: SecretStr) -> str:
             "as in sqlite:///events.db"
         )
     return f"{wanted}://{rest}"
+
+
+class Layout(enum.StrEnum):
+    """What an outbox's columns are called."""
+
+    TIDINGS = "tidings"
+    DEBEZIUM = "debezium"
+    """As Debezium's outbox event router reads them without further settings."""
+
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
+
+
+def check_outbox_name(name: str) -> str:
+    """Return ``name``; ``ValueError`` where it would have to be quoted in SQL."""
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(
+            f"{name!r} cannot be an outbox table's name: use up to 51 letters, digits and "
+            "underscores, beginning with no digit."
+        )
+    return name
+
+
+class OutboxSettings(SqlAlchemySettings):
+    """Settings of an outbox that the relay drains."""
+
+    table_name: str = Field(default="outbox", description="The outbox table's name.")
+    layout: Layout = Field(default=Layout.TIDINGS, description="What its columns are called.")
+    then: Literal["mark", "remove"] = Field(
+        default="mark",
+        description='What becomes of a message that was published: "mark" keeps it, with the '
+        'time in dispatched_on; "remove" deletes it.',
+    )
+
+    @field_validator("table_name")
+    @classmethod
+    def _check_table_name(cls, name: str) -> str:
+        return check_outbox_name(name)

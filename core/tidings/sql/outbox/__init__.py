@@ -7,8 +7,9 @@ from tidings.sql.outbox.dispatcher import (
     OutboxMessageDispatcher,
     OutboxMessageSerializer,
 )
-from tidings.sql.outbox.source import OutboxSettings, outbox_event_store, outbox_tracker
-from tidings.sql.outbox.table import Layout, outbox_table
+from tidings.sql.outbox.source import outbox_event_store, outbox_tracker
+from tidings.sql.outbox.table import outbox_table
+from tidings.sql.settings import Layout, OutboxSettings
 
 __all__ = [
     "Layout",

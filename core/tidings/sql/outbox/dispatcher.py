@@ -12,8 +12,9 @@ from sqlalchemy import bindparam, delete, select, update
 from tidings.errors import InvalidEventError
 from tidings.event import NewEvent, StoredEvent
 from tidings.sql.append import core_connection, event_row, insert_rows
-from tidings.sql.outbox.table import Layout, outbox_log
+from tidings.sql.outbox.table import outbox_log
 from tidings.sql.recorded_event import as_new_event
+from tidings.sql.settings import Layout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

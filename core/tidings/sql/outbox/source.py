@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from pydantic import Field, field_validator
 from sqlalchemy import bindparam, delete, func, select, update
 
 from tidings.interfaces import (
     Lease,
     PublishedMessageTracker,
+    Quarantine,
     TrackedExchange,
 )
 from tidings.sql.connection import Database
 from tidings.sql.event_store import SqlAlchemyEventStore
-from tidings.sql.outbox.table import Layout, outbox_log, outbox_table
-from tidings.sql.settings import SqlAlchemySettings
+from tidings.sql.outbox.table import outbox_log
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidings.event import StoredEvent
-
-
-class OutboxSettings(SqlAlchemySettings):
-    """Settings of an outbox that the relay drains."""
-
-    table_name: str = Field(default="outbox", description="The outbox table's name.")
-    layout: Layout = Field(default=Layout.TIDINGS, description="What its columns are called.")
-    then: Literal["mark", "remove"] = Field(
-        default="mark",
-        description='What becomes of a message that was published: "mark" keeps it, with the '
-        'time in dispatched_on; "remove" deletes it.',
-    )
-
-    @field_validator("table_name")
-    @classmethod
-    def _check_table_name(cls, name: str) -> str:
-        outbox_table(name)
-        return name
+    from tidings.sql.settings import OutboxSettings
 
 
 def outbox_event_store(settings: OutboxSettings) -> SqlAlchemyEventStore:
@@ -79,7 +61,11 @@ class _OutboxTracker(PublishedMessageTracker):
         # The newest row stays, marked: it shows that the position is of this outbox.
         self._newest = select(func.max(table.c.event_id))
         self._remove = (
-            delete(table).where(up_to, table.c.event_id < bindparam("newest"))
+            delete(table).where(
+                up_to,
+                table.c.event_id < bindparam("newest"),
+                table.c.event_id.not_in(bindparam("spared", expanding=True)),
+            )
             if settings.then == "remove"
             else None
         )
@@ -94,8 +80,19 @@ class _OutboxTracker(PublishedMessageTracker):
         with self._database.transaction() as connection:
             if self._remove is not None:
                 newest = connection.execute(self._newest).scalar_one()
-                connection.execute(self._remove, {"up_to": up_to, "newest": newest or 0})
+                removed = {
+                    "up_to": up_to,
+                    "newest": newest or 0,
+                    "spared": self._in_quarantine(exchange_name),
+                }
+                connection.execute(self._remove, removed)
             connection.execute(self._mark, {"up_to": up_to, "now": datetime.now(UTC)})
+
+    def _in_quarantine(self, exchange_name: str) -> list[int]:
+        """Return what must stay to be tried again."""
+        if not isinstance(self._tracker, Quarantine):
+            return []
+        return [event.event_id for event in self._tracker.quarantined_events(exchange_name)]
 
     def replay(self, exchange_name: str, after_event_id: int) -> None:
         # The lease goes first: its holder cannot mark these again.

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import enum
-import re
 from functools import cache
 
 from sqlalchemy import Column, Identity, Index, MetaData, Table
 
 from tidings.sql.event_log import EventLog
+from tidings.sql.settings import Layout, check_outbox_name
 from tidings.sql.tables import IN_UTF8
 from tidings.sql.types import BigId, LongText, Name, UtcDateTime
-
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
-
-
-class Layout(enum.StrEnum):
-    """What the columns are called."""
-
-    TIDINGS = "tidings"
-    DEBEZIUM = "debezium"
-    """As Debezium's outbox event router reads them without further settings."""
-
 
 _DEBEZIUM_NAMES = {
     "event_id": "id",
@@ -40,11 +28,7 @@ def outbox_table(
     Its columns have the same keys in either layout. Raises ``ValueError`` for a name that would
     have to be quoted.
     """
-    if not _IDENTIFIER.fullmatch(name):
-        raise ValueError(
-            f"{name!r} cannot be an outbox table's name: use up to 51 letters, digits and "
-            "underscores, beginning with no digit."
-        )
+    check_outbox_name(name)
     names = _DEBEZIUM_NAMES if layout is Layout.DEBEZIUM else {}
 
     def called(key: str) -> str:

@@ -102,6 +102,7 @@ class Tidings:
         self.configuration = configuration
         self.registry = registry
         self._serializers: dict[str, Serializer] = {}
+        self._trackers: dict[str, PublishedMessageTracker] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -116,15 +117,30 @@ class Tidings:
 
     def close(self) -> None:
         """Give back the connections that are shared. Idempotent; it may be used again."""
+        for tracker in self._trackers.values():
+            tracker.close()
         if "tracker" in self.__dict__:
             self.tracker.close()
 
-    def event_store(self) -> EventStore:
-        """Return an event store of the caller's own."""
-        table = self.configuration.event_store
-        name = table.backend or "sqlalchemy"
-        store: EventStore = self._build(EventStoreSpec, name, table, "event_store")
+    def event_store(self, exchange_name: str | None = None) -> EventStore:
+        """Return an event store of the caller's own: the one that the exchange reads.
+
+        Without an exchange it is the configured event store, whatever exchanges may read.
+        """
+        place = self._store_table() if exchange_name is None else self._source_table(exchange_name)
+        store: EventStore = self._build(EventStoreSpec, *place)
         return store
+
+    def exchange_tracker(self, exchange_name: str) -> PublishedMessageTracker:
+        """Return the tracker, with what the exchange's source does as its position moves."""
+        if exchange_name not in self._trackers:
+            backend, table, path = self._source_table(exchange_name)
+            spec = self.registry.spec(EventStoreSpec, backend)
+            if spec.tracker is None:
+                return self.tracker
+            settings = self._settings(spec, table, path)
+            self._trackers[exchange_name] = spec.tracker(settings, self.tracker)
+        return self._trackers[exchange_name]
 
     @cached_property
     def tracker(self) -> PublishedMessageTracker:
@@ -136,7 +152,7 @@ class Tidings:
         """Return a producer for that exchange, of the caller's own."""
         context = ProducerContext(
             StoredNotifications(
-                self.event_store,
+                lambda: self.event_store(exchange_name),
                 self.serializer,
                 lambda name: self.configuration.exchange(name).events,
                 lambda name: self.configuration.exchange(name).passes_poison,
@@ -188,11 +204,11 @@ class Tidings:
 
     def route(self, exchange_name: str) -> Route:
         """Return everything that an exchange is made of."""
-        exchange, tracker = self.configuration.exchange(exchange_name), self.tracker
+        exchange = self.configuration.exchange(exchange_name)
         return Route(
             exchange_name=exchange_name,
-            event_store=self.event_store(),
-            tracker=tracker,
+            event_store=self.event_store(exchange_name),
+            tracker=self.exchange_tracker(exchange_name),
             producer=self.producer(exchange_name),
             serializer=self.serializer(exchange_name),
             observers=self.observers,
@@ -201,7 +217,7 @@ class Tidings:
             batch_size=exchange.batch_size,
             lease_seconds=self.configuration.relay.lease_seconds,
             quarantine=self.quarantine()
-            if exchange.passes_poison or isinstance(tracker, Quarantine)
+            if exchange.passes_poison or isinstance(self.tracker, Quarantine)
             else None,
             passes_poison=exchange.passes_poison,
         )
@@ -249,13 +265,18 @@ class Tidings:
 
     def _used(self) -> Iterator[_Use]:
         configuration = self.configuration
-        store = configuration.event_store
-        backend = store.backend or "sqlalchemy"
-        yield _Use(EventStoreSpec, backend, store, "event_store", "event_store.backend")
+        yield _Use(EventStoreSpec, *self._store_table(), "event_store.backend")
         backend, store, path = self._tracker_table()
         yield _Use(TrackerSpec, backend, store, path, f"{path}.backend")
-        for name in configuration.exchanges:
+        for name, exchange in configuration.exchanges.items():
             place = config.key_path(["exchanges", name])
+            if exchange.source is not None:
+                yield _Use(
+                    EventStoreSpec,
+                    *self._source_table(name),
+                    f"{place}.source",
+                    configuration.sources,
+                )
             yield _Use(
                 MessageProducerSpec,
                 *self._producer_table(name),
@@ -272,6 +293,16 @@ class Tidings:
             path = config.key_path(["observers", name])
             yield _Use(ObserverSpec, table.backend or name, table, path, path)
 
+    def _store_table(self) -> tuple[str, Table, str]:
+        table = self.configuration.event_store
+        return table.backend or "sqlalchemy", table, "event_store"
+
+    def _source_table(self, exchange_name: str) -> tuple[str, Table, str]:
+        backend, table = self.configuration.source_table(exchange_name)
+        name = self.configuration.exchange(exchange_name).source
+        path = "event_store" if name is None else config.key_path(["sources", name])
+        return backend, table, path
+
     def _producer_table(self, exchange_name: str) -> tuple[str, Table, str]:
         backend, table = self.configuration.producer_table(exchange_name)
         name = self.configuration.exchange(exchange_name).producer
@@ -285,8 +316,7 @@ class Tidings:
     def _tracker_table(self) -> tuple[str, Table, str]:
         table = self.configuration.tracker
         if table is None:
-            table = self.configuration.event_store
-            return table.backend or "sqlalchemy", table, "event_store"
+            return self._store_table()
         return table.backend or "sqlalchemy", table, "tracker"
 
     def _settings(self, spec: Spec, table: Table, path: str) -> Settings:

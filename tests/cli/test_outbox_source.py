@@ -1,0 +1,104 @@
+"""An exchange that drains an outbox in place of the event store, by configuration."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from tests.servers import wait_for
+from tidings import NewEvent
+from tidings.sql.outbox import OutboxMessageDispatcher
+
+if TYPE_CHECKING:
+    from tests.command import Project
+
+CONFIGURATION = """
+[event_store]
+url = "{url}"
+
+[exchanges.orders]
+producer = "jsonlines"
+
+[exchanges.shop]
+producer = "jsonlines"
+source = "outbox"
+
+[producers.jsonlines]
+path = "{{exchange}}.jsonl"
+
+[sources.outbox]
+url = "{url}"
+table_name = "shop_outbox"
+then = "{then}"
+"""
+
+
+def dispatch(url: str, first: int, last: int) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        dispatcher = OutboxMessageDispatcher(connection, table_name="shop_outbox")
+        dispatcher.dispatch(*(NewEvent("Shipped", {"n": n}) for n in range(first, last + 1)))
+    engine.dispose()
+
+
+def rows(url: str) -> tuple[int, int]:
+    """Return how many rows the outbox has, and how many of them wait."""
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT count(*), count(*) - count(dispatched_on) FROM shop_outbox")
+        ).one()
+    engine.dispose()
+    return found[0], found[1]
+
+
+def numbers(project: Project) -> list[int]:
+    file = project.folder / "shop.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line)["body"]["n"] for line in lines]
+
+
+@pytest.mark.parametrize(("then", "left"), [("mark", 9), ("remove", 1)])
+def test_a_running_relay_drains_the_outbox(
+    empty: Project, database_url: str, then: str, left: int
+) -> None:
+    empty.configure(CONFIGURATION.format(url=database_url, then=then))
+    empty.succeed("init", "--tables")
+    dispatch(database_url, 1, 6)
+    with empty.running("run") as relay:
+        wait_for(lambda: len(numbers(empty)) == 6, "six messages", 30)
+        dispatch(database_url, 7, 9)
+        wait_for(lambda: len(numbers(empty)) == 9, "nine messages", 30)
+        assert relay.terminate() == 0
+
+    assert numbers(empty) == list(range(1, 10))
+    assert rows(database_url) == (left, 0)
+    assert empty.status("shop")["events_behind"] == 0
+    assert empty.status("orders")["newest_event_id"] is None
+
+
+def test_an_outbox_keeps_no_event_of_the_store_from_being_pruned(
+    empty: Project, database_url: str
+) -> None:
+    empty.configure(CONFIGURATION.format(url=database_url, then="mark"))
+    empty.succeed("init", "--tables")
+    dispatch(database_url, 1, 2)
+    empty.append_numbers(1, 9)
+    empty.succeed("spread", "orders")
+    empty.succeed("spread", "shop")
+
+    assert empty.succeed("prune", "--keep", "1").out == "8 event(s) deleted.\n"
+
+
+def test_faults_of_a_source_are_told_with_the_others(empty: Project) -> None:
+    text = CONFIGURATION.format(url="sqlite:///events.db", then="delete")
+    empty.configure(text.replace('source = "outbox"', 'source = "outbocks"'))
+
+    result = empty.run("status")
+
+    assert result.code == 2
+    assert "exchanges.shop.source" in result.err
+    assert "'outbox'" in result.err
