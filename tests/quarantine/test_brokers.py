@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.activemq.conftest import ConfiguredActiveMQ
+from tests.activemq.sending import send
 from tests.conftest import servers
 from tests.end_to_end import independent
 from tests.servers import RabbitMQ, wait_for
+from tidings_activemq.producer import ActiveMQProducer
+from tidings_activemq.settings import ActiveMQSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.end_to_end.independent import Reader
     from tests.quarantine.conftest import Poisoned
+    from tests.servers.given import Broker
 
 SMALL, LARGE = 20_000, 1_500_000
 _numbers = itertools.count()
@@ -128,3 +132,17 @@ def test_where_the_limit_is_lowered_events_before_the_poison_may_come_twice_but_
     first_deliveries = list(dict.fromkeys(line["event_id"] for line in listened))
     assert first_deliveries == [1, 2, 3, 4, 5] + ([] if stopped else [7, 8, 9, 10])
     assert len(listened) <= len(first_deliveries) + 5
+
+
+def test_activemqs_token_stays_at_the_newest_event(activemq: Broker) -> None:
+    settings = ActiveMQSettings.model_validate({"url": activemq.url, "subscribers": ["app"]})
+    producer, exchange = ActiveMQProducer(settings), f"orders-{next(_numbers)}-late"
+    newest = []
+    for event_ids in [[5, 8], [3], [4], []]:
+        producer.open(exchange)
+        newest.append(producer.most_recent_accepted_id(exchange))
+        for event_id in event_ids:
+            send(producer, exchange, event_id)
+        producer.flush(exchange)
+        producer.close(exchange)
+    assert newest == [None, 8, 8, 8]

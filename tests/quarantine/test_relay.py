@@ -14,7 +14,7 @@ from tidings import (
     NotificationService,
     UndeliverableEventError,
 )
-from tidings.errors import BrokerUnavailableError
+from tidings.errors import BrokerUnavailableError, NotAcceptedError
 
 X = "orders"
 EVENTS = 12
@@ -135,3 +135,23 @@ def test_poison_is_not_passed_while_the_broker_is_away_for_those_before_it(
     world.service.publish_notifications(X)
     assert world.quarantined == [7]
     assert world.arrived == [n for n in range(1, EVENTS + 1) if n != 7]
+
+
+@pytest.mark.parametrize("passes", [False, True])
+def test_events_before_the_poison_that_a_full_queue_refuses_are_what_is_told(
+    monkeypatch: pytest.MonkeyPatch, passes: bool
+) -> None:
+    producer = PoisonedProducer({7: LATE}, window=20, forgetful=True)
+    world = World(producer, passes=passes, batch_size=20)
+    flush = producer.flush
+
+    def full_after_the_first(exchange_name: str, timeout: float | None = None) -> None:
+        if producer.opened > 1:
+            raise NotAcceptedError("the queue is full", exchange_name=X, event_id=1)
+        flush(exchange_name, timeout)
+
+    monkeypatch.setattr(producer, "flush", full_after_the_first)
+    with pytest.raises(NotAcceptedError, match="full"):
+        world.service.publish_notifications(X)
+    assert world.quarantined == []
+    assert [row.stop for row in world.tracker.tracked_exchanges()] == [None]
