@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tests.chaos.backends import EXCHANGE
 from tests.chaos.process import Process, run_relay
@@ -13,14 +13,18 @@ from tests.chaos.writer import BODY, Writer
 from tests.servers import wait_for
 from tidings import NewEvent
 from tidings.bootstrap import Tidings, bootstrap
+from tidings.errors import StoreUnavailableError
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.chaos.backends import Backend
     from tests.chaos.databases import Database
     from tidings.testing.proxy import TcpProxy
+
+T = TypeVar("T")
 
 LOAD = 8000
 """Events that wait for the relay when a round begins: several windows."""
@@ -67,8 +71,7 @@ class Stage:
     def load(self) -> None:
         """See that the relay has enough to do."""
         if self.newest() - self.position() < LOAD:
-            with self.store.transaction() as transaction:
-                self.store.append(transaction, *[NewEvent("Bulk", BODY)] * LOAD)
+            self._answer(self._append)
 
     def start_relay(self) -> Process:
         """Start `tidings run`; its log is appended to a file."""
@@ -103,7 +106,7 @@ class Stage:
 
     def newest(self) -> int:
         """Return the newest event's id."""
-        return self.store.newest_event_id() or 0
+        return self._answer(self.store.newest_event_id) or 0
 
     def pause(self, longest: float) -> None:
         """Let the relay work for a random time: the moment of the fault is the experiment."""
@@ -153,6 +156,16 @@ class Stage:
             self.kill(relay)
         self.store.close()
         self.tidings.close()
+
+    def _append(self) -> None:
+        with self.store.transaction() as transaction:
+            self.store.append(transaction, *[NewEvent("Bulk", BODY)] * LOAD)
+
+    def _answer(self, ask: Callable[[], T]) -> T:
+        """Ask the database; its first answer after a fault may be that the connection is gone."""
+        with suppress(StoreUnavailableError):
+            return ask()
+        return ask()
 
     def _tracks(self, event_id: int) -> None:
         wait_for(

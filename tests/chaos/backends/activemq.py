@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import stomp
 
-from tests.chaos.backends.base import EXCHANGE, QUIET, Backend, at_port
+from tests.chaos.backends.base import EXCHANGE, LONGEST_SILENCE, QUIET, Backend, at_port
 from tests.servers import ActiveMQ
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class ActiveMQBackend(Backend):
     def port(self) -> int:
         return urlsplit(self.server.url).port or 0
 
-    def drain(self) -> None:
-        """Take what there is from the queue."""
+    def drain(self, newest: int | None = None) -> None:
+        """Take what there is from the queue; where ``newest`` is known, up to it at least."""
         parts = urlsplit(self.server.url)
-        collector = _Collector()
+        collector = _Collector(newest)
         connection = stomp.Connection12([(parts.hostname, parts.port)])
         connection.set_listener("", collector)
         connection.connect(parts.username, parts.password, wait=True)
@@ -57,7 +57,7 @@ class ActiveMQBackend(Backend):
         connection.disconnect()
 
     def arrived(self, newest: int) -> list[int]:
-        self.drain()
+        self.drain(newest)
         return self._arrived
 
     def stop(self) -> None:
@@ -65,13 +65,16 @@ class ActiveMQBackend(Backend):
 
 
 class _Collector(stomp.ConnectionListener):  # type: ignore[misc] # stomp.py ships no types
-    def __init__(self) -> None:
+    def __init__(self, newest: int | None) -> None:
+        self._newest = newest
+        self._reached = newest is None
         self._found: list[int] = []
         self._changed = threading.Condition()
 
     def on_message(self, frame: Any) -> None:
         with self._changed:
             self._found.append(int(frame.headers["event-id"]))
+            self._reached = self._reached or self._found[-1] == self._newest
             self._changed.notify_all()
 
     def until_quiet(self) -> list[int]:
@@ -79,5 +82,8 @@ class _Collector(stomp.ConnectionListener):  # type: ignore[misc] # stomp.py shi
             count = -1
             while count != len(self._found):
                 count = len(self._found)
-                self._changed.wait_for(lambda: len(self._found) > count, QUIET)  # noqa: B023 - called at once
+                self._changed.wait_for(
+                    lambda: len(self._found) > count,  # noqa: B023 - called at once
+                    QUIET if self._reached else LONGEST_SILENCE,
+                )
             return self._found

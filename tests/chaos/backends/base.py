@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 EXCHANGE = "chaos"
 QUIET = 3.0
 """Seconds without a message after which a queue is taken to be empty."""
+LONGEST_SILENCE = 20.0
+"""The same, while the newest event has not arrived."""
 
 
 class Backend(ABC):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pika
 
-from tests.chaos.backends.base import EXCHANGE, QUIET, Backend, at_port
+from tests.chaos.backends.base import EXCHANGE, LONGEST_SILENCE, QUIET, Backend, at_port
 from tests.servers import RabbitMQ
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class RabbitMQBackend(Backend):
 
     def arrived(self, newest: int) -> list[int]:
         with self.channel() as channel:
-            return _consumed(channel, EXCHANGE)
+            return _consumed(channel, EXCHANGE, newest)
 
     def stop(self) -> None:
         self.server.stop()
@@ -83,22 +84,28 @@ class RabbitMQStreamBackend(RabbitMQBackend):
 
     def arrived(self, newest: int) -> list[int]:
         with self.channel() as channel:
-            return _consumed(channel, EXCHANGE, {"x-stream-offset": "first"})
+            return _consumed(channel, EXCHANGE, newest, {"x-stream-offset": "first"})
 
 
-def _consumed(channel: Any, queue: str, arguments: dict[str, Any] | None = None) -> list[int]:
-    """Return the message ids in a queue, until it has been quiet for a while."""
+def _consumed(
+    channel: Any, queue: str, newest: int, arguments: dict[str, Any] | None = None
+) -> list[int]:
+    """Return the message ids in a queue, to ``newest`` and on until it has been quiet."""
     channel.basic_qos(prefetch_count=5000)
     found: list[int] = []
+    reached = False
 
     def take(_channel: object, method: Any, properties: Any, _body: bytes) -> None:
+        nonlocal reached
         found.append(int(properties.message_id))
+        reached = reached or found[-1] == newest
         if len(found) % 1000 == 0:
             channel.basic_ack(method.delivery_tag, multiple=True)
 
     channel.basic_consume(queue, take, arguments=arguments)
-    count = -1
-    while count != len(found):
-        count = len(found)
-        channel.connection.process_data_events(time_limit=QUIET)
+    count, last = 0, time.monotonic()
+    while time.monotonic() - last < (QUIET if reached else LONGEST_SILENCE):
+        channel.connection.process_data_events(time_limit=0.5)
+        if count != len(found):
+            count, last = len(found), time.monotonic()
     return found

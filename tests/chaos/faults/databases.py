@@ -49,15 +49,14 @@ def make_database_read_only(stage: Stage) -> None:
 
 def fill_database(stage: Stage) -> None:
     """Fill the disk that the database is on, for longer than the lease."""
+    assert isinstance(stage.database, SmallDisk)
     stage.relay()
-    database = stage.database
-    assert isinstance(database, SmallDisk)
-    database.fill()
-    time.sleep(6)  # the fault itself
-    at = stage.position()
-    database.make_room()
+    stage.load()
+    with stage.database.full():
+        time.sleep(6)  # the fault itself
+        assert "full" in stage.log_end(), stage.log_end()
+    stage.load()
     stage.recovers()
-    assert stage.position() > at
 
 
 def _postgresql(stage: Stage) -> PostgreSQLDatabase:
