@@ -77,7 +77,7 @@ class Spec:
     """Top-level modules that ``factory`` imports: ``("pika",)``."""
     install: str = ""
     """What pip is to install when one of them is missing: ``"tidings[rabbitmq]"``."""
-    api: int = API
+    api: int = 1
     """The interface that the plugin was written for."""
 
 
