@@ -44,6 +44,20 @@ def test_a_memory_that_may_be_lost_does_not_move_the_position(parts: Parts) -> N
     assert parts.position() is None
 
 
+def test_nor_does_an_event_that_is_passed_over_move_it_there(parts: Parts) -> None:
+    parts.append(4)
+    crash_after_accept(parts, 4)
+    parts.append(3, type_name="Other")
+    service = parts.service(capabilities=REMEMBERS, events=["OrderPlaced"])
+
+    assert service.publish_notifications(X) == 0
+    assert parts.position() is None
+    parts.append(1)
+    parts.append(1, type_name="Other")
+    assert service.publish_notifications(X) == 1
+    assert parts.position() == 9
+
+
 def test_a_memory_that_lasts_moves_the_position(parts: Parts) -> None:
     parts.append(4)
     crash_after_accept(parts, 4)

@@ -50,6 +50,7 @@ class ExchangeRelay:
     _read_to: int = 0
     _refused: dict[int, UndeliverableEventError] = field(default_factory=dict)
     _unnamed_at: int | None = None
+    _only_remembered: bool = False
     _in_flight: deque[tuple[StoredEvent, bool]] = field(default_factory=deque)
     _while_open: ExitStack = field(default_factory=ExitStack)
 
@@ -108,6 +109,8 @@ class ExchangeRelay:
     def checkpoint(self) -> None:
         """Track what the broker has accepted."""
         accepted = self.route.producer.accepted_id(self.route.exchange_name) or 0
+        if not accepted and self._only_remembered:
+            return  # a position there would rest on nothing but the broker's memory
         newest: StoredEvent | None = None
         count = 0
         while self._in_flight:
@@ -126,8 +129,8 @@ class ExchangeRelay:
 
     @property
     def in_flight(self) -> bool:
-        """Whether something was sent, or passed over, and is not tracked yet."""
-        return bool(self._in_flight)
+        """Whether something was sent, and is not tracked yet."""
+        return any(sent for _, sent in self._in_flight)
 
     @property
     def broker_is_ahead(self) -> bool:
@@ -173,7 +176,9 @@ class ExchangeRelay:
         self._read_to = max(self._position.event_id, held)
         # Elsewhere only own acceptance moves the tracker: what a broker loses in a crash of its
         # own would never be sent again.
-        if self.broker_is_ahead and Capability.REMEMBERS_DURABLY in self.route.capabilities:
+        durably = Capability.REMEMBERS_DURABLY in self.route.capabilities
+        self._only_remembered = self.broker_is_ahead and not durably
+        if self.broker_is_ahead and durably:
             event = self.route.event_store.stored_event(held)
             if event is not None:
                 self._track(event)
@@ -206,6 +211,8 @@ class ExchangeRelay:
                 self._send_wanted(event)
             except UndeliverableEventError as error:
                 return self._undeliverable(event, error)
+        if not sent and self._in_flight and not self._in_flight[-1][1]:
+            self._in_flight.pop()  # of several that are passed over the last one says it all
         self._in_flight.append((event, sent))
         self._read_to = event.event_id
         return True

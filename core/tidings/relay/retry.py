@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 FIRST_PASSING, LONGEST_PASSING = 0.2, 10.0
-FIRST_LASTING, LONGEST_LASTING = 2.0, 300.0
+FIRST_LASTING, LONGEST_LASTING = 2.0, 60.0
 
 
 @dataclass(slots=True)
@@ -14,7 +14,7 @@ class Backoff:
     """Exponential backoff, of which the upper half is left to chance.
 
     What passes by itself is tried soon and never less often than every ten seconds; what somebody
-    has to mend is tried at growing intervals, up to five minutes.
+    has to mend is tried at growing intervals, up to one minute.
     """
 
     _failures: int = 0
