@@ -115,7 +115,7 @@ class Stage:
     def works(self) -> None:
         """Wait until the position moves."""
         at = self.position()
-        wait_for(lambda: self.position() > at, f"progress beyond {at} ({self.log_end()})", PATIENCE)
+        self._wait_for(lambda: self.position() > at, f"progress beyond {at}")
 
     def works_again(self) -> None:
         """The fault is over: wait until the position moves, and note how long that took."""
@@ -168,11 +168,17 @@ class Stage:
         return ask()
 
     def _tracks(self, event_id: int) -> None:
-        wait_for(
-            lambda: self.position() >= event_id,
-            f"event {event_id} to be tracked ({self.log_end()})",
-            PATIENCE,
-        )
+        self._wait_for(lambda: self.position() >= event_id, f"event {event_id} to be tracked")
+
+    def _wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        def met() -> bool:
+            assert all(relay.alive for relay in self.relays), f"A relay ended: {self.log_end()}"
+            return condition()
+
+        try:
+            wait_for(met, what, PATIENCE)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.log_end()}") from None
 
     def _configure(self, name: str, database_url: str) -> Tidings:
         text = CONFIGURATION.format(

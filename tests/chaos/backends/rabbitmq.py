@@ -93,14 +93,15 @@ def _consumed(
     """Return the message ids in a queue, to ``newest`` and on until it has been quiet."""
     channel.basic_qos(prefetch_count=5000)
     found: list[int] = []
-    reached = False
+    reached, tag = False, 0
 
     def take(_channel: object, method: Any, properties: Any, _body: bytes) -> None:
-        nonlocal reached
+        nonlocal reached, tag
         found.append(int(properties.message_id))
+        tag = method.delivery_tag
         reached = reached or found[-1] == newest
         if len(found) % 1000 == 0:
-            channel.basic_ack(method.delivery_tag, multiple=True)
+            channel.basic_ack(tag, multiple=True)
 
     channel.basic_consume(queue, take, arguments=arguments)
     count, last = 0, time.monotonic()
@@ -108,4 +109,6 @@ def _consumed(
         channel.connection.process_data_events(time_limit=0.5)
         if count != len(found):
             count, last = len(found), time.monotonic()
+    if len(found) % 1000:
+        channel.basic_ack(tag, multiple=True)
     return found

@@ -32,8 +32,9 @@ def fill_queue(stage: Stage) -> None:
     """Let the queue reject what is published, until its limit is gone."""
     stage.relay()
     server = _rabbitmq(stage).server
-    limit = json.dumps({"max-length": 1, "overflow": "reject-publish"})
-    server.ctl("set_policy", "full", f"^{EXCHANGE}$", limit, "--apply-to", "queues")
+    for length in (10_000_000, 1):  # a limit at once would be applied before "reject-publish" is
+        limit = json.dumps({"max-length": length, "overflow": "reject-publish"})
+        server.ctl("set_policy", "full", f"^{EXCHANGE}$", limit, "--apply-to", "queues")
     time.sleep(REFUSING)
     server.ctl("clear_policy", "full")
     stage.load()
