@@ -39,7 +39,7 @@ class MessageProducer(ABC):
 
     **Acceptance.** "Accepted" is the broker's own word for having the message safely (a confirm, a
     receipt, an acknowledgement), never "the socket took it". A message that the broker gave back,
-    or could route to nobody, is not accepted.
+    or could route to nobody, is not accepted: :class:`~tidings.errors.NotAcceptedError`.
 
     **Failure.** When a call raises, the exchange is as good as closed: :meth:`accepted_id` still
     tells how far the broker's word goes, the caller then calls :meth:`close`, may :meth:`open`

@@ -106,7 +106,8 @@ class PublishedMessageTracker(ABC):
 
         Raises :class:`~tidings.errors.LeaseHeldError` where another owner holds one that has not
         expired, unless ``in_place_of`` is the epoch of that very lease (its holder is known to be
-        dead). Of any number of callers at once, one succeeds.
+        dead). Of any number of callers at once, one succeeds. An owner that holds it already gets
+        a new one, with a greater epoch; the older one is lost.
         """
 
     @abstractmethod
@@ -117,7 +118,7 @@ class PublishedMessageTracker(ABC):
     def release_lease(self, lease: Lease) -> None:
         """Give the lease back, so that a standby takes over at once.
 
-        Idempotent; does nothing where another has it.
+        Idempotent; does nothing where another has it. The lease is lost to its holder, too.
         """
 
     def note_stop(  # noqa: B027 - not every tracker has a place for it
