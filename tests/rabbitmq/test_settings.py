@@ -66,6 +66,7 @@ def test_a_wrong_url_is_refused_with_a_reason_that_quotes_nothing_of_it(
     [
         ({"resume": "tail", "lock": False}, "needs the lock"),
         ({"resume": "tail", "queue_arguments": {"x-queue-type": "quorum"}}, "rabbitmq-stream"),
+        ({"resume": "tail", "queue_arguments": {"x-overflow": "reject-publish"}}, "refuses some"),
         ({"verify": False}, "begin it with amqps://"),
         ({"key_file": __file__, "url": "amqps://h/"}, "certificate_file is not"),
         ({"ca_file": "/nowhere.pem", "url": "amqps://h/"}, "does not point to a file"),

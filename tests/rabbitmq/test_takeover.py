@@ -9,7 +9,13 @@ import pytest
 
 from tests.rabbitmq.client import Client, send, send_all
 from tests.rabbitmq.kills import Verdict, judge, kill_publishers
-from tidings.plugins import BrokerRefusedError, Capability, ExchangeLockedError, Position
+from tidings.plugins import (
+    BrokerRefusedError,
+    Capability,
+    ExchangeLockedError,
+    NotAcceptedError,
+    Position,
+)
 from tidings_rabbitmq.plugin import tidings_message_producers
 from tidings_rabbitmq.settings import RabbitMQSettings
 
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.rabbitmq.conftest import MakeProducer
     from tests.servers.given import StreamBroker
+    from tidings.testing.proxy import TcpProxy
     from tidings_rabbitmq.producer import RabbitMQProducer
 
 PUBLISHER = "tests.rabbitmq.publisher"
@@ -110,6 +117,35 @@ def test_the_tail_is_the_newest_event_that_was_routed_and_stays_there(
     assert open_still == 500
     assert producer.most_recent_accepted_id(exchange) == 500
     assert producer.most_recent_accepted_id(exchange) == 500
+
+
+@pytest.mark.parametrize("connected", [True, False])
+def test_the_tail_says_nothing_of_events_that_another_queue_refused(
+    make_producer: MakeProducer,
+    client: Client,
+    proxy: TcpProxy,
+    proxied: str,
+    exchange: str,
+    *,
+    connected: bool,
+) -> None:
+    producer = make_producer(resume="tail", url=proxied)
+    producer.open(exchange)
+    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
+    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
+    client.channel.queue_bind(f"{exchange}.full", exchange)
+    send_all(producer, exchange, 1, 20)
+    with pytest.raises(NotAcceptedError, match="a queue is full"):
+        producer.flush(exchange)
+    if not connected:
+        proxy.cut()
+    producer.close(exchange)
+
+    # Where the connection is gone, only the producer that was refused can know.
+    producer = make_producer(resume="tail") if connected else producer
+    producer.open(exchange)
+
+    assert producer.most_recent_accepted_id(exchange) is None
 
 
 def test_the_tail_of_another_generation_says_nothing(

@@ -28,6 +28,7 @@ class RabbitMQProducer(MessageProducer):
         self._loop: Loop | None = None
         self._publications: dict[str, Publication] = {}
         self._largest_body: int | None = None
+        self._tails_ahead: set[str] = set()
 
     def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
         """Connect, declare exchange and queue, and take the exchange's lock."""
@@ -37,6 +38,7 @@ class RabbitMQProducer(MessageProducer):
         try:
             publication = Publication(self._loop, self._settings, exchange_name, position)
             publication.largest_body = self._largest_body
+            publication.tail_is_ahead = exchange_name in self._tails_ahead
             self._publications[exchange_name] = publication
             publication.open()
         except BaseException:
@@ -78,6 +80,9 @@ class RabbitMQProducer(MessageProducer):
         if publication is not None:
             publication.close()
             self._largest_body = publication.largest_body
+            self._tails_ahead.discard(exchange_name)
+            if publication.tail_is_ahead:
+                self._tails_ahead.add(exchange_name)
         if self._loop is not None and not self._publications:
             self._loop.close()
             self._loop = None

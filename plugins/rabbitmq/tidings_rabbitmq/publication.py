@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pika import exceptions, spec
@@ -13,7 +14,7 @@ from tidings_rabbitmq.explain import PRECONDITION_FAILED, broker_text
 from tidings_rabbitmq.frames import MessageEncoder
 from tidings_rabbitmq.lock import take_lock
 from tidings_rabbitmq.pipeline import Pipeline
-from tidings_rabbitmq.tail import bind_tail, drop_tail, read_tail
+from tidings_rabbitmq.tail import bind_tail, disown_tail, drop_tail, read_tail
 from tidings_rabbitmq.topology import check_name, declare
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ times this one unless somebody has lowered it.
 
 _TOO_LARGE = re.compile(r"message size (\d+) is larger than configured max size (\d+)")
 
+DISOWN_SECONDS = 1.0
+
 
 class Publication:
     """Publishes to one exchange over a connection of its own."""
@@ -44,6 +47,8 @@ class Publication:
         self.exchange_name = exchange_name
         self.largest_body: int | None = None
         """The most that the broker takes, once it has said so."""
+        self.tail_is_ahead = False
+        """Whether the tail may hold events that another queue has refused."""
         self._settings = settings
         self._position = position
         self._connection = Connection(loop, settings, exchange_name)
@@ -59,6 +64,9 @@ class Publication:
         if settings.lock:
             take_lock(connection)
         if settings.resume == "tail":
+            if self.tail_is_ahead:
+                disown_tail(connection, settings.connect_timeout)
+                self.tail_is_ahead = False
             bind_tail(connection)
         elif settings.lock:
             drop_tail(connection)
@@ -98,6 +106,11 @@ class Publication:
 
     def close(self) -> None:
         """Let go of the connection, and with it of the lock."""
+        if self.tail_is_ahead:
+            # At once, and not when we open again: the next to open may be another relay.
+            with suppress(DeliveryError):
+                disown_tail(self._connection, DISOWN_SECONDS)
+                self.tail_is_ahead = False
         self._connection.close()
 
     def _name_the_event(self, reason: BaseException, failure: DeliveryError) -> DeliveryError:
@@ -147,6 +160,7 @@ class Publication:
         )
 
     def _not_accepted(self, event_id: int | None, why: str) -> None:
+        self.tail_is_ahead = self._settings.resume == "tail"
         self.pipeline.refuse(
             NotAcceptedError(
                 f"Exchange {self.exchange_name!r}: RabbitMQ at {self._connection.address} did not "

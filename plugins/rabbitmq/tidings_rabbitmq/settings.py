@@ -25,7 +25,8 @@ class RabbitMQSettings(TlsSettings):
         default="tracker",
         description="Where to go on after a crash. 'tracker': after the last event that was "
         "tracked; up to one window of events is published twice. 'tail': after the last event "
-        "that the broker itself holds; nothing is published twice. Not with quorum queues.",
+        "that the broker itself holds; nothing is published twice. Not with quorum queues, nor "
+        "with queues that may refuse messages (x-overflow = reject-publish).",
     )
     lock: bool = Field(
         default=True,
@@ -95,6 +96,12 @@ class RabbitMQSettings(TlsSettings):
         ):
             raise ValueError(
                 "resume = 'tail' loses events with a queue that is not classic; use the backend "
+                "rabbitmq-stream, or resume = 'tracker'"
+            )
+        overflow = str(self.queue_arguments.get("x-overflow", ""))
+        if self.resume == "tail" and overflow.startswith("reject-publish"):
+            raise ValueError(
+                "resume = 'tail' may lose events with a queue that refuses some; use the backend "
                 "rabbitmq-stream, or resume = 'tracker'"
             )
         return self

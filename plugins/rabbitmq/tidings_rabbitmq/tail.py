@@ -44,6 +44,17 @@ def read_tail(connection: Connection, app_id: str, generation: int) -> int | Non
     return _our_id(properties, app_id, generation)
 
 
+def disown_tail(connection: Connection, seconds: float) -> None:
+    """Delete our own tail, under the lock still: it holds what another queue has refused.
+
+    Ends the channel's use where that fails.
+    """
+    answers: list[Any] = []
+    queue_name = _queue_name(connection)
+    connection.start(connection.channel.queue_delete, queue=queue_name, callback=answers.append)
+    connection.wait_for(answers, "deleting the tail", seconds)
+
+
 def drop_tail(connection: Connection) -> None:
     """Delete the tail that an earlier ``resume = "tail"`` left: it hides unroutable messages.
 
