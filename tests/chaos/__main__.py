@@ -26,15 +26,21 @@ def main(rounds: int, backends: tuple[str, ...], faults: tuple[str, ...], seed: 
     seed = int(time.time()) if seed is None else seed
     console = Console(soft_wrap=True)
     console.print(f"seed {seed}")
-    outcomes = []
+    outcomes: list[Outcome] = []
+    failed = False
     for name in faults or FAULTS:
         for backend in backends or BACKENDS:
-            if backend in FAULTS[name].backends:
-                outcome = experiment(backend, FAULTS[name], rounds, seed=seed)
-                console.print(_line(outcome))
-                outcomes.append(outcome)
+            if backend not in FAULTS[name].backends:
+                continue
+            try:
+                outcomes.append(experiment(backend, FAULTS[name], rounds, seed=seed))
+            except Exception as error:  # noqa: BLE001 - the others can be played all the same
+                failed = True
+                console.print(f"{backend}, {name}: {type(error).__name__}: {error}", markup=False)
+            else:
+                console.print(_line(outcomes[-1]), markup=False)
     _show(console, outcomes)
-    if not all(outcome.kept for outcome in outcomes):
+    if failed or not all(outcome.kept for outcome in outcomes):
         raise SystemExit(1)
 
 
