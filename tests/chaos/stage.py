@@ -11,6 +11,7 @@ from tests.chaos.backends import EXCHANGE
 from tests.chaos.process import Process, run_relay
 from tests.chaos.writer import BODY, Writer
 from tests.servers import wait_for
+from tests.servers.process import POLL_SECONDS
 from tidings import NewEvent
 from tidings.bootstrap import Tidings, bootstrap
 from tidings.errors import StoreUnavailableError
@@ -80,10 +81,16 @@ class Stage:
         return relay
 
     def relay(self) -> Process:
-        """Return the relay that runs, or a new one; it works, and at a random moment."""
+        """Return the relay that runs, or a new one, at a random moment under full load.
+
+        The moment is the experiment. It is counted in events, so that the fastest relay still has
+        more than it can send at once.
+        """
         relay = self.relays[0] if self.relays else self.start_relay()
-        self.works()
-        self.pause(0.3)
+        at, newest = self.position(), self.newest()
+        moment = at + 1 + int(self.random.uniform(0, 0.5) * (newest - at))
+        self._wait_for(lambda: self.position() >= moment, f"event {moment} to be tracked")
+        self.pause(POLL_SECONDS)
         return relay
 
     def kill(self, relay: Process) -> None:
@@ -109,7 +116,7 @@ class Stage:
         return self._answer(self.store.newest_event_id) or 0
 
     def pause(self, longest: float) -> None:
-        """Let the relay work for a random time: the moment of the fault is the experiment."""
+        """Let the relay work for a random time."""
         time.sleep(self.random.uniform(0, longest))
 
     def works(self) -> None:
