@@ -4,9 +4,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import create_engine, text
 
 if TYPE_CHECKING:
     from tests.command import Project
+    from tests.servers.given import DatabaseServer
 
 TWO = """
 [event_store]
@@ -123,3 +125,32 @@ def test_pruning_by_age_deletes_only_older_events(two: Project) -> None:
 def test_pruning_without_a_clear_bound_is_refused(two: Project, arguments: list[str]) -> None:
     assert two.run("prune", *arguments).code == 2
     assert two.status("orders")["newest_event_id"] == 5
+
+
+def test_status_names_the_transaction_that_holds_the_relay(
+    project: Project, postgresql: DatabaseServer
+) -> None:
+    url = postgresql.new_database()
+    project.configure(TWO.replace("sqlite:///events.db", url))
+    project.succeed("init", "--tables")
+    engine = create_engine(url)
+    insert = text("INSERT INTO event (type_name, body, occurred_on) VALUES ('A', '1', now())")
+    with engine.connect() as holder:
+        holder.execute(insert)
+        pid = holder.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        project.append_numbers(2, 3)
+
+        held = project.status("orders")
+        shown = project.succeed("status").out
+        sent = project.succeed("spread", "orders").out
+        holder.commit()
+    engine.dispose()
+
+    assert held["hold"]["missing_id"] == 1
+    assert str(pid) in held["hold"]["holder"]
+    assert held["hold"]["seconds"] > 0
+    assert held["events_behind"] == 2
+    assert f"orders: waits for event 1, which {held['hold']['holder']} may still commit" in shown
+    assert sent == "0 notification(s) sent!\n"
+    assert project.succeed("spread", "orders").out == "3 notification(s) sent!\n"
+    assert project.status("orders")["hold"] is None
