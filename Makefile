@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test servers lint format chaos clean
+.PHONY: help demo test bench servers lint format chaos clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ format: .venv/dev ## let ruff arrange the code
 
 chaos: .venv/dev servers ## the long form: kill, freeze and cut everything, again and again
 	$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
+
+bench: .venv/dev servers ## rates, writing, start-up, latency and growth, as ratios; see benchmarks/README.md
+	@$(BIN)/python -m benchmarks $(or $(BENCH),all)
 
 clean: ## remove the virtual environment and everything that was built
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,114 @@
+"""`make bench`, or for example `python -m benchmarks wire --backend rabbitmq --events 200000`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from benchmarks import growth, latency, servers, startup, writing
+from benchmarks.wire import suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Command = TypeVar("Command", bound="Callable[..., None]")
+
+
+def rounds(default: int) -> Callable[[Command], Command]:
+    """Offer a number of rounds."""
+    return click.option("--rounds", default=default, show_default=True, help="Runs of each.")
+
+
+def events(default: int, what: str) -> Callable[[Command], Command]:
+    """Offer a number of events."""
+    return click.option("--events", default=default, show_default=True, help=what)
+
+
+def databases(*default: str) -> Callable[[Command], Command]:
+    """Offer a choice of databases."""
+    return click.option(
+        "--database",
+        "databases",
+        multiple=True,
+        default=default,
+        show_default=True,
+        type=click.Choice(servers.KINDS),
+    )
+
+
+@click.group()
+def main() -> None:
+    """Measure tidings beside what the same machine does without it."""
+
+
+@main.command("wire")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    default=tuple(suite.BACKENDS),
+    show_default=True,
+    type=click.Choice(list(suite.BACKENDS)),
+)
+@databases("sqlite", "postgresql")
+@events(20_000, "Stored events.")
+@rounds(3)
+def wire_command(
+    backends: tuple[str, ...], databases: tuple[str, ...], events: int, rounds: int
+) -> None:
+    """Compare the relay with bare clients, and with each library's usual way."""
+    with tempfile.TemporaryDirectory() as folder:
+        suite.run(backends, databases, events, rounds, Path(folder))
+
+
+@main.command("writing")
+@databases(*servers.KINDS)
+@rounds(20)
+def writing_command(databases: tuple[str, ...], rounds: int) -> None:
+    """Compare append and record with a plain INSERT of the same row."""
+    with tempfile.TemporaryDirectory() as folder:
+        writing.run(databases, rounds, Path(folder))
+
+
+@main.command("startup")
+@databases("sqlite")
+@rounds(10)
+def startup_command(databases: tuple[str, ...], rounds: int) -> None:
+    """Time whole processes: import, status, a spread that has nothing to do."""
+    with tempfile.TemporaryDirectory() as folder:
+        startup.run(databases, rounds, Path(folder))
+
+
+@main.command("latency")
+@databases(*servers.KINDS)
+@events(100, "Events committed, one at a time.")
+def latency_command(databases: tuple[str, ...], events: int) -> None:
+    """Time events from their commit to a subscriber of RabbitMQ, while nothing else happens."""
+    with tempfile.TemporaryDirectory() as folder:
+        latency.run(databases, events, Path(folder))
+
+
+@main.command("growth")
+@databases("sqlite")
+@events(20_000, "Stored events of the smaller database; the larger one has ten times as many.")
+@rounds(2)
+def growth_command(databases: tuple[str, ...], events: int, rounds: int) -> None:
+    """Compare a long backlog with a short one."""
+    with tempfile.TemporaryDirectory() as folder:
+        growth.run(databases, events, rounds, Path(folder))
+
+
+@main.command("all")
+@click.pass_context
+def all_command(ctx: click.Context) -> None:
+    """Run everything, with the defaults."""
+    for command in (wire_command, writing_command, startup_command, latency_command):
+        ctx.invoke(command)
+    ctx.invoke(growth_command)
+
+
+if __name__ == "__main__":
+    main()

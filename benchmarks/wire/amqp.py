@@ -1,0 +1,176 @@
+"""RabbitMQ: a bare socket, and pika with a confirm for each message."""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pika
+from pika import frame, spec
+
+from benchmarks.stored import messages
+from tidings_rabbitmq.frames import MessageEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+CHANNEL = 1
+FRAME_MAX = 131072
+PIECE = 200
+_ACK = struct.Struct(">BHLHHQBB")
+
+
+@contextmanager
+def bare(
+    exchange_name: str, *, url: str, database_url: str, count: int, window: int
+) -> Iterator[Callable[[], int]]:
+    """Push messages that were encoded beforehand, in a window of unconfirmed ones."""
+    declare(url, exchange_name)
+    encoder = MessageEncoder(CHANNEL, exchange_name, FRAME_MAX, "tidings", 0)
+    encoded = [
+        encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
+        for event, message in messages(database_url, count)
+    ]
+    starts = range(0, count, PIECE)
+    pieces = [(b"".join(encoded[i : i + PIECE]), len(encoded[i : i + PIECE])) for i in starts]
+    with _confirming_socket(url) as connection:
+        yield lambda: _push(connection, pieces, window)
+
+
+@contextmanager
+def blocking(
+    exchange_name: str, *, url: str, database_url: str, count: int
+) -> Iterator[Callable[[], int]]:
+    """Publish as pika's documentation shows it: wait for each message's confirm."""
+    declare(url, exchange_name)
+    prepared = [
+        (
+            message.body,
+            pika.BasicProperties(
+                content_type=message.content_type,
+                headers=dict(message.headers),
+                delivery_mode=2,
+                message_id=str(event.event_id),
+                timestamp=int(event.occurred_on.timestamp()),
+                type=event.type_name,
+            ),
+        )
+        for event, message in messages(database_url, count)
+    ]
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.confirm_delivery()
+
+    def work() -> int:
+        for body, properties in prepared:
+            channel.basic_publish(exchange_name, "", body, properties, mandatory=True)
+        return len(prepared)
+
+    yield work
+    connection.close()
+
+
+def declare(url: str, exchange_name: str) -> None:
+    """Make what the relay makes: a durable fanout exchange, and a queue of the same name."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.exchange_declare(exchange_name, "fanout", durable=True)
+    channel.queue_declare(exchange_name, durable=True)
+    channel.queue_bind(exchange_name, exchange_name)
+    connection.close()
+
+
+def delete(url: str, exchange_name: str) -> None:
+    """Delete the queue, or stream, and the exchange, lest they slow the broker down."""
+    connection = pika.BlockingConnection(pika.URLParameters(url))
+    channel = connection.channel()
+    channel.queue_delete(exchange_name)
+    channel.exchange_delete(exchange_name)
+    connection.close()
+
+
+def _push(connection: socket.socket, pieces: Sequence[tuple[bytes, int]], window: int) -> int:
+    total = sum(size for _, size in pieces)
+    sent = confirmed = following = 0
+    singly: set[int] = set()
+    unsent, answers = memoryview(b""), bytearray()
+    while confirmed < total:
+        if not unsent and following < len(pieces):
+            piece, size = pieces[following]
+            if sent + size - confirmed <= window:
+                unsent, sent, following = memoryview(piece), sent + size, following + 1
+        readable, writable, _ = select.select([connection], [connection] if unsent else [], [])
+        if writable:
+            unsent = unsent[connection.send(unsent) :]
+        if readable:
+            answers += _received(connection)
+            confirmed = _confirmed(answers, confirmed, singly)
+    return total
+
+
+def _confirmed(answers: bytearray, confirmed: int, singly: set[int]) -> int:
+    """Take whole confirms off ``answers``; return up to which message all are confirmed."""
+    whole = len(answers) // _ACK.size * _ACK.size
+    for fields in _ACK.iter_unpack(bytes(answers[:whole])):
+        if fields[3:5] != (spec.Basic.INDEX, 80):
+            raise RuntimeError(f"RabbitMQ did not confirm: {bytes(answers)!r}")
+        tag, multiple = fields[5], fields[6]
+        if multiple:
+            confirmed = max(confirmed, tag)
+        else:
+            singly.add(tag)
+        while confirmed + 1 in singly:
+            confirmed += 1
+            singly.remove(confirmed)
+    del answers[:whole]
+    singly.difference_update([tag for tag in singly if tag <= confirmed])
+    return confirmed
+
+
+@contextmanager
+def _confirming_socket(url: str) -> Iterator[socket.socket]:
+    """Give a socket with one channel open, on which confirms were asked for."""
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or 5672)
+    with socket.create_connection(address, 10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(b"AMQP\0\0\x09\x01")
+        _await(connection, spec.Connection.Start)
+        login = b"\0".join((b"", (parts.username or "").encode(), (parts.password or "").encode()))
+        _say(connection, 0, spec.Connection.StartOk({}, "PLAIN", login.decode(), "en_US"))
+        _await(connection, spec.Connection.Tune)
+        _say(connection, 0, spec.Connection.TuneOk(CHANNEL, FRAME_MAX, 0))
+        _say(connection, 0, spec.Connection.Open("/"))
+        _await(connection, spec.Connection.OpenOk)
+        _say(connection, CHANNEL, spec.Channel.Open())
+        _await(connection, spec.Channel.OpenOk)
+        _say(connection, CHANNEL, spec.Confirm.Select())
+        _await(connection, spec.Confirm.SelectOk)
+        connection.setblocking(False)
+        yield connection
+
+
+def _say(connection: socket.socket, channel: int, method: Any) -> None:
+    connection.sendall(frame.Method(channel, method).marshal())
+
+
+def _await(connection: socket.socket, kind: type) -> None:
+    data = b""
+    while True:
+        data += _received(connection)
+        consumed, answer = frame.decode_frame(data)
+        if consumed:
+            if not isinstance(answer.method, kind):
+                raise RuntimeError(f"RabbitMQ answered {answer!r}")
+            return
+
+
+def _received(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise RuntimeError("RabbitMQ hung up on the bare client.")
+    return data

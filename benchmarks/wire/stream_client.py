@@ -1,0 +1,165 @@
+"""RabbitMQ's streams: a bare socket, and rstream waiting for each message's confirm."""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import struct
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from rstream import AMQPMessage, Producer, schema
+from rstream.encoding import decode_frame, encode_frame
+
+from benchmarks.stored import messages
+from tidings_rabbitmq.stream.messages import MessageEncoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Answer = TypeVar("Answer", bound=schema.Frame)
+
+PIECE = 200
+_LENGTH = struct.Struct(">L")
+_PUBLISH = struct.Struct(">LHHBL")
+_CONFIRM = struct.Struct(">HHBL")
+_PUBLISHER = 1
+
+
+@contextmanager
+def bare(
+    stream: str, *, url: str, database_url: str, count: int, window: int
+) -> Iterator[Callable[[], int]]:
+    """Push frames that were encoded beforehand, in a window of unconfirmed messages."""
+    encoder = MessageEncoder("tidings", 0)
+    encoded = []
+    for event, message in messages(database_url, count):
+        data = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
+        encoded.append(event.event_id.to_bytes(8) + len(data).to_bytes(4) + data)
+    starts = range(0, count, PIECE)
+    pieces = [(_frame(encoded[i : i + PIECE]), len(encoded[i : i + PIECE])) for i in starts]
+    with _publishing_socket(url, stream) as connection:
+        yield lambda: _push(connection, pieces, window)
+
+
+@contextmanager
+def blocking(
+    stream: str, *, url: str, database_url: str, count: int
+) -> Iterator[Callable[[], int]]:
+    """Publish with rstream's `send_wait`."""
+    prepared = [
+        AMQPMessage(body=message.body, application_properties=dict(message.headers))
+        for _, message in messages(database_url, count)
+    ]
+    parts = urlsplit(url)
+    loop = asyncio.new_event_loop()
+    producer = Producer(
+        parts.hostname or "",
+        parts.port or 5552,
+        username=parts.username or "",
+        password=parts.password or "",
+    )
+    loop.run_until_complete(producer.start())
+    loop.run_until_complete(producer.create_stream(stream, exists_ok=True))
+
+    async def publish() -> int:
+        for message in prepared:
+            await producer.send_wait(stream, message)
+        return len(prepared)
+
+    yield lambda: loop.run_until_complete(publish())
+    loop.run_until_complete(producer.close())
+    loop.close()
+
+
+def _frame(encoded: Sequence[bytes]) -> bytes:
+    body = b"".join(encoded)
+    head = _PUBLISH.pack(
+        _PUBLISH.size - _LENGTH.size + len(body),
+        schema.Publish.key.value,
+        schema.Publish.version,
+        _PUBLISHER,
+        len(encoded),
+    )
+    return head + body
+
+
+def _push(connection: socket.socket, pieces: Sequence[tuple[bytes, int]], window: int) -> int:
+    total = sum(size for _, size in pieces)
+    sent = confirmed = following = 0
+    unsent, answers = memoryview(b""), bytearray()
+    while confirmed < total:
+        if not unsent and following < len(pieces):
+            piece, size = pieces[following]
+            if sent + size - confirmed <= window:
+                unsent, sent, following = memoryview(piece), sent + size, following + 1
+        readable, writable, _ = select.select([connection], [connection] if unsent else [], [])
+        if writable:
+            unsent = unsent[connection.send(unsent) :]
+        if readable:
+            answers += _received(connection)
+            while (answer := _whole_frame(answers)) is not None:
+                confirmed += _confirmed(answer)
+    return total
+
+
+def _confirmed(answer: bytes) -> int:
+    key, _version, _publisher, count = _CONFIRM.unpack_from(answer)
+    if key != schema.PublishConfirm.key.value:
+        raise RuntimeError(f"RabbitMQ did not confirm: {decode_frame(answer)!r}")
+    return int(count)
+
+
+@contextmanager
+def _publishing_socket(url: str, stream: str) -> Iterator[socket.socket]:
+    """Give a socket with a publisher declared."""
+    parts = urlsplit(url)
+    address = (parts.hostname or "", parts.port or 5552)
+    with socket.create_connection(address, 10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        login = b"\0".join((b"", (parts.username or "").encode(), (parts.password or "").encode()))
+        _ask(connection, schema.PeerProperties(1, []), schema.PeerPropertiesResponse)
+        _ask(connection, schema.SaslHandshake(2), schema.SaslHandshakeResponse)
+        _ask(connection, schema.SaslAuthenticate(3, "PLAIN", login), schema.Tune)
+        connection.sendall(encode_frame(schema.Tune(1 << 20, 0)))
+        _ask(connection, schema.Open(4, "/"), schema.OpenResponse)
+        _ask(connection, schema.Create(5, stream, []), schema.CreateResponse)
+        declare = schema.DeclarePublisher(6, _PUBLISHER, f"tidings.{stream}", stream)
+        _ask(connection, declare, schema.DeclarePublisherResponse)
+        connection.setblocking(False)
+        yield connection
+
+
+def _ask(connection: socket.socket, question: schema.Frame, kind: type[Answer]) -> None:
+    """Send a frame, and read on until one of that kind has come."""
+    connection.sendall(encode_frame(question))
+    data = bytearray()
+    while True:
+        answer = _whole_frame(data)
+        if answer is None:
+            # No more than this frame: what follows it is for the next question.
+            missing = _LENGTH.size if len(data) < _LENGTH.size else _LENGTH.unpack_from(data)[0]
+            data += _received(connection, missing - max(len(data) - _LENGTH.size, 0))
+        elif isinstance(decode_frame(answer), kind):
+            return
+
+
+def _whole_frame(data: bytearray) -> bytes | None:
+    """Take a frame off ``data``, without its length; ``None`` where none is whole."""
+    if len(data) < _LENGTH.size:
+        return None
+    end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
+    if len(data) < end:
+        return None
+    frame = bytes(data[_LENGTH.size : end])
+    del data[:end]
+    return frame
+
+
+def _received(connection: socket.socket, most: int = 65536) -> bytes:
+    data = connection.recv(most)
+    if not data:
+        raise RuntimeError("RabbitMQ hung up on the bare client.")
+    return data
