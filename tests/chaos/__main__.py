@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import click
@@ -23,6 +24,7 @@ COLUMNS = ("rounds", "sent", "lost", "duplicated", "reordered", "longest stall",
 @click.option("--seed", type=int, help="Repeat a run's random moments.")
 def main(rounds: int, backends: tuple[str, ...], faults: tuple[str, ...], seed: int | None) -> None:
     """Play faults on backends and print what an independent reader found."""
+    logging.getLogger().addHandler(logging.NullHandler())  # what fails is told by the table
     seed = int(time.time()) if seed is None else seed
     console = Console(soft_wrap=True)
     console.print(f"seed {seed}")
