@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 
 from tests.servers import PostgreSQL
 from tests.sql.databases import application_engine, event_store
@@ -15,6 +15,7 @@ from tidings.errors import StoreUnavailableError, UnsafeStoreError
 from tidings.event import NewEvent
 
 if TYPE_CHECKING:
+    from tests.servers.given import DatabaseServer
     from tidings.sql.event_store import SqlAlchemyEventStore
 
 Start = Callable[..., PostgreSQL]
@@ -176,3 +177,30 @@ def test_a_server_that_is_down_is_named_without_its_password_and_found_again(
     server.start()
     wait_until(lambda: given(store) == ["A"], "the store to find its server again")
     store.close()
+
+
+def test_a_database_that_was_read_only_is_written_again_as_soon_as_it_can_be(
+    postgresql: DatabaseServer,
+) -> None:
+    url = postgresql.new_database()
+    store = event_store(url)
+    store.create()
+    store.close()  # what it opens next begins read-only
+    engine = application_engine(postgresql.url)
+    setting = f"ALTER DATABASE {make_url(url).database} SET default_transaction_read_only = "
+
+    def append() -> None:
+        with store.transaction() as transaction:
+            store.append(transaction, NewEvent("Late", {}))
+
+    with engine.begin() as connection:
+        connection.execute(text(f"{setting} on"))
+    with pytest.raises(StoreUnavailableError, match="read-only"):
+        append()
+    with engine.begin() as connection:
+        connection.execute(text(f"{setting} off"))
+    append()
+
+    assert given(store) == ["Late"]
+    store.close()
+    engine.dispose()

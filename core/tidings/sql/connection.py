@@ -16,14 +16,14 @@ from tidings.errors import (
     StoreNotReadyError,
     StoreUnavailableError,
 )
-from tidings.sql.database_errors import translated
+from tidings.sql.database_errors import is_read_only, translated
 from tidings.sql.settings import sqlalchemy_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Engine
-    from sqlalchemy.engine import Dialect
+    from sqlalchemy.engine import Dialect, ExceptionContext
 
     from tidings.sql.settings import SqlAlchemySettings
 
@@ -142,6 +142,7 @@ class Database:
             ) from error
         if self.dialect_name == "sqlite":
             event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "handle_error", _leave_read_only_session)
         return engine
 
     def _file(self) -> Path | None:
@@ -177,6 +178,13 @@ def _name(url: URL) -> str:
     port = f":{url.port}" if url.port else ""
     user = f" as user {url.username!r}" if url.username else ""
     return f"{title} database {url.database or ''!r} at {url.host or 'localhost'}{port}{user}"
+
+
+def _leave_read_only_session(context: ExceptionContext) -> None:
+    # A session that began read-only stays so when the database no longer is, or when another
+    # server is the primary by now.
+    if is_read_only(context.original_exception):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

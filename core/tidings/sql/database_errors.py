@@ -19,7 +19,8 @@ _MISSING_TABLE = re.compile(r"no such (table|column)|has no column named")
 _MISSING_DATABASE = re.compile(r'database ".*" does not exist')
 _LOGIN = re.compile(r"authentication failed|no password supplied|role \".*\" does not exist")
 
-_POSTGRESQL_PASSES = ("08", "40", "53", "55P03", "57", "58", "25006")
+_READ_ONLY = "25006"
+_POSTGRESQL_PASSES = ("08", "40", "53", "55P03", "57", "58", _READ_ONLY)
 # Deadlock, lock wait, shutdown, too many connections, disk full (twice), read-only (twice).
 _MYSQL_PASSES = {1213, 1205, 1053, 1040, 1021, 1114, 1290, 1836}
 _SQLITE_PASSES = re.compile(r"database (table )?is locked|disk is full|readonly database|disk I/O")
@@ -31,6 +32,11 @@ def is_missing_table(error: DBAPIError) -> bool:
     if _sqlstate(original) in {"42P01", "42703"} or _mysql_code(original) in {1146, 1054}:
         return True
     return bool(_MISSING_TABLE.search(str(original)))
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Return whether PostgreSQL says that a transaction may only read."""
+    return _sqlstate(error) == _READ_ONLY
 
 
 def translated(error: SQLAlchemyError, database: str, password: object) -> EventStoreError:
