@@ -75,6 +75,7 @@ def test_without_extras_the_embedded_default_works_and_names_what_to_install(
 
     assert environment.tidings("spread") == "20 notification(s) sent!\n"
     assert "pip install 'tidings[rabbitmq]'" in (states(environment)["rabbitmq"] or "")
+    assert "pip install 'tidings[rabbitmq]'" in environment.tidings("plugins")
     assert "pip install 'tidings[zeromq]'" in environment.fails("demo", str(ROOT))
     libraries = {"pika", "stomp.py", "pyzmq", "rstream", "psycopg", "pymysql"}
     assert not environment.installed() & libraries

@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TextIO
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tidings.bootstrap import Tidings
     from tidings.interfaces import EventStore
@@ -69,12 +68,25 @@ def checked(store: EventStore) -> Iterator[EventStore]:
         store.close()
 
 
-def console(stream: TextIO | None = None) -> Console:
-    """Return a console; in a pipe it is wide enough that no line is folded."""
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table for people; numbers stand to the right. In a pipe no line is folded."""
     from rich.console import Console  # noqa: PLC0415 - it is slow to import
+    from rich.table import Table  # noqa: PLC0415 - it is slow to import
+    from rich.text import Text  # noqa: PLC0415 - it is slow to import
 
-    stream = stream or sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 400, highlight=False)
+    lines = [list(row) for row in rows]
+    table = Table(box=None, pad_edge=False)
+    for title, cells in zip_longest(titles, zip(*lines, strict=True)):
+        numbers = any(isinstance(cell, int | float) for cell in cells or ())
+        table.add_column(title, justify="right" if numbers else "left")
+    for row in lines:
+        # As text: what others wrote must not be taken for rich's markup.
+        table.add_row(*(Text("-" if cell in (None, "") else str(cell)) for cell in row))
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    for line in capture.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def echo_json(value: Any) -> None:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidings.cli.context import console
 from tidings.errors import MissingLibraryError, TidingsError
 
 if TYPE_CHECKING:
@@ -62,7 +61,7 @@ def _play(stage: Stage, events: list[NewEvent]) -> Outcome:
     click.echo("The relay is started again, and sends the rest.")
     lines = received(listener)
     for line in lines[:SHOWN]:
-        console().print(json.dumps(line), soft_wrap=True)
+        click.echo(json.dumps(line))
     click.echo(f"… and {max(len(lines) - SHOWN, 0)} more lines like these.")
     return Outcome([event.body["sha"] for event in events], [li["body"]["sha"] for li in lines])
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tidings.cli.context import Context, checked, console, echo_json, pass_context
+from tidings.cli.context import Context, checked, echo_json, pass_context, print_table
 from tidings.errors import TidingsError
 from tidings.interfaces import Quarantine
 
@@ -161,39 +161,35 @@ def _stopped_by(row: TrackedExchange | None) -> dict[str, Any] | None:
 
 
 def _show(rows: list[_Status]) -> None:
-    from rich.table import Table  # noqa: PLC0415 - it is slow to import
-
     if not rows:
         click.echo("No exchange is configured: add [exchanges.NAME].")
         return
-    table = Table("exchange", "producer", box=None, pad_edge=False)
-    for title in ("last published", "newest event", "behind", "seconds"):
-        table.add_column(title, justify="right")
-    table.add_column("relay")
-    for row in rows:
-        table.add_row(
-            row.exchange,
-            row.producer,
-            str(row.last_published_id or "-"),
-            str(row.newest_event_id or "-"),
-            str(row.events_behind),
-            f"{row.seconds_behind:.1f}",
-            row.relay or "-",
-        )
-    out = console()
-    out.print(table)
+    print_table(
+        ["exchange", "producer", "last published", "newest event", "behind", "seconds", "relay"],
+        [
+            (
+                row.exchange,
+                row.producer,
+                row.last_published_id,
+                row.newest_event_id,
+                row.events_behind,
+                round(row.seconds_behind, 1),
+                row.relay,
+            )
+            for row in rows
+        ],
+    )
     for row in rows:
         if row.hold:
-            out.print(
+            click.echo(
                 f"{row.exchange}: waits for event {row.hold['missing_id']}, which "
                 f"{row.hold['holder']} may still commit (open for {row.hold['seconds']:.0f} s)."
             )
         if row.stopped_by:
             event = row.stopped_by["event_id"] or "that its broker does not name"
-            text = f"{row.exchange}: stopped by event {event}: {row.stopped_by['reason']}"
-            out.print(text, markup=False)
+            click.echo(f"{row.exchange}: stopped by event {event}: {row.stopped_by['reason']}")
         if row.quarantined:
-            out.print(
+            click.echo(
                 f"{row.exchange}: {row.quarantined} event(s) in quarantine "
                 "(`tidings quarantine list`)."
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidings.cli.context import Context, console, echo_json, pass_context
+from tidings.cli.context import Context, echo_json, pass_context, print_table
 from tidings.errors import LeaseHeldError, TidingsError
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ def quarantine() -> None:
 @pass_context
 def list_(context: Context, *, as_json: bool) -> None:
     """Show what is in quarantine, on every exchange, and why."""
-    from rich.markup import escape  # noqa: PLC0415 - it is slow to import
-    from rich.table import Table  # noqa: PLC0415 - it is slow to import
-
     found = context.tidings.quarantine().quarantined_events()
     if as_json:
         echo_json({"quarantined": [_as_json(event) for event in found]})
@@ -41,17 +38,19 @@ def list_(context: Context, *, as_json: bool) -> None:
     if not found:
         click.echo("Nothing is in quarantine.")
         return
-    table = Table("exchange", "event", "type", "since", "reason", box=None, pad_edge=False)
-    for event in found:
-        since = event.quarantined_on.isoformat(timespec="seconds")
-        table.add_row(
-            event.exchange_name,
-            str(event.event_id),
-            escape(event.type_name),
-            since,
-            escape(event.reason),
-        )
-    console().print(table)
+    print_table(
+        ["exchange", "event", "type", "since", "reason"],
+        [
+            (
+                event.exchange_name,
+                event.event_id,
+                event.type_name,
+                event.quarantined_on.isoformat(timespec="seconds"),
+                event.reason,
+            )
+            for event in found
+        ],
+    )
 
 
 @quarantine.command()

@@ -193,16 +193,16 @@ class PluginRegistry:
         return self._describe(name, plugin, [s for s in plugin.specs if s.name == name])
 
     def _describe(self, name: str, plugin: _Plugin, specs: Sequence[AnySpec]) -> InstalledPlugin:
-        problems = []
+        problem = None
         if not specs:
-            problems.append(f"Nothing in it is named {name!r}; {_offers(plugin.specs)}")
-        for spec in specs:
+            problem = f"Nothing in it is named {name!r}; {_offers(plugin.specs)}"
+        for spec in reversed(specs):  # the first one's is told: they mostly need the same
             try:
                 self.require(spec)
             except MissingLibraryError as error:
-                problems.append(str(error))
+                problem = str(error)
         kinds = [KINDS[type(spec)] for spec in specs]
-        return InstalledPlugin(name, *plugin.origin, kinds, " ".join(problems) or None)
+        return InstalledPlugin(name, *plugin.origin, kinds, problem)
 
     def _load(self, kind: type[Spec], name: str, tables: Iterable[str] = ()) -> _Plugin:
         if name not in self._loaded:
