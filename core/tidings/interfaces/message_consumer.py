@@ -32,6 +32,8 @@ class MessageConsumer(ABC):
     **Delivery.** Messages come in the order in which the broker holds them. One that was received
     and not acknowledged before :meth:`close`, or before a crash, comes again.
 
+    **Names** of exchanges are those of :class:`~tidings.interfaces.MessageProducer`.
+
     **Threads.** One object is used by one thread at a time. Making it connects to nothing.
 
     **Errors** are those below :class:`~tidings.errors.DeliveryError`.
@@ -53,8 +55,15 @@ class MessageConsumer(ABC):
 
     @abstractmethod
     def acknowledge(self, message: ReceivedMessage) -> None:
-        """Say that ``message`` need not come again."""
+        """Say that ``message`` need not come again.
+
+        May return before the broker has heard it, where the protocol gives no answer.
+        """
 
     @abstractmethod
     def close(self) -> None:
-        """Let go. Idempotent, never raises."""
+        """Let go. Idempotent, never raises.
+
+        Sees first, for a short time at most, that what was acknowledged gets to the broker. (A
+        socket that is closed with unread data in it is reset, and what was written last is lost.)
+        """

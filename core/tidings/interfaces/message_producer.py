@@ -19,7 +19,9 @@ class NotificationMessage(NamedTuple):
     body: bytes
     content_type: str
     headers: Mapping[str, str]
-    """Short texts that travel beside the body: ``aggregate_id``, ``metadata``."""
+    """Texts that travel beside the body: ``aggregate_id``, ``metadata``. Any Unicode text, line
+    breaks and quotation marks included: where the protocol cannot hold one, encode it, and decode
+    it in the consumer. ``UndeliverableEventError`` is for what no encoding helps, as its length."""
 
 
 class Notification(NamedTuple):
@@ -55,6 +57,9 @@ class MessageProducer(ABC):
     **Deadlines.** No call blocks for ever: a broker that stops answering ends in
     :class:`~tidings.errors.BrokerUnavailableError` after the producer's own no-progress time.
 
+    **Names.** An exchange's name has 1 to 127 ASCII letters, digits, dots, dashes or underscores,
+    and begins with a letter or digit. The configuration sees to it.
+
     **Threads.** One object is used by one thread at a time; it may serve several exchanges, which
     don't disturb each other. Making it connects to nothing.
 
@@ -69,6 +74,9 @@ class MessageProducer(ABC):
         ``position`` is where the exchange stands; a producer that keeps nothing on the broker has
         no use for it. Opening an open exchange is an error of the caller (``RuntimeError``); an
         exchange may be opened again after :meth:`close`.
+
+        ``tidings check`` opens the exchange, too, perhaps while a relay runs. Where the broker lets
+        one connection take another's place, the relay is disconnected, and connects again.
         """
 
     @abstractmethod
@@ -101,6 +109,11 @@ class MessageProducer(ABC):
 
         ``None`` before the first. Never goes down while the exchange is open; does not block; may
         be asked after a failure until :meth:`close`.
+
+        The service asks after each batch that it has read (``batch_size`` of the exchange), and
+        when it flushes or stops, and then moves the tracker. A relay that dies sends everything
+        after that again, unless the broker remembers ids: up to the producer's window and one
+        batch.
         """
 
     @abstractmethod

@@ -48,7 +48,8 @@ class Capability(enum.StrEnum):
     """The broker lets only one producer at a time publish to an exchange."""
 
     UNROUTABLE = "unroutable"
-    """A message that no subscriber's queue would get is not accepted."""
+    """A message that no subscriber's queue would get is not accepted. With a broker that doesn't
+    tell, such a message is lost: then the backend's README says so."""
 
     OUT_OF_ORDER = "out_of_order"
     """An exchange that was opened anew also takes an event whose id is lower than the newest it
@@ -95,7 +96,9 @@ class MessageConsumerSpec(Spec):
     """Offers a consumer, with the settings of the producer of the same name."""
 
     factory: Callable[[Any, str | None], MessageConsumer]
-    """Called with the settings and the subscriber's name (``None``: the first configured)."""
+    """Called with the settings and the name of the subscriber to be: what ``tidings listen --as``
+    says, and ``None`` without it. Choose then: a setting ``subscriber`` of your own, for instance,
+    or the first of a list ``subscribers``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
