@@ -62,7 +62,7 @@ def experiment(
     with ExitStack() as stack:
         folder = new_directory()
         stack.callback(shutil.rmtree, folder)
-        backend = BACKENDS[backend_name](folder)
+        backend = BACKENDS[backend_name](folder, **fault.options)
         proxy = stack.enter_context(TcpProxy("127.0.0.1", backend.port)) if fault.proxy else None
         stack.callback(backend.stop)
         backend.start(proxy.address[1] if proxy else None)

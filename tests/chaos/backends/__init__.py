@@ -11,9 +11,8 @@ from tests.chaos.backends.zeromq import ZeroMQBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
-BACKENDS: Final[Mapping[str, Callable[[Path], Backend]]] = {
+BACKENDS: Final[Mapping[str, Callable[..., Backend]]] = {
     "rabbitmq": RabbitMQBackend,
     "rabbitmq-tail": lambda folder: RabbitMQBackend(folder, "tail"),
     "rabbitmq-stream": RabbitMQStreamBackend,

@@ -56,6 +56,10 @@ class ActiveMQBackend(Backend):
         self._arrived += collector.until_quiet()
         connection.disconnect()
 
+    def journal_files(self) -> int:
+        """Return how many files the store has."""
+        return len(list(self.server.directory.glob("data/kahadb/db-*.log")))
+
     def arrived(self, newest: int) -> list[int]:
         self.drain(newest)
         return self._arrived

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.servers import Server
 
 EXCHANGE = "chaos"
-QUIET = 3.0
+QUIET = 1.0
 """Seconds without a message after which a queue is taken to be empty."""
 LONGEST_SILENCE = 20.0
 """The same, while the newest event has not arrived."""

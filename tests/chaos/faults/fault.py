@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.chaos.databases import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tests.chaos.backends import Backend
@@ -36,6 +36,8 @@ class Fault:
     """How often in a round the broker itself does."""
     reordered: int = 0
     """First deliveries that a round may bring out of order."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """How the backend is made, where it isn't as always."""
 
     def republished(self, backend: Backend) -> int:
         """Return how many duplicates the backend's promise allows in one round."""

@@ -77,11 +77,15 @@ def fill_store(stage: Stage) -> None:
     def is_stuck() -> bool:
         at = stage.position()
         stage.load()
-        time.sleep(REFUSING)
+        time.sleep(2)  # much longer than a transaction takes
         return stage.position() == at
 
     wait_for(is_stuck, "the store to be full", 120)
+    time.sleep(REFUSING)
+    files = backend.journal_files()
     backend.drain()
+    # ActiveMQ frees what was read twice a minute.
+    wait_for(lambda: backend.journal_files() < files, "the store to be freed", 60)
     stage.recovers()
 
 
@@ -98,5 +102,5 @@ FAULTS = (
     Fault("exchange deleted", delete_exchange, RABBITMQ[:2], crashes=1),
     # A tail is bound, so that RabbitMQ finds somebody for every message: the page says so, too.
     Fault("queue unbound", unbind_queue, RABBITMQ[:1], crashes=1),
-    Fault("store full", fill_store, ("activemq",)),
+    Fault("store full", fill_store, ("activemq",), options={"store_limit": "32 mb"}),
 )
