@@ -23,6 +23,7 @@ def raise_memory_alarm(stage: Stage) -> None:
     stage.relay()
     server = _rabbitmq(stage).server
     server.ctl("set_vm_memory_high_watermark", "0.0001")
+    stage.load()
     time.sleep(REFUSING)
     server.ctl("set_vm_memory_high_watermark", "0.4")
     stage.recovers()
@@ -35,9 +36,9 @@ def fill_queue(stage: Stage) -> None:
     for length in (10_000_000, 1):  # a limit at once would be applied before "reject-publish" is
         limit = json.dumps({"max-length": length, "overflow": "reject-publish"})
         server.ctl("set_policy", "full", f"^{EXCHANGE}$", limit, "--apply-to", "queues")
+    stage.load()
     time.sleep(REFUSING)
     server.ctl("clear_policy", "full")
-    stage.load()
     stage.recovers()
 
 
@@ -46,6 +47,7 @@ def take_permission(stage: Stage) -> None:
     stage.relay()
     server = _rabbitmq(stage).server
     server.ctl("set_permissions", "guest", "^$", "^$", "^$")
+    stage.load()
     server.ctl("close_all_connections", "permissions were taken")
     time.sleep(REFUSING)
     server.ctl("set_permissions", "guest", ".*", ".*", ".*")
@@ -54,16 +56,16 @@ def take_permission(stage: Stage) -> None:
 
 def delete_exchange(stage: Stage) -> None:
     """Delete the exchange, and with it the bindings, under the relay."""
-    stage.relay()
     with _rabbitmq(stage).channel() as channel:
+        stage.relay()
         channel.exchange_delete(EXCHANGE)
     stage.recovers()
 
 
 def unbind_queue(stage: Stage) -> None:
     """Leave no queue bound to the exchange."""
-    stage.relay()
     with _rabbitmq(stage).channel() as channel:
+        stage.relay()
         channel.queue_unbind(EXCHANGE, EXCHANGE)
     stage.recovers()
 
