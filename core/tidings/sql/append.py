@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, scoped_session
 
 from tidings.errors import InvalidEventError, StoreNotReadyError, UnsafeStoreError
 from tidings.event import NewEvent
@@ -43,12 +42,15 @@ def event_row(new_event: NewEvent) -> dict[str, Any]:
 
 def core_connection(given: object, log: EventLog = EVENTS) -> Connection:
     """Return the connection that the caller's transaction runs on."""
+    if isinstance(given, Connection):
+        return given
+    # Slow to import, and the relay does without; whoever has a session has imported it already.
+    from sqlalchemy.orm import Session, scoped_session  # noqa: PLC0415
+
     if isinstance(given, scoped_session):
         given = given()
     if isinstance(given, Session):
         return given.connection(bind_arguments={"clause": log.table})
-    if isinstance(given, Connection):
-        return given
     name = type(given).__name__
     if any(base.__module__.startswith(ASYNC) for base in type(given).__mro__):
         raise TypeError(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, or_, select, update
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy import and_, bindparam, insert, or_, select, update
 
 from tidings.errors import LeaseHeldError, LeaseLostError
 from tidings.interfaces import (
@@ -102,10 +101,14 @@ _REPLAY = (
 def _insert_if_absent(dialect_name: str) -> Insert:
     values: dict[str, Any] = {"type_name": bindparam("exchange_name")}
     if dialect_name == "postgresql":
+        from sqlalchemy.dialects import postgresql  # noqa: PLC0415 - slow; others do without
+
         return postgresql.insert(tracker).values(values).on_conflict_do_nothing().inline()
     if dialect_name == "sqlite":
+        from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - as above
+
         return sqlite.insert(tracker).values(values).on_conflict_do_nothing().inline()
-    return mysql.insert(tracker).values(values).prefix_with("IGNORE").inline()
+    return insert(tracker).values(values).prefix_with("IGNORE").inline()
 
 
 class SqlAlchemyPublishedMessageTracker(PublishedMessageTracker, Quarantine):
