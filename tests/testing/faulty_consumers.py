@@ -32,6 +32,24 @@ class ForgetsAcknowledgements(Base):
         pass
 
 
+class KeepsAcknowledgements(Base):
+    """Sends them with the next receive(), and not at all where none comes."""
+
+    kept: list[ReceivedMessage]
+
+    def open(self, exchange_name: str) -> None:
+        super().open(exchange_name)
+        self.kept = []
+
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        while self.kept:
+            super().acknowledge(self.kept.pop())
+        return super().receive(timeout)
+
+    def acknowledge(self, message: ReceivedMessage) -> None:
+        self.kept.append(message)
+
+
 class BeginsAtTheEnd(Base):
     """Has no queue of its own while it is closed."""
 

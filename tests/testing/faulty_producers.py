@@ -147,6 +147,26 @@ class WaitsForEver(Base):
         super().flush(exchange_name, 60)
 
 
+class IgnoresTheTimeout(Base):
+    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
+        super().flush(exchange_name)
+
+
+class HasNoSubscriber(Base):
+    """Finds an exchange that nobody is bound to."""
+
+    def open(self, exchange_name: str, position: Position = START) -> None:
+        super().open(exchange_name, position)
+        self.broker.unbind(exchange_name)
+
+
+class SendsNowhere(Base):
+    """As with a broker that doesn't tell when nobody got a message."""
+
+    def __init__(self, broker: InMemoryBroker) -> None:
+        super().__init__(InMemoryBroker())
+
+
 class SaysItsSecret(Base):
     def open(self, exchange_name: str, position: Position = START) -> None:
         try:

@@ -32,6 +32,14 @@ FAULTS: dict[str, Finding] = {
     "ForgetsAcknowledgements": Finding(
         "what_was_acknowledged_does_not_come_again", ["another consumer received ['1', '2'"]
     ),
+    "KeepsAcknowledgements": Finding(
+        "several_may_be_received_before",
+        [
+            "All 20 were acknowledged, then came close() and open(), and message 1 came again",
+            "an acknowledgement not sent yet",
+            "promises: Say that ``message`` need not come again.",
+        ],
+    ),
     "BeginsAtTheEnd": Finding("nothing_passes_while", ["Of 5 messages 5 did not come"]),
     "LastFirst": Finding(
         "messages_are_received_in_order", ["arrived after event", "in which the broker holds them"]

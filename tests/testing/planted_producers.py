@@ -28,7 +28,12 @@ class Planted(Sound):
 
     @pytest.fixture
     def make_producer(self, broker: InMemoryBroker) -> MakeProducer:
-        return lambda via=None: self.fault(broker)
+        def make(via: tuple[str, int] | None = None) -> faulty_producers.Base:
+            producer = self.fault(broker)
+            producer._no_progress = self.no_progress_seconds
+            return producer
+
+        return make
 
     @pytest.fixture
     def secrets(self) -> Sequence[str]:
@@ -70,6 +75,21 @@ FAULTS: dict[str, Finding] = {
     ),
     "WaitsForEver": Finding(
         "a_frozen_broker_ends", ["flush() has not returned within", "No call blocks for ever"]
+    ),
+    "IgnoresTheTimeout": Finding(
+        "flush_keeps_to_its_timeout",
+        ["send() and flush(0.2) took 10", "Raises `BrokerUnavailableError` when it has passed."],
+    ),
+    "HasNoSubscriber": Finding(
+        "everything_sent_arrives_once",
+        [
+            "nobody is bound to the exchange",
+            "override the fixture `new_exchange`, and subscribe there",
+        ],
+    ),
+    "SendsNowhere": Finding(
+        "everything_sent_arrives_once",
+        ["1001 of 1001 event(s)", "override the fixture `new_exchange`, and subscribe there"],
     ),
     "SaysItsSecret": Finding(
         "a_broker_that_is_away",

@@ -67,7 +67,9 @@ class TestInMemoryMessageProducer(MessageProducerContract):
 
     @pytest.fixture
     def make_producer(self, broker: InMemoryBroker) -> MakeProducer:
-        return lambda via=None: InMemoryMessageProducer(broker, no_progress=0.3)
+        return lambda via=None: InMemoryMessageProducer(
+            broker, no_progress=self.no_progress_seconds
+        )
 
     @pytest.fixture
     def read_back(self, broker: InMemoryBroker) -> Callable[[str, int], Sequence[ReceivedMessage]]:

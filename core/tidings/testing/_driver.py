@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from tidings.errors import DeliveryError
+from tidings.errors import DeliveryError, NotAcceptedError
 from tidings.interfaces import MessageProducer, Notification, Position
 from tidings.plugins.specs import Capability
 from tidings.testing._own_thread import HungError, OwnThread
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Result = TypeVar("Result")
+
+NO_SUBSCRIBER = (
+    "Where open() makes no queue for a subscriber, and nobody subscribed before, messages go "
+    "nowhere: override the fixture `new_exchange`, and subscribe there."
+)
 
 
 @dataclass(slots=True)
@@ -199,6 +204,8 @@ class DrivenProducer:
             link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
         if not isinstance(error, DeliveryError) or exchange_name is None:
             return
+        if isinstance(error, NotAcceptedError):
+            error.add_note(NO_SUBSCRIBER)
         check(
             exchange_name in str(error),
             Producer.ERRORS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from tidings.interfaces import MessageProducer, Notification, ReceivedMessage
 from tidings.plugins.specs import Capability, ProducerContext
-from tidings.testing._driver import DrivenProducer, Failures
+from tidings.testing._driver import NO_SUBSCRIBER, DrivenProducer, Failures
 from tidings.testing.promises import Producer, Wire, broken, check
 
 if TYPE_CHECKING:
@@ -168,11 +168,13 @@ def expect_none_lost(sent: Sequence[Notification], arrived: Sequence[ReceivedMes
     """Fail when one of ``sent`` is not among what arrived."""
     seen = {message.message_id for message in arrived}
     lost = [each.event_id for each in sent if str(each.event_id) not in seen]
+    hint = f" {NO_SUBSCRIBER}" if lost and not seen else ""
     check(
         not lost,
         Producer.FLUSH,
         f"{len(lost)} of {len(sent)} event(s) that the producer said were accepted cannot be read "
-        f"back from the broker: {few(lost)}. They are lost, or were said to be accepted too early.",
+        f"back from the broker: {few(lost)}. They are lost, or were said to be accepted too early."
+        f"{hint}",
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,11 +10,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pydantic
 import pytest
 
-from tidings.plugins.specs import API, Settings, Spec
+from tidings.errors import BrokenPluginError
+from tidings.plugins.collection import HOOKS, collect
+from tidings.plugins.entry_points import Origin
+from tidings.plugins.specs import API, Settings
 from tidings.testing.promises import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tidings.plugins.specs import Spec
 
 LAZY = "The factory imports the broker's library; importing the plugin's module does not."
 STRICT = "Base of a backend's settings: unknown words are errors, values don't change."
@@ -23,13 +27,13 @@ STRICT = "Base of a backend's settings: unknown words are errors, values don't c
 UNKNOWN_WORD = "no_such_word_in_any_backend"
 
 SCRIPT = """
-import importlib, json, sys
+import importlib, sys
 module = importlib.import_module(sys.argv[1])
-specs = {spec.name: spec for spec in getattr(module, sys.argv[2])()}
-spec = specs.get(sys.argv[3])
-loaded = [] if spec is None else [name for name in spec.requires if name in sys.modules]
-print(json.dumps({"names": sorted(specs), "loaded": loaded}))
+getattr(module, sys.argv[2])()
+print(", ".join(name for name in sys.argv[3:] if name in sys.modules))
 """
+
+KINDS = {hook: kind for kind, hook in HOOKS.items()}
 
 
 class PluginPromises:
@@ -40,9 +44,9 @@ class PluginPromises:
     hook: ClassVar[str]
 
     def test_importing_the_plugin_imports_no_library(self) -> None:
-        self._need_plugin()
+        spec = self._spec()
         done = subprocess.run(  # noqa: S603 - our own interpreter and script
-            [sys.executable, "-c", SCRIPT, self.plugin_module, self.hook, self.backend],
+            [sys.executable, "-c", SCRIPT, self.plugin_module, self.hook, *spec.requires],
             capture_output=True,
             text=True,
             check=False,
@@ -53,17 +57,8 @@ class PluginPromises:
             LAZY,
             f"Importing {self.plugin_module} and calling {self.hook}() failed:\n{done.stderr}",
         )
-        found = json.loads(done.stdout)
-        check(
-            self.backend in found["names"],
-            "the entry point's name is the backend's name",
-            f"{self.hook}() offers {found['names']}, not {self.backend!r}.",
-        )
-        check(
-            not found["loaded"],
-            LAZY,
-            f"Importing {self.plugin_module} imported {', '.join(found['loaded'])}.",
-        )
+        loaded = done.stdout.strip()
+        check(not loaded, LAZY, f"Importing {self.plugin_module} imported {loaded}.")
 
     def test_the_spec_was_written_for_this_interface(self) -> None:
         spec = self._spec()
@@ -112,12 +107,25 @@ class PluginPromises:
     def _spec(self) -> Spec:
         self._need_plugin()
         module = importlib.import_module(self.plugin_module)
-        specs = {spec.name: spec for spec in getattr(module, self.hook)()}
+        try:
+            # as tidings itself does it, so that what is wrong is told in the same words
+            found = collect(self.backend, Origin(self.plugin_module, ""), module)
+        except BrokenPluginError as error:
+            pytest.fail(str(error), pytrace=False)
+        specs = {spec.name: spec for spec in found if isinstance(spec, KINDS[self.hook])}
+        hint = "" if specs else " Is there a function of that name, marked with hookimpl?"
         check(
             self.backend in specs,
             "the entry point's name is the backend's name",
-            f"{self.hook}() of {self.plugin_module} offers {sorted(specs)}, not {self.backend!r}.",
+            f"{self.hook}() of {self.plugin_module} offers {sorted(specs)}, not {self.backend!r}."
+            f"{hint}",
         )
-        spec = specs[self.backend]
-        assert isinstance(spec, Spec)
-        return spec
+        return specs[self.backend]
+
+
+def missing(fixture: str, why: str = "The class's docstring shows how.") -> NotImplementedError:
+    """Return what to raise where the author's fixture should have been."""
+    return NotImplementedError(
+        f"Supply the fixture `{fixture}` in the test class, or in a base before the suite's; one "
+        f"in conftest.py is hidden by the suite's own. {why}"
+    )

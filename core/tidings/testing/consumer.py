@@ -10,7 +10,7 @@ import pytest
 from tidings.testing._consumer_delivery import ConsumerFailurePromises, ConsumingPromises
 from tidings.testing._consuming import DrivenConsumer, MakeConsumer, Publish
 from tidings.testing._kit import EventLog
-from tidings.testing._plugin import PluginPromises
+from tidings.testing._plugin import PluginPromises, missing
 from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:
@@ -49,39 +49,42 @@ class MessageConsumerContract(ConsumingPromises, ConsumerFailurePromises, Plugin
     Every consumer that one test makes is the same subscriber. A consumer has been open on the
     exchange before ``publish`` is called.
 
-    What a backend hasn't got is declared by the attributes below, and its tests are skipped.
+    Fixtures stand in the class, or in a base before this one: the suite's own hide those of the
+    same name in ``conftest.py``.
+
+    Declare where it differs:
+
+    - ``has_link`` (true): there is a connection that can fail; wants ``server_address``. Its tests
+      are skipped otherwise.
+    - ``patience`` (20): seconds within which a message that was published is received, on a loaded
+      machine.
+    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
+      ``hook`` is the hook that offers it.
     """
 
-    patience: ClassVar[float] = 20.0
-    """Seconds within which a message that was published is received, on a loaded machine."""
-
     has_link: ClassVar[bool] = True
-    """Whether there is a connection that can fail. Then ``server_address`` is needed."""
-
+    patience: ClassVar[float] = 20.0
     plugin_module: ClassVar[str] = ""
-    """The module that the entry point names; "" where there is none."""
-
     backend: ClassVar[str] = ""
-    """The entry point's name."""
-
     hook: ClassVar[str] = "tidings_message_consumers"
 
     @pytest.fixture
     def make_consumer(self) -> MakeConsumer:
         """Supply this: a function that makes a consumer, ``make(via=None)``."""
-        raise NotImplementedError("Supply the fixture `make_consumer`; see the class's docstring.")
+        raise missing("make_consumer")
 
     @pytest.fixture
     def publish(self) -> Publish:
         """Supply this: a function that publishes, ``publish(exchange_name, notifications)``."""
-        raise NotImplementedError("Supply the fixture `publish`; see the class's docstring.")
+        raise missing("publish")
 
     @pytest.fixture
     def server_address(self) -> tuple[str, int]:
         """Supply this where ``has_link``: host and port of the server."""
-        raise NotImplementedError(
-            "Supply the fixture `server_address` (host, port), or declare has_link = False where "
-            "there is no connection that could fail."
+        raise missing(
+            "server_address",
+            "It gives (host, port). Where there is no connection that could fail, declare "
+            "has_link = False.",
         )
 
     @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from tidings.testing._kit import EventLog, Kit, MakeProducer
-from tidings.testing._plugin import PluginPromises
+from tidings.testing._plugin import PluginPromises, missing
 from tidings.testing._producer_capability import CapabilityPromises
 from tidings.testing._producer_delivery import DeliveryPromises
 from tidings.testing._producer_failure import FailurePromises
@@ -42,7 +42,8 @@ class MessageProducerContract(
             def make_producer(self, server_address, context):
                 def make(via=None):                    # via: connect here instead
                     host, port = via or server_address
-                    return MyProducer(MySettings(host=host, port=port, timeout=2), context)
+                    seconds = self.no_progress_seconds
+                    return MyProducer(MySettings(host=host, port=port, timeout=seconds), context)
                 return make
 
             @pytest.fixture
@@ -56,65 +57,67 @@ class MessageProducerContract(
     that came within some 10 seconds. It never goes through the proxy.
 
     A subscriber must exist for every exchange before the first message is sent to it. Where
-    ``open`` doesn't see to it, override ``new_exchange``, which gives names of fresh exchanges.
+    ``open`` makes no queue for one, override ``new_exchange``, which gives names of fresh
+    exchanges, and subscribe there: otherwise messages of the first tests go nowhere.
 
-    What a backend hasn't got is declared by the attributes below, and its tests are skipped.
+    Fixtures stand in the class, or in a base before this one: the suite's own hide those of the
+    same name in ``conftest.py``.
+
+    What the broker has is declared by these; tests of what it hasn't are skipped:
+
+    - ``capabilities`` (none): what the producers that ``make_producer`` makes can do, as the spec
+      declares it. ``Capability.UNROUTABLE`` wants the fixture ``unbind``.
+    - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
+    - ``has_login`` (false): it has accounts; wants ``make_refused_producer`` and ``secrets``.
+    - ``has_undeliverable`` (false): some event can never be sent; wants ``undeliverable``.
+    - ``can_reject`` (false): it can give a *message* back to a connection that may publish (a nack,
+      a full queue: ``NotAcceptedError``); wants ``reject``. A missing permission is not this, but
+      ``BrokerRefusedError``.
+    - ``binary_bodies`` (true): bodies that are not UTF-8 text can be sent.
+    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
+      ``hook`` is the hook that offers it.
+
+    How long and how much:
+
+    - ``no_progress_seconds`` (2): what ``make_producer`` gives its producers as their no-progress
+      time. Read it from ``self``: a test sets a longer one.
+    - ``grace`` (10): seconds that a loaded machine may take beyond what a call should.
+    - ``many`` (1,000): how many messages the test of completeness sends.
+    - ``frozen_sends`` (20,000): how many messages of 1 kB must be more than the window takes while
+      the broker is silent.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
-    """What the producers that ``make_producer`` makes can do."""
-
-    no_progress_seconds: ClassVar[float] = 2.0
-    """The no-progress time of the producers that ``make_producer`` makes."""
-
-    grace: ClassVar[float] = 10.0
-    """Seconds that a loaded machine may take beyond what a call should."""
-
     has_link: ClassVar[bool] = True
-    """Whether there is a connection that can fail. Then ``server_address`` is needed."""
-
-    has_undeliverable: ClassVar[bool] = False
-    """Whether there are events that this backend can never send; gives ``undeliverable``."""
-
     has_login: ClassVar[bool] = False
-    """Whether the broker asks who we are; gives ``make_refused_producer``."""
-
+    has_undeliverable: ClassVar[bool] = False
     can_reject: ClassVar[bool] = False
-    """Whether the broker can be made to refuse a message; gives ``reject``."""
-
     binary_bodies: ClassVar[bool] = True
-    """Whether bodies that are not UTF-8 text can be sent."""
-
-    many: ClassVar[int] = 1000
-    """How many messages the test of completeness sends."""
-
-    frozen_sends: ClassVar[int] = 20_000
-    """How many messages of 1 kB the window must not take while the broker is silent."""
-
     plugin_module: ClassVar[str] = ""
-    """The module that the entry point names; "" where there is none."""
-
     backend: ClassVar[str] = ""
-    """The entry point's name."""
-
     hook: ClassVar[str] = "tidings_message_producers"
+    no_progress_seconds: ClassVar[float] = 2.0
+    grace: ClassVar[float] = 10.0
+    many: ClassVar[int] = 1000
+    frozen_sends: ClassVar[int] = 20_000
 
     @pytest.fixture
     def make_producer(self) -> MakeProducer:
         """Supply this: a function that makes a producer, ``make(via=None)``."""
-        raise NotImplementedError("Supply the fixture `make_producer`; see the class's docstring.")
+        raise missing("make_producer")
 
     @pytest.fixture
     def read_back(self) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         """Supply this: a function that reads the broker, ``read(exchange_name, count)``."""
-        raise NotImplementedError("Supply the fixture `read_back`; see the class's docstring.")
+        raise missing("read_back")
 
     @pytest.fixture
     def server_address(self) -> tuple[str, int]:
         """Supply this where ``has_link``: host and port of the server."""
-        raise NotImplementedError(
-            "Supply the fixture `server_address` (host, port), or declare has_link = False where "
-            "there is no connection that could fail."
+        raise missing(
+            "server_address",
+            "It gives (host, port). Where there is no connection that could fail, declare "
+            "has_link = False.",
         )
 
     @pytest.fixture
@@ -207,6 +210,6 @@ class MessageProducerContract(
 
 def _not_supplied(fixture: str, declared: str) -> Callable[..., Any]:
     def fail(*_: object) -> None:
-        raise NotImplementedError(f"{declared} is declared: supply the fixture `{fixture}`.")
+        raise missing(fixture, f"{declared} is declared, and needs it.")
 
     return fail

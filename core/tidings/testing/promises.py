@@ -197,6 +197,5 @@ class Consumer:
     OPEN = "Connect, and make sure that this subscriber's queue exists, so that nothing passes it."
     REOPEN = "One exchange at a time; may be opened again after `close`."
     RECEIVE = "Return the next message, or ``None`` when none came within ``timeout`` seconds."
-    RECEIVE_MORE = "May be called again before the last message was acknowledged."
     ACKNOWLEDGE = "Say that ``message`` need not come again."
     CLOSE = "Let go. Idempotent, never raises."

@@ -11,7 +11,7 @@ from tidings.event import StoredEvent
 from tidings.interfaces import NotificationMessage, Serializer
 from tidings.testing import _samples as samples
 from tidings.testing._kit import short
-from tidings.testing._plugin import PluginPromises
+from tidings.testing._plugin import PluginPromises, missing
 from tidings.testing.promises import Serializing, broken, check
 
 if TYPE_CHECKING:
@@ -34,20 +34,19 @@ class SerializerContract(PluginPromises):
             @pytest.fixture
             def make_serializer(self):
                 return lambda: MySerializer(MySettings())
+
+    ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
+    ``hook`` is the hook that offers it.
     """
 
     plugin_module: ClassVar[str] = ""
-    """The module that the entry point names; "" where there is none."""
-
     backend: ClassVar[str] = ""
-    """The entry point's name."""
-
     hook: ClassVar[str] = "tidings_serializers"
 
     @pytest.fixture
     def make_serializer(self) -> Callable[[], Serializer]:
         """Supply this: a function that makes a serializer."""
-        raise NotImplementedError("Supply the fixture `make_serializer`; see the class.")
+        raise missing("make_serializer")
 
     @pytest.fixture
     def secrets(self) -> Sequence[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pytest
 
-from tidings.testing._plugin import PluginPromises
+from tidings.testing._plugin import PluginPromises, missing
 from tidings.testing._tracker_lease import LeasePromises
 from tidings.testing._tracker_position import PositionPromises
 from tidings.testing._tracker_quarantine import QuarantinePromises
@@ -48,37 +48,38 @@ class PublishedMessageTrackerContract(
                     return MyTracker(MySettings(host=host, port=port, database=database))
                 return make
 
-    What a tracker hasn't got is declared by the attributes below, and its tests are skipped.
+    Fixtures stand in the class, or in a base before this one: the suite's own hide those of the
+    same name in ``conftest.py``.
+
+    Declare where it differs; tests of what a tracker hasn't got are skipped:
+
+    - ``needs_create`` (true): the tracker is unusable before ``create``.
+    - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
+    - ``patience`` (30): seconds after which what should have happened by then has failed, on a
+      loaded machine.
+    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
+      ``hook`` is the hook that offers it.
     """
 
     needs_create: ClassVar[bool] = True
-    """Whether the tracker is unusable before ``create``."""
-
     patience: ClassVar[float] = 30.0
-    """Seconds after which what should have happened by then has failed, on a loaded machine."""
-
     has_link: ClassVar[bool] = True
-    """Whether there is a connection that can fail. Then ``server_address`` is needed."""
-
     plugin_module: ClassVar[str] = ""
-    """The module that the entry point names; "" where there is none."""
-
     backend: ClassVar[str] = ""
-    """The entry point's name."""
-
     hook: ClassVar[str] = "tidings_trackers"
 
     @pytest.fixture
     def make_tracker(self) -> MakeTracker:
         """Supply this: a function that makes a tracker object, ``make(via=None)``."""
-        raise NotImplementedError("Supply the fixture `make_tracker`; see the class's docstring.")
+        raise missing("make_tracker")
 
     @pytest.fixture
     def server_address(self) -> tuple[str, int]:
         """Supply this where ``has_link``: host and port of the database server."""
-        raise NotImplementedError(
-            "Supply the fixture `server_address` (host, port), or declare has_link = False where "
-            "there is no connection that could fail."
+        raise missing(
+            "server_address",
+            "It gives (host, port). Where there is no connection that could fail, declare "
+            "has_link = False.",
         )
 
     @pytest.fixture
