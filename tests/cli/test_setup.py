@@ -122,3 +122,11 @@ def test_no_configuration_is_told_with_what_to_do(empty: Project) -> None:
 
     assert result.code == 2
     assert "tidings init" in result.err
+
+
+def test_a_setting_without_a_default_is_not_shown_as_an_empty_text(empty: Project) -> None:
+    empty.succeed("init", "--producer", "rabbitmq")
+
+    text = (empty.folder / "tidings.toml").read_text()
+    assert "\n# ca_file = …    (not set)\n" in text
+    assert '\n# ca_file = ""' not in text

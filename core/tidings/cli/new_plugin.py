@@ -26,7 +26,7 @@ SUFFIX = ".template"
 @click.argument("name")
 @click.option("--directory", metavar="DIR", help="Where to write it.  [default: tidings-NAME]")
 def new_plugin(name: str, directory: str | None) -> None:
-    """Write a plugin for a broker of your own, ready but for its producer."""
+    """Write a plugin for a broker of your own, ready but for what talks to it."""
     _check(name)
     folder = Path(directory or PREFIX + name)
     try:

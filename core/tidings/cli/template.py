@@ -6,7 +6,7 @@ import json
 import textwrap
 from typing import TYPE_CHECKING
 
-from pydantic_core import PydanticUndefined
+from pydantic_core import PydanticUndefined, to_jsonable_python
 
 from tidings.plugins.registry import PluginRegistry
 from tidings.plugins.specs import MessageProducerSpec
@@ -45,9 +45,12 @@ def _setting(name: str, field: FieldInfo) -> str:
     text = "".join(f"# {line}\n" for line in textwrap.wrap(field.description or "", 96))
     example = field.examples[0] if field.examples else _default(field)
     mark = "" if field.is_required() else "# "
-    return f"{text}{mark}{name} = {json.dumps(example, ensure_ascii=False)}\n"
+    if example is None:  # TOML has no word for it
+        return f"{text}{mark}{name} = …    (not set)\n"
+    value = json.dumps(to_jsonable_python(example), ensure_ascii=False)
+    return f"{text}{mark}{name} = {value}\n"
 
 
 def _default(field: FieldInfo) -> object:
     default = field.get_default(call_default_factory=True)
-    return "" if default is None or default is PydanticUndefined else default
+    return "" if default is PydanticUndefined else default
