@@ -134,7 +134,8 @@ def _compare(name: str, urls: Mapping[str, str], events: int, rounds: int) -> No
     with BACKENDS[name](next(iter(urls.values())), events) as backend:
         relays = {f"{RELAY}, {kind}": backend.relay(url) for kind, url in urls.items()}
         jobs = {**relays, **backend.jobs}
-        in_rounds(jobs, 1, backend.clean)  # the broker's warm-up
+        if rounds > 1:
+            in_rounds(jobs, 1, backend.clean)  # the broker's warm-up
         samples = in_rounds(jobs, rounds, backend.clean)
         for relay in relays:
             others = {other: runs for other, runs in samples.items() if other not in relays}

@@ -1,0 +1,142 @@
+"""The benchmarks run, on every backend and database; how fast is not a test's business."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+from benchmarks.__main__ import main
+from benchmarks.measuring import Sample, Spread, in_rounds, measure, ratios
+from benchmarks.wire import suite
+from click.testing import CliRunner
+
+from tests.servers import ActiveMQ, MariaDB, PostgreSQL, RabbitMQ
+from tests.servers.given import missing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NEEDED = {"activemq": ActiveMQ, "rabbitmq": RabbitMQ, "rabbitmq-stream": RabbitMQ, "zeromq": None}
+
+
+def tables(*arguments: str) -> list[list[str]]:
+    """Run a benchmark; return the rows of its tables, the headings among them."""
+    outcome = CliRunner().invoke(main, arguments, catch_exceptions=False)
+    assert outcome.exit_code == 0, outcome.output
+    rows = [line for line in outcome.output.splitlines() if re.match(r"\|[^-]", line)]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+@pytest.mark.parametrize("backend", list(suite.BACKENDS))
+def test_the_relay_and_every_bare_client_get_all_their_events_accepted(backend: str) -> None:
+    needs(NEEDED[backend])
+
+    heading, relay, *others = tables(
+        *("wire", "--backend", backend, "--database", "sqlite"), *("--events=400", "--rounds=1")
+    )
+
+    assert heading[1:4] == ["events/s", "from-to", "CPU µs/event"]
+    assert relay[0] == "relay, sqlite"
+    assert relay[5] == "", "nothing is compared with itself"
+    assert len(others) >= 2
+    for row in (relay, *others):
+        assert float(row[1].replace(",", "")) > 0
+    for row in others:
+        assert re.fullmatch(r"[\d.]+ \([\d.]+-[\d.]+\)", row[5])
+
+
+def test_every_way_of_writing_is_compared_on_every_database() -> None:
+    needs(PostgreSQL)
+    needs(MariaDB)
+
+    rows = tables("writing", "--rounds=2")
+
+    named = [row[0] for row in rows if row[0]]
+    assert named[: len(named) // 2] == named[len(named) // 2 :], "with one writer, and with eight"
+    assert {name.partition(":")[0] for name in named} == {"sqlite", "postgresql", "mariadb"}
+    assert sum("append" in name for name in named) == sum("record" in name for name in named) == 6
+
+
+def test_the_commands_are_timed_as_whole_processes() -> None:
+    rows = tables("startup", "--rounds=1")
+
+    milliseconds = {row[0]: float(row[1]) for row in rows[1:]}
+    assert milliseconds["tidings status"] > milliseconds["python -c pass"] > 0
+
+
+def test_an_event_is_timed_from_its_commit_to_its_subscriber() -> None:
+    needs(RabbitMQ)
+
+    _, (_, median, _, most) = tables("latency", "--database=sqlite", "--events=2")
+
+    assert 0 < float(median) <= float(most)
+
+
+def test_a_long_backlog_is_compared_with_a_short_one() -> None:
+    needs(RabbitMQ)
+
+    _, row = tables("growth", "--database=sqlite", "--events=300", "--rounds=1")
+
+    assert row[0] == "sqlite, 3,000 / 300"
+    assert float(row[4]) > 10, "megabytes of a Python process"
+
+
+@contextmanager
+def sleeping(run: str, *, seconds: float) -> Iterator[Callable[[], int]]:
+    """Take long to prepare, then wait without using the CPU."""
+    time.sleep(0.5)
+
+    def work() -> int:
+        time.sleep(seconds)
+        return 10
+
+    yield work
+
+
+@contextmanager
+def failing(run: str) -> Iterator[Callable[[], int]]:
+    yield lambda: 1 // 0
+
+
+def test_only_the_work_itself_is_timed_and_waiting_is_no_cpu() -> None:
+    sample = measure(partial(sleeping, seconds=0.1), "run")
+
+    assert sample.events == 10
+    assert 0.1 <= sample.seconds < 0.5
+    assert sample.cpu_seconds < 0.05
+    assert sample.peak_bytes > 1_000_000
+
+
+def test_a_run_that_fails_ends_the_benchmark_with_its_reason() -> None:
+    with pytest.raises(RuntimeError, match=r"(?s)run-x failed:.*ZeroDivisionError"):
+        measure(failing, "run-x")
+
+
+def test_runs_take_turns_and_have_names_of_their_own() -> None:
+    ended: list[str] = []
+
+    samples = in_rounds(
+        {"a": partial(sleeping, seconds=0.01), "b": partial(sleeping, seconds=0.02)},
+        2,
+        ended.append,
+    )
+
+    assert {name: len(runs) for name, runs in samples.items()} == {"a": 2, "b": 2}
+    assert len(set(ended)) == 4
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    def runs(*rates: int) -> list[Sample]:
+        return [Sample(rate, 1.0, 1.0, 0) for rate in rates]
+
+    # The machine was ten times slower in the second round, for both.
+    assert ratios(runs(100, 10, 90), runs(200, 20, 100)) == Spread(0.5, 0.5, 0.9)
+
+
+def needs(server: type[RabbitMQ | ActiveMQ | PostgreSQL | MariaDB] | None) -> None:
+    if server is not None and (reason := server.available()):
+        missing(reason)
