@@ -24,8 +24,8 @@ class RabbitMQSettings(TlsSettings):
     resume: Literal["tracker", "tail"] = Field(
         default="tracker",
         description="Where to go on after a crash. 'tracker': after the last event that was "
-        "tracked; up to one window of events is published twice. 'tail': after the last event "
-        "that the broker itself holds; nothing is published twice. Not with quorum queues, nor "
+        "tracked; up to one window and one batch of events is published twice. 'tail': after the "
+        "last event that the broker itself holds; nothing is published twice. Not with quorum queues, nor "
         "with queues that may refuse messages (x-overflow = reject-publish).",
     )
     lock: bool = Field(

@@ -27,9 +27,9 @@ class Backend(ABC):
     producer: str
     """The word in the configuration."""
     server: Server | None = None
-    window_republished = 0
+    republished = 0
     """Events that one crash of the relay may republish."""
-    window_republished_by_broker = 0
+    republished_by_broker = 0
     """Events that one crash of the broker may republish."""
     standby_takes_over = True
     """Whether another relay can publish while the first is frozen."""

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WINDOW = 2000
-"""The default setting."""
+WINDOW, BATCH = 2000, 1000
+"""The default settings of the producer and of the exchange.
+
+A crash republishes what was under way, and what was accepted since the last checkpoint: there is
+one after each batch.
+"""
 
 
 class RabbitMQBackend(Backend):
@@ -31,8 +35,8 @@ class RabbitMQBackend(Backend):
         self.name = "rabbitmq" if resume == "tracker" else f'rabbitmq, resume = "{resume}"'
         self._resume = resume
         # The tail is transient: what the broker remembers ends with the broker.
-        self.window_republished_by_broker = WINDOW
-        self.window_republished = 0 if resume == "tail" else WINDOW
+        self.republished_by_broker = WINDOW + BATCH
+        self.republished = 0 if resume == "tail" else WINDOW + BATCH
         self.server = RabbitMQ(folder / "server", stream=True)
 
     def start(self, proxy_port: int | None) -> None:
@@ -72,7 +76,7 @@ class RabbitMQStreamBackend(RabbitMQBackend):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.name = "rabbitmq-stream"
-        self.window_republished = self.window_republished_by_broker = 0
+        self.republished = self.republished_by_broker = 0
 
     def start(self, proxy_port: int | None) -> None:
         super().start(proxy_port)

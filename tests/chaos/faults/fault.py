@@ -42,6 +42,5 @@ class Fault:
     def republished(self, backend: Backend) -> int:
         """Return how many duplicates the backend's promise allows in one round."""
         return (
-            self.crashes * backend.window_republished
-            + self.broker_crashes * backend.window_republished_by_broker
+            self.crashes * backend.republished + self.broker_crashes * backend.republished_by_broker
         )
