@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import tidings.plugins
+import tidings.testing
 from tidings.errors import TidingsError
 from tidings.plugins import collection, hookspecs
 
@@ -22,9 +23,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "plugin-reference.md"
 HEAD = """\
 # Plugin reference
 
-Everything that `tidings.plugins` offers to authors, from the code itself. How to begin:
-[Write a plugin](write-a-plugin.md). (Written by `scripts/plugin_reference.py`; a test sees that it
-is up to date.)
+Everything that `tidings.plugins` and `tidings.testing` offer to authors, from the code itself. How
+to begin: [Write a plugin](write-a-plugin.md). (Written by `scripts/plugin_reference.py`; a test
+sees that it is up to date.)
 """
 
 HOOKS = """\
@@ -62,6 +63,7 @@ def page() -> str:
             *_section("Interfaces", _classes(INTERFACES)),
             *_section("What they pass around", _classes(data)),
             *_section("Errors", _errors(errors)),
+            *_section("Suites", _suites()),
         ]
     )
 
@@ -131,6 +133,27 @@ def _errors(names: Sequence[str]) -> list[str]:
         doc = " ".join((inspect.getdoc(kind) or "").split())
         lines.append(f"| `{name}` | `{kind.__mro__[1].__name__}` | {_markdown(doc)} |")
     return lines
+
+
+def _suites() -> list[str]:
+    lines = [
+        "From `tidings.testing`; [the tests](write-a-plugin.md#8-the-tests) shows one at work.\n"
+    ]
+    for name in tidings.testing.__all__:
+        if name.endswith("Contract"):
+            suite = getattr(tidings.testing, name)
+            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(suite))).body
+            assert isinstance(tree, ast.ClassDef)  # noqa: S101 - for the type checker
+            lines += [f"### {name}\n", _markdown(inspect.getdoc(suite)).replace("::\n", ":\n"), ""]
+            lines += ["Fixtures:\n", *_fixtures(tree), ""]
+    return lines
+
+
+def _fixtures(tree: ast.ClassDef) -> Iterator[str]:
+    for node in tree.body:
+        doc = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+        if isinstance(node, ast.FunctionDef) and doc and doc.startswith("Supply"):
+            yield f"- `{node.name}`: {_markdown(doc)}"
 
 
 def _object(name: str) -> type:

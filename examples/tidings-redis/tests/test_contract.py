@@ -33,6 +33,7 @@ class OnRedis:
     """What both suites need to know."""
 
     plugin_module, backend = "tidings_redis.plugin", "redis"
+    no_progress_seconds: ClassVar[float] = 2
 
     @pytest.fixture
     def server_address(self, redis_address: tuple[str, int]) -> tuple[str, int]:
@@ -40,7 +41,7 @@ class OnRedis:
 
     @pytest.fixture
     def settings(self, url: str) -> Mapping[str, Any]:
-        return {"url": url, "timeout": 2}
+        return {"url": url, "timeout": self.no_progress_seconds}
 
     @pytest.fixture
     def secrets(self) -> Sequence[str]:
