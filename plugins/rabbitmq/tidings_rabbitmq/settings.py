@@ -25,8 +25,8 @@ class RabbitMQSettings(TlsSettings):
         default="tracker",
         description="Where to go on after a crash. 'tracker': after the last event that was "
         "tracked; up to one window and one batch of events is published twice. 'tail': after the "
-        "last event that the broker itself holds; nothing is published twice. Not with quorum queues, nor "
-        "with queues that may refuse messages (x-overflow = reject-publish).",
+        "last event that the broker itself holds; nothing is published twice. Not with quorum "
+        "queues, nor with queues that may refuse messages (x-overflow = reject-publish).",
     )
     lock: bool = Field(
         default=True,
