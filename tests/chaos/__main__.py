@@ -26,7 +26,7 @@ def main(rounds: int, backends: tuple[str, ...], faults: tuple[str, ...], seed: 
     """Play faults on backends and print what an independent reader found."""
     logging.getLogger().addHandler(logging.NullHandler())  # what fails is told by the table
     seed = int(time.time()) if seed is None else seed
-    console = Console(soft_wrap=True, width=120)  # the table is for a page, too
+    console = Console(soft_wrap=True, width=140)  # the table is for a page, too
     console.print(f"seed {seed}")
     outcomes: list[Outcome] = []
     failed = False
