@@ -146,8 +146,7 @@ class Kit:
         if Capability.MOST_RECENT_ACCEPTED_ID in self.capabilities:
             check(
                 not twice,
-                f"{Producer.MOST_RECENT} The service then starts after it, and so publishes "
-                "nothing twice after a crash.",
+                Producer.MOST_RECENT_MEANS,
                 f"{len(twice)} event(s) arrived more than once: {few(twice)}.",
             )
         accepted = max(failures.accepted, default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -15,15 +16,20 @@ from tidings.errors import (
 from tidings.interfaces import Position
 from tidings.plugins.specs import Capability
 from tidings.testing import _samples as samples
-from tidings.testing._kit import until
+from tidings.testing._kit import expect_none_lost, expect_order, few, until
 from tidings.testing.promises import Producer, check
+from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.testing._driver import DrivenProducer
     from tidings.testing._kit import Kit
+    from tidings.testing.proxy import Link
 
+
+LATE = 0.5
+"""Seconds within which the proxy carries what waits."""
 
 UNLOCK = 30.0
 """Seconds within which a broker lets go of the lock of a producer that was closed."""
@@ -123,6 +129,40 @@ class CapabilityPromises:
         third = kit.producer()
         self._open(third, exchange_name, Position(0, 4))
         self._expect_most_recent(third, exchange_name, 2)
+
+    def test_what_a_dead_producer_left_on_its_way_does_not_arrive_later(
+        self, kit: Kit, link: Link, exchange_name: str
+    ) -> None:
+        self._need(Capability.MOST_RECENT_ACCEPTED_ID)
+        if not isinstance(link, TcpProxy):
+            pytest.skip("declared: a link that is not the suite's proxy")
+        dead, successor = kit.producer(via=link.address), kit.producer()
+        sent = samples.notifications(1, 200)
+        kit.store(exchange_name, sent)
+        dead.open(exchange_name)
+        kit.send_and_flush(dead, exchange_name, sent[:10])
+        link.freeze()
+        with suppress(DeliveryError):
+            dead.send(exchange_name, sent[10:])
+            dead.flush(exchange_name)
+        # it is not closed, as if its machine had gone
+        successor.deliver(exchange_name, sent, after=10)
+        link.thaw()
+        with suppress(DeliveryError):
+            dead.wait(exchange_name, LATE)
+        last = samples.notifications(201, 1)
+        kit.send_and_flush(successor, exchange_name, last)
+        arrived = kit.read(exchange_name, [*sent, *last])
+        expect_none_lost([*sent, *last], arrived)
+        ids = [message.message_id for message in arrived]
+        twice = sorted({int(each) for each in ids if ids.count(each) > 1})
+        check(
+            not twice,
+            Producer.MOST_RECENT_MEANS,
+            "A producer lost its connection with events on their way; the next one delivered them, "
+            f"and then {len(twice)} of them arrived from the first, too: {few(twice)}.",
+        )
+        expect_order(arrived)
 
     def _need(self, capability: Capability) -> None:
         if capability not in self.capabilities:

@@ -69,6 +69,9 @@ class Producer:
     )
     CLOSE = "Let go of the exchange. Idempotent, never raises, waits for nothing sent."
     MOST_RECENT = "Return the newest id that the broker itself already holds from us, or ``None``."
+    MOST_RECENT_MEANS = (
+        "The broker remembers the newest id it has; nothing is published twice after a crash."
+    )
     GENERATION = (
         "Says ``None`` for what the broker remembers of another generation than the one given to "
         "``open``."
