@@ -144,6 +144,8 @@ class Publication:
             window.accept(confirm.delivery_tag, multiple=confirm.multiple)
             self.pipeline.note_progress()
             return
+        # Not so where a message is returned: then the tail did not get it either.
+        self.tail_is_ahead = self._settings.resume == "tail"
         self._not_accepted(
             window.refuse(confirm.delivery_tag, multiple=confirm.multiple),
             "a queue is full, or could not store it. Let its subscribers drain the queue, or "
@@ -160,7 +162,6 @@ class Publication:
         )
 
     def _not_accepted(self, event_id: int | None, why: str) -> None:
-        self.tail_is_ahead = self._settings.resume == "tail"
         self.pipeline.refuse(
             NotAcceptedError(
                 f"Exchange {self.exchange_name!r}: RabbitMQ at {self._connection.address} did not "
