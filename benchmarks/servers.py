@@ -19,7 +19,7 @@ class WarmActiveMQ(ActiveMQ):
     """ActiveMQ as it runs for long: with the compiler and collector that Java itself chooses."""
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(directory, heap="2g", store_limit="20 gb")
+        super().__init__(directory, heap="2g", memory_limit="1 gb", store_limit="20 gb")
 
     def command(self) -> Sequence[str | Path]:
         """Leave out what makes a test's broker start quickly."""

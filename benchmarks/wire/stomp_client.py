@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import sys
 import threading
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -32,28 +31,27 @@ class Session:
         self._buffer = b""
         user, password = parts.username or "", parts.password or ""
         self.write(login({"accept-version": "1.2", "login": user, "passcode": password}))
-        self.await_frames(b"CONNECTED", 1)
+        self.receive(b"CONNECTED")
 
     def write(self, data: bytes) -> None:
         self._socket.sendall(data)
 
-    def await_frames(self, command: bytes, count: int, patience: float = 30.0) -> None:
-        """Return when so many frames of that command, and no other, have come.
+    def receive(self, command: bytes, patience: float = 30.0) -> int:
+        """Wait for frames of that command; return how many came, at least one.
 
         Raises ``TimeoutError`` where nothing comes for ``patience`` seconds.
         """
         self._socket.settimeout(patience)
-        while count:
-            *whole, self._buffer = self._buffer.split(b"\0")
-            for text in whole:
-                if not text.lstrip().startswith(command):
-                    raise RuntimeError(f"ActiveMQ answered {text!r}")
-            count -= len(whole)
-            if count:
-                data = self._socket.recv(1 << 18)
-                if not data:
-                    raise RuntimeError("ActiveMQ hung up on the bare client.")
-                self._buffer += data
+        whole: list[bytes] = []
+        while not whole:
+            data = self._socket.recv(1 << 18)
+            if not data:
+                raise RuntimeError("ActiveMQ hung up on the bare client.")
+            *whole, self._buffer = (self._buffer + data).split(b"\0")
+        for text in whole:
+            if not text.lstrip().startswith(command):
+                raise RuntimeError(f"ActiveMQ answered {text!r}")
+        return len(whole)
 
     def close(self) -> None:
         self._socket.close()
@@ -71,12 +69,12 @@ def bare(
         def work() -> int:
             under_way = 0
             for transaction in transactions:
-                if under_way == window // batch:
-                    session.await_frames(b"RECEIPT", 1)
-                    under_way -= 1
+                if under_way >= window // batch:
+                    under_way -= session.receive(b"RECEIPT")
                 session.write(transaction)
                 under_way += 1
-            session.await_frames(b"RECEIPT", under_way)
+            while under_way:
+                under_way -= session.receive(b"RECEIPT")
             return count
 
         yield work
@@ -122,14 +120,15 @@ def make_queue(url: str, exchange_name: str) -> None:
     with closing(Session(url)) as session:
         _subscribe(session, exchange_name, prefetch=1)
         session.write(frame("UNSUBSCRIBE", {"id": "1", "receipt": "done"}))
-        session.await_frames(b"RECEIPT", 1)
+        session.receive(b"RECEIPT")
 
 
 def drain(url: str, exchange_name: str) -> None:
     """Empty the subscriber's queue, lest it slows the broker down."""
     with closing(Session(url)) as session, suppress(TimeoutError):
         _subscribe(session, exchange_name, prefetch=10_000)
-        session.await_frames(b"MESSAGE", sys.maxsize, patience=_SILENCE)
+        while session.receive(b"MESSAGE", patience=_SILENCE):
+            pass
 
 
 def _subscribe(session: Session, exchange_name: str, prefetch: int) -> None:
