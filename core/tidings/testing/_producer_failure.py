@@ -178,7 +178,7 @@ class FailurePromises:
         self, kit: Kit, link: Link, exchange_name: str
     ) -> None:
         producer = kit.producer(via=link.address)
-        sent = samples.notifications(1, 200)
+        sent = samples.notifications(1, 100)
         kit.store(exchange_name, sent)
         producer.open(exchange_name)
         link.freeze()
