@@ -97,6 +97,7 @@ class RabbitMQ(Server):
         plugins = "[rabbitmq_stream]." if self.stream else "[]."
         (self.directory / "enabled_plugins").write_text(plugins + "\n")
         (self.directory / "rabbitmq.conf").write_text("\n".join(self._config()) + "\n")
+        self._stop_epmd()  # the name of a node that was just killed may still stand in it
         self._start_epmd()
 
     def command(self) -> Sequence[str | Path]:
@@ -112,10 +113,7 @@ class RabbitMQ(Server):
     def stop(self) -> None:
         """End the node, and its epmd."""
         super().stop()
-        if self._epmd is not None:
-            self._epmd.kill()
-            self._epmd.wait()
-            self._epmd = None
+        self._stop_epmd()
 
     def environment(self) -> dict[str, str]:
         """Return the variables that keep the node in its folder and on its ports."""
@@ -169,10 +167,14 @@ class RabbitMQ(Server):
             ]
         return [*lines, self.extra_config]
 
+    def _stop_epmd(self) -> None:
+        if self._epmd is not None:
+            self._epmd.kill()
+            self._epmd.wait()
+            self._epmd = None
+
     def _start_epmd(self) -> None:
         """Run epmd as our child, lest the node starts one that nobody ends."""
-        if self._epmd is not None:
-            return
         port = str(self._epmd_port)
         self._epmd = spawn(
             ["epmd", "-port", port, "-address", "127.0.0.1"],
