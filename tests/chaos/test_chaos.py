@@ -32,7 +32,7 @@ CASES = [
     ("read-only database", "zeromq"),
     ("memory alarm", "rabbitmq"),
     ("queue full", "rabbitmq-tail"),
-    ("no permission", "rabbitmq-stream"),
+    ("no permission", "rabbitmq"),
     ("exchange deleted", "rabbitmq"),
     ("queue unbound", "rabbitmq"),
     ("kill subscriber", "zeromq"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tests.chaos.databases import PostgreSQLDatabase
 from tests.chaos.faults.fault import BROKERS, Fault
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ FAULTS = (
     Fault("kill broker", kill_broker, BROKERS, broker_crashes=1),
     Fault("kill both", kill_both, BROKERS, broker_crashes=1),
     Fault("freeze broker", freeze_broker, BROKERS, crashes=1),
-    Fault("freeze relay", freeze_relay, crashes=2),
+    # On SQLite a process that is stopped in the middle of a commit keeps everybody from writing.
+    Fault("freeze relay", freeze_relay, database=PostgreSQLDatabase, crashes=2),
     Fault("two relays", two_relays, crashes=2),
 )
