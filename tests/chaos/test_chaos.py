@@ -16,10 +16,9 @@ ROUNDS = 2
 CASES = [
     *(("kill relay", backend) for backend in BACKENDS),
     ("SIGTERM relay", "rabbitmq"),
-    ("SIGTERM relay", "activemq"),
     ("SIGTERM relay", "zeromq"),
-    ("kill broker", "rabbitmq-stream"),
-    ("kill both", "activemq"),
+    ("kill broker", "activemq"),
+    ("kill both", "rabbitmq"),
     ("freeze broker", "activemq"),
     ("freeze relay", "zeromq"),
     ("two relays", "rabbitmq-tail"),
