@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from xml.sax.saxutils import quoteattr
 
 from tests.servers.certificates import KEYSTORE_PASSWORD, Certificates
-from tests.servers.process import answers, free_port
+from tests.servers.process import answers, free_port, listens
 from tests.servers.server import Server
 
 if TYPE_CHECKING:
@@ -151,7 +151,9 @@ class ActiveMQ(Server):
         ]
 
     def ready(self) -> bool:
-        """Ask for a STOMP session."""
+        """Ask for a STOMP session; with TLS, see that its port, opened later, is there too."""
+        if self.tls and not listens(self.tls_port):
+            return False
         return answers(self.port, PROBE, b"CONNECTED")
 
     def _configuration(self) -> str:

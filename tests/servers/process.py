@@ -79,6 +79,15 @@ def answers(port: int, question: bytes, answer: bytes, *, skip: int = 0) -> bool
     return received[skip:expected] == answer
 
 
+def listens(port: int) -> bool:
+    """Tell whether anything accepts connections on `port`."""
+    try:
+        socket.create_connection(("127.0.0.1", port), PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
 def spawn(
     command: Sequence[str | Path],
     *,

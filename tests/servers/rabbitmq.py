@@ -7,7 +7,7 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from tests.servers.process import answers, free_port, run, spawn, wait_for
+from tests.servers.process import answers, free_port, listens, run, spawn, wait_for
 from tests.servers.server import Server
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ class RabbitMQ(Server):
         return [_script("rabbitmq-server") or "rabbitmq-server"]
 
     def ready(self) -> bool:
-        """Ask over AMQP, and over the stream protocol where it is on."""
+        """Ask over AMQP, over the stream protocol where it is on, and see that TLS's port is."""
+        if self.tls and not listens(self.tls_port):
+            return False
         if not answers(self.port, AMQP_QUESTION, AMQP_ANSWER):
             return False
         return not self.stream or answers(self.stream_port, STREAM_QUESTION, STREAM_ANSWER, skip=4)
