@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import json
 import multiprocessing
+import os
 import resource
+import subprocess
 import sys
 import time
 import traceback
@@ -21,11 +24,6 @@ if TYPE_CHECKING:
 LONGEST_RUN = 1800.0
 
 _numbers = itertools.count(1)
-
-Job: TypeAlias = Callable[[str], AbstractContextManager[Callable[[], int]]]
-"""Called with a name that no other run has (an exchange's, say). Prepares when its context is
-entered; gives what is to be timed, which returns how many events it has seen through. It must be
-possible to pickle it."""
 
 
 class Sample(NamedTuple):
@@ -47,6 +45,12 @@ class Sample(NamedTuple):
     def cpu_per_event(self) -> float:
         """Seconds of CPU that one event cost."""
         return self.cpu_seconds / self.events
+
+
+Job: TypeAlias = Callable[[str], AbstractContextManager[Callable[[], "int | Sample"]]]
+"""Called with a name that no other run has (an exchange's, say). Prepares when its context is
+entered; gives what is to be timed, which returns how many events it has seen through, or the
+sample of a :func:`foreign` process. It must be possible to pickle it."""
 
 
 class Spread(NamedTuple):
@@ -88,6 +92,34 @@ def measure(job: Job, run: str) -> Sample:
     if isinstance(answer, Sample):
         return answer
     raise RuntimeError(f"{run} {answer}")
+
+
+def foreign(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Sample:
+    """Run a program that measures itself; return what it says it took.
+
+    The last line of its output is a JSON object with the fields of :class:`Sample`.
+    ``environment`` is added to ours; a password belongs there and not into ``command``. Raises
+    ``RuntimeError``, with what it wrote to its standard error, where it fails.
+    """
+    name = Path(command[0]).name
+    try:
+        ended = subprocess.run(
+            command,
+            check=False,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            # Sooner than measure() gives up: nobody would end it afterwards.
+            timeout=LONGEST_RUN * 0.9,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise RuntimeError(f"{name} took more than {error.timeout:g} s") from None
+    if ended.returncode:
+        raise RuntimeError(f"{name} failed:\n{ended.stderr}")
+    try:
+        return Sample(**json.loads(ended.stdout.splitlines()[-1]))
+    except (IndexError, TypeError, ValueError):
+        raise RuntimeError(f"{name} printed no sample: {ended.stdout[-1000:]!r}") from None
 
 
 def in_rounds(
@@ -136,8 +168,9 @@ def _run(job: Job, run: str, answer: Connection) -> None:
     try:
         with job(run) as work:
             began, cpu = time.perf_counter(), cpu_seconds()
-            events = work()
+            done = work()
             took, used = time.perf_counter() - began, cpu_seconds() - cpu
-            answer.send(Sample(events, took, used, peak_bytes()))
+            own = done if isinstance(done, Sample) else Sample(done, took, used, peak_bytes())
+            answer.send(own)
     except BaseException:  # noqa: BLE001 - told to whoever waits for us
         answer.send(f"failed:\n{traceback.format_exc()}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from benchmarks.__main__ import main
-from benchmarks.measuring import Sample, Spread, in_rounds, measure, ratios
+from benchmarks.measuring import Sample, Spread, foreign, in_rounds, measure, ratios
 from benchmarks.wire import suite
 from click.testing import CliRunner
 
@@ -114,6 +116,36 @@ def test_only_the_work_itself_is_timed_and_waiting_is_no_cpu() -> None:
 def test_a_run_that_fails_ends_the_benchmark_with_its_reason() -> None:
     with pytest.raises(RuntimeError, match=r"(?s)run-x failed:.*ZeroDivisionError"):
         measure(failing, "run-x")
+
+
+@contextmanager
+def elsewhere(run: str, *, script: str) -> Iterator[Callable[[], Sample]]:
+    """Leave the work to another Python."""
+    yield lambda: foreign([sys.executable, "-c", script], {"RUN": run})
+
+
+def test_what_a_foreign_process_says_it_took_is_its_sample_and_not_ours() -> None:
+    took = Sample(events=7, seconds=2.5, cpu_seconds=1.5, peak_bytes=4096)
+    said = json.dumps(took._asdict())
+    script = f"import os; print('busy', os.environ['RUN']); print({said!r})"
+
+    assert measure(partial(elsewhere, script=script), "run") == took
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("import sys; sys.exit('no broker')", "failed:\nno broker"),
+        ("", "printed no sample"),
+        ("print('ready')", "printed no sample: 'ready"),
+        ("print('{}')", "printed no sample"),
+    ],
+)
+def test_a_foreign_process_that_gives_no_sample_ends_the_benchmark(
+    script: str, reason: str
+) -> None:
+    with pytest.raises(RuntimeError, match=reason):
+        measure(partial(elsewhere, script=script), "run")
 
 
 def test_runs_take_turns_and_have_names_of_their_own() -> None:
