@@ -63,13 +63,18 @@ def fill(database_url: str, count: int, body_bytes: int = BODY_BYTES) -> None:
 
 @contextmanager
 def relaying(
-    exchange_name: str, database_url: str, producer: str, settings: Mapping[str, Any]
+    exchange_name: str,
+    database_url: str,
+    producer: str,
+    settings: Mapping[str, Any],
+    *,
+    warm_up: int = WARM_UP,
 ) -> Iterator[Callable[[], int]]:
     """Give what relays every stored event: read, serialised, sent, accepted, tracked."""
     with configured(database_url, exchange_name, producer, settings) as tidings:
         relay = ExchangeRelay(tidings.route(exchange_name))
         relay.start()
-        relay.step(WARM_UP)
+        relay.step(warm_up)
         relay.flush()
         warm = relay.accepted_count
 
