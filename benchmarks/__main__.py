@@ -93,12 +93,16 @@ def latency_command(databases: tuple[str, ...], events: int) -> None:
 
 @main.command("growth")
 @databases("sqlite")
-@events(20_000, "Stored events of the smaller database; the larger one has ten times as many.")
+@events(20_000, "Stored events of the smaller database.")
+@click.option("--times", default=10, show_default=True, help="How often as many the larger has.")
+@click.option("--full", is_flag=True, help="Drain the databases whole, too, not only their ends.")
 @rounds(2)
-def growth_command(databases: tuple[str, ...], events: int, rounds: int) -> None:
+def growth_command(
+    databases: tuple[str, ...], events: int, times: int, rounds: int, *, full: bool
+) -> None:
     """Compare a long backlog with a short one."""
     with tempfile.TemporaryDirectory() as folder:
-        growth.run(databases, events, rounds, Path(folder))
+        growth.run(databases, events, times, rounds, Path(folder), full=full)
 
 
 @main.command("all")

@@ -78,15 +78,6 @@ def test_an_event_is_timed_from_its_commit_to_its_subscriber() -> None:
     assert 0 < float(median) <= float(most)
 
 
-def test_a_long_backlog_is_compared_with_a_short_one() -> None:
-    needs(RabbitMQ)
-
-    _, row = tables("growth", "--database=sqlite", "--events=300", "--rounds=1")
-
-    assert row[0] == "sqlite, 3,000 / 300"
-    assert float(row[4]) > 10, "megabytes of a Python process"
-
-
 @contextmanager
 def sleeping(run: str, *, seconds: float) -> Iterator[Callable[[], int]]:
     """Take long to prepare, then wait without using the CPU."""
