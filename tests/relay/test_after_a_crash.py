@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.relay.parts import REMEMBERS, Parts, X
 from tidings import (
@@ -73,6 +75,32 @@ def test_without_a_memory_everything_since_the_position_is_published(parts: Part
 
     assert parts.service().publish_notifications(X) == 4
     assert parts.ids() == [1, 2, 3, 4, 1, 2, 3, 4]
+
+
+@given(batch=st.integers(1, 6), burst=st.integers(1, 20), remembers=st.booleans())
+def test_a_crash_has_no_more_sent_again_than_two_batches_or_what_the_producer_takes(
+    batch: int, burst: int, remembers: bool
+) -> None:
+    parts = Parts()
+    parts.append(60)
+    untracked: list[int] = []
+
+    def accept_in_bursts(event_id: int) -> None:
+        untracked.append(event_id - 1 - (parts.position() or 0))
+        if event_id % burst == 1:
+            parts.broker.thaw()
+            parts.broker.freeze()
+        if event_id == 60:
+            parts.broker.thaw()
+
+    parts.producer.before_send = accept_in_bursts
+    capabilities = REMEMBERS if remembers else frozenset[Capability]()
+    service = parts.service(batch_size=batch, capabilities=capabilities)
+
+    assert service.publish_notifications(X) == 60
+    assert len(untracked) == 60
+    if not remembers:
+        assert max(untracked) <= max(2 * batch, burst)
 
 
 def test_a_replay_is_not_cut_short_by_what_the_broker_remembers(parts: Parts) -> None:

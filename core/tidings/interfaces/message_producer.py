@@ -111,9 +111,10 @@ class MessageProducer(ABC):
         be asked after a failure until :meth:`close`.
 
         The service asks after each batch that it has read (``batch_size`` of the exchange), and
-        when it flushes or stops, and then moves the tracker. A relay that dies sends everything
-        after that again, unless the broker remembers ids: up to the producer's window and one
-        batch.
+        when it flushes or stops, and then moves the tracker; before each event, too, while two
+        batches are sent and not tracked. A relay that dies sends everything after that again,
+        unless the broker remembers ids: up to two batches, or the producer's window where that
+        is more.
         """
 
     @abstractmethod

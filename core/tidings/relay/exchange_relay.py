@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ class ExchangeRelay:
     _unnamed_at: int | None = None
     _only_remembered: bool = False
     _in_flight: deque[tuple[StoredEvent, bool]] = field(default_factory=deque)
+    _most_in_flight: int = sys.maxsize
     _while_open: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
@@ -65,6 +67,7 @@ class ExchangeRelay:
         self._in_flight.clear()
         self._refused.clear()
         self._unnamed_at = None
+        self._most_in_flight = self.route.most_in_flight
         self._while_open = ExitStack()
         try:
             self._start()
@@ -203,6 +206,8 @@ class ExchangeRelay:
 
     def _send(self, event: StoredEvent) -> bool:
         """Send an event where it is wanted; return whether the next one may follow."""
+        if len(self._in_flight) >= self._most_in_flight:
+            self.checkpoint()
         # Before each event: a process that was paused in the middle of a batch sends no more.
         self._held_lease().check()
         sent = wanted(self.route.events, event.type_name)

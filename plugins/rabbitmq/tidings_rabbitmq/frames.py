@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import struct
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,7 @@ from pika import frame, spec
 from tidings_rabbitmq.settings import SHORT_STRING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Iterator
 
     from tidings.plugins import NotificationMessage
 
@@ -26,6 +24,8 @@ _FRAME_HEADER = struct.Struct(">BHL")
 _CONTENT_HEADER = struct.Struct(">HHQH")
 _LONG = struct.Struct(">L")
 _TIMESTAMP = struct.Struct(">Q")
+_NEXT_FRAME_HEADER = struct.Struct(">BBHL")
+"""The end of one frame and the header of the next."""
 _FRAME_END = bytes([spec.FRAME_END])
 _FRAME_OVERHEAD = spec.FRAME_HEADER_SIZE + spec.FRAME_END_SIZE
 _PERSISTENT = bytes([spec.PERSISTENT_DELIVERY_MODE])
@@ -37,6 +37,11 @@ _FLAGS = (
     | spec.BasicProperties.FLAG_TYPE
     | spec.BasicProperties.FLAG_APP_ID
 )
+_FLAGS_AND_TIME = _FLAGS | spec.BasicProperties.FLAG_TIMESTAMP
+_EPOCH = datetime.fromtimestamp(0, UTC)
+_LENGTHS = [bytes([length]) for length in range(SHORT_STRING + 1)]
+
+TIME_SIZE = len("2026-01-02T03:04:05.000006+00:00")
 
 
 class MessageEncoder:
@@ -51,9 +56,11 @@ class MessageEncoder:
         publish = spec.Basic.Publish(exchange=exchange_name, routing_key="", mandatory=True)
         self._publish: bytes = frame.Method(channel_number, publish).marshal()
         self._app_id = short_string(app_id)
-        self._constant_headers = b""
+        self._headers = _OCCURRED_ON
         if generation:
-            self._constant_headers = short_string(GENERATION) + b"l" + struct.pack(">q", generation)
+            number = struct.pack(">q", generation)
+            self._headers = short_string(GENERATION) + b"l" + number + _OCCURRED_ON
+        self._headers_size = len(self._headers) + TIME_SIZE
 
     def encode(
         self,
@@ -67,63 +74,69 @@ class MessageEncoder:
         Raises ``ValueError`` with a reason for a person where AMQP cannot hold it.
         """
         body = message.body
-        header = self._content_header(message, type_name, event_id, occurred_on)
+        size = len(body)
+        header = self._content_header(message, size, type_name, event_id, occurred_on)
         if len(header) + _FRAME_OVERHEAD > self._frame_max:
             raise ValueError(
                 f"its headers take {len(header)} bytes, and the broker takes frames of "
                 f"{self._frame_max} bytes"
             )
-        if len(body) <= self._body_max:
-            parts = [self._publish, *self._frame(spec.FRAME_HEADER, header)]
-            if body:
-                parts += self._frame(spec.FRAME_BODY, body)
-            return b"".join(parts)
-        parts = [self._publish, *self._frame(spec.FRAME_HEADER, header)]
-        for start in range(0, len(body), self._body_max):
-            parts += self._frame(spec.FRAME_BODY, body[start : start + self._body_max])
-        return b"".join(parts)
+        channel = self._channel_number
+        begin = _FRAME_HEADER.pack(spec.FRAME_HEADER, channel, len(header))
+        if 0 < size <= self._body_max:
+            then = _NEXT_FRAME_HEADER.pack(spec.FRAME_END, spec.FRAME_BODY, channel, size)
+            return b"".join((self._publish, begin, header, then, body, _FRAME_END))
+        return b"".join((self._publish, begin, header, *self._body_frames(body), _FRAME_END))
 
-    def _frame(self, frame_type: int, payload: bytes) -> tuple[bytes, bytes, bytes]:
-        header = _FRAME_HEADER.pack(frame_type, self._channel_number, len(payload))
-        return header, payload, _FRAME_END
+    def _body_frames(self, body: bytes) -> Iterator[bytes]:
+        """Give the frames of a body, the end of the frame before them first, theirs not."""
+        for start in range(0, len(body), self._body_max):
+            part = body[start : start + self._body_max]
+            yield _NEXT_FRAME_HEADER.pack(
+                spec.FRAME_END, spec.FRAME_BODY, self._channel_number, len(part)
+            )
+            yield part
 
     def _content_header(
         self,
         message: NotificationMessage,
+        size: int,
         type_name: str,
         event_id: int,
         occurred_on: datetime,
     ) -> bytes:
-        seconds = math.floor(occurred_on.timestamp())
+        if occurred_on.tzinfo is not UTC:
+            occurred_on = occurred_on.astimezone(UTC)
         flags, timestamp = _FLAGS, b""
         # AMQP's timestamp is unsigned: what happened before 1970 has the exact header alone.
-        if seconds >= 0:
-            flags |= spec.BasicProperties.FLAG_TIMESTAMP
-            timestamp = _TIMESTAMP.pack(seconds)
-        headers = self._headers(message.headers, occurred_on)
+        if occurred_on >= _EPOCH:
+            flags, timestamp = _FLAGS_AND_TIME, _TIMESTAMP.pack(int(occurred_on.timestamp()))
+        headers = b"".join(map(_header, message.headers.items())) if message.headers else b""
+        digits = b"%d" % event_id
         return b"".join(
             (
-                _CONTENT_HEADER.pack(spec.BasicProperties.INDEX, 0, len(message.body), flags),
+                _CONTENT_HEADER.pack(spec.BasicProperties.INDEX, 0, size, flags),
                 short_string(message.content_type),
-                _LONG.pack(len(headers)),
+                _LONG.pack(self._headers_size + len(headers)),
+                self._headers,
+                occurred_on.isoformat(timespec="microseconds").encode(),
                 headers,
                 _PERSISTENT,
-                _short_digits(event_id),
+                _LENGTHS[len(digits)],
+                digits,
                 timestamp,
                 short_string(type_name),
                 self._app_id,
             )
         )
 
-    def _headers(self, headers: Mapping[str, str], occurred_on: datetime) -> bytes:
-        time = occurred_on.astimezone(UTC).isoformat(timespec="microseconds").encode()
-        parts = [_OCCURRED_ON, _LONG.pack(len(time)), time, self._constant_headers]
-        for name, text in headers.items():
-            if name in RESERVED_HEADERS:
-                raise ValueError(f"its header {name!r} has a meaning of its own; use another name")
-            value = _utf8(text)
-            parts += (short_string(name), b"S", _LONG.pack(len(value)), value)
-        return b"".join(parts)
+
+def _header(item: tuple[str, str]) -> bytes:
+    name, text = item
+    if name in RESERVED_HEADERS:
+        raise ValueError(f"its header {name!r} has a meaning of its own; use another name")
+    value = _utf8(text)
+    return short_string(name) + b"S" + _LONG.pack(len(value)) + value
 
 
 @lru_cache(maxsize=4096)
@@ -144,9 +157,4 @@ def _utf8(text: str) -> bytes:
         raise ValueError(f"{text[:40]!r} is not valid text") from None
 
 
-def _short_digits(number: int) -> bytes:
-    digits = b"%d" % number
-    return bytes([len(digits)]) + digits
-
-
-_OCCURRED_ON = short_string(OCCURRED_ON) + b"S"
+_OCCURRED_ON = short_string(OCCURRED_ON) + b"S" + _LONG.pack(TIME_SIZE)

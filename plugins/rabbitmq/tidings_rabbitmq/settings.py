@@ -24,7 +24,7 @@ class RabbitMQSettings(TlsSettings):
     resume: Literal["tracker", "tail"] = Field(
         default="tracker",
         description="Where to go on after a crash. 'tracker': after the last event that was "
-        "tracked; up to one window and one batch of events is published twice. 'tail': after the "
+        "tracked; up to one window of events is published twice. 'tail': after the "
         "last event that the broker itself holds; nothing is published twice. Not with quorum "
         "queues, nor with queues that may refuse messages (x-overflow = reject-publish).",
     )
@@ -37,7 +37,8 @@ class RabbitMQSettings(TlsSettings):
         default=2000,
         ge=1,
         le=65535,
-        description="How many messages may be on their way without the broker's confirm.",
+        description="How many messages may be on their way without the broker's confirm: what a "
+        "killed relay sends again at most, or two batch_size of the exchange where that is more.",
     )
     queue_arguments: dict[str, bool | int | str] = Field(
         default_factory=dict,

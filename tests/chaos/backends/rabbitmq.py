@@ -16,12 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WINDOW, BATCH = 2000, 1000
-"""The default settings of the producer and of the exchange.
-
-A crash republishes what was under way, and what was accepted since the last checkpoint: there is
-one after each batch.
-"""
+WINDOW = 2000
+"""The producer's default, and two batches of the exchange's: what a crash republishes at most."""
 
 
 class RabbitMQBackend(Backend):
@@ -35,8 +31,8 @@ class RabbitMQBackend(Backend):
         self.name = "rabbitmq" if resume == "tracker" else f'rabbitmq, resume = "{resume}"'
         self._resume = resume
         # The tail is transient: what the broker remembers ends with the broker.
-        self.republished_by_broker = WINDOW + BATCH
-        self.republished = 0 if resume == "tail" else WINDOW + BATCH
+        self.republished_by_broker = WINDOW
+        self.republished = 0 if resume == "tail" else WINDOW
         self.server = RabbitMQ(folder / "server", stream=True)
 
     def start(self, proxy_port: int | None) -> None:
