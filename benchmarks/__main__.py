@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from benchmarks import growth, latency, servers, startup, writing
+from benchmarks import bodies, growth, latency, servers, startup, writing
 from benchmarks.wire import suite
+from benchmarks.wire.backends import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +50,9 @@ def main() -> None:
     "--backend",
     "backends",
     multiple=True,
-    default=tuple(suite.BACKENDS),
+    default=tuple(BACKENDS),
     show_default=True,
-    type=click.Choice(list(suite.BACKENDS)),
+    type=click.Choice(list(BACKENDS)),
 )
 @databases("sqlite", "postgresql")
 @events(20_000, "Stored events.")
@@ -62,6 +63,24 @@ def wire_command(
     """Compare the relay with bare clients, and with each library's usual way."""
     with tempfile.TemporaryDirectory() as folder:
         suite.run(backends, databases, events, rounds, Path(folder))
+
+
+@main.command("bodies")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    default=("rabbitmq",),
+    show_default=True,
+    type=click.Choice(list(BACKENDS)),
+)
+@click.option("--database", default="sqlite", show_default=True, type=click.Choice(servers.KINDS))
+@click.option("--megabytes", default=50, show_default=True, help="Of bodies in each run, about.")
+@rounds(3)
+def bodies_command(backends: tuple[str, ...], database: str, megabytes: int, rounds: int) -> None:
+    """Compare the relay with the bare client, with bodies of 100 bytes to 1 MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        bodies.run(backends, database, megabytes * 1_000_000, rounds, Path(folder))
 
 
 @main.command("writing")
@@ -109,7 +128,13 @@ def growth_command(
 @click.pass_context
 def all_command(ctx: click.Context) -> None:
     """Run everything, with the defaults."""
-    for command in (wire_command, writing_command, startup_command, latency_command):
+    for command in (
+        wire_command,
+        bodies_command,
+        writing_command,
+        startup_command,
+        latency_command,
+    ):
         ctx.invoke(command)
     ctx.invoke(growth_command)
 

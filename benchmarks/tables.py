@@ -31,8 +31,16 @@ def show(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     console.print(f"### {title}", table)
 
 
-def show_rates(title: str, samples: Mapping[str, Sequence[Sample]], ours: str) -> None:
-    """Print rates, CPU and memory, and ``ours`` in proportion to each of the others."""
+def show_rates(
+    title: str,
+    samples: Mapping[str, Sequence[Sample]],
+    ours: str,
+    absent: Mapping[str, str] | None = None,
+) -> None:
+    """Print rates, CPU and memory, and ``ours`` in proportion to each of the others.
+
+    ``absent`` are those that could not run, with the reason.
+    """
     rows = []
     for name, runs in samples.items():
         rate = Spread.of(run.rate for run in runs)
@@ -47,6 +55,7 @@ def show_rates(title: str, samples: Mapping[str, Sequence[Sample]], ours: str) -
                 "" if name == ours else spread(ratios(samples[ours], runs)),
             )
         )
+    rows += [(name, why, "", "", "", "") for name, why in (absent or {}).items()]
     columns = ("", "events/s", "from-to", "CPU µs/event", "peak MB", f"{ours} / this")
     show(title, columns, rows)
 

@@ -6,6 +6,7 @@ import select
 import socket
 import struct
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -13,14 +14,18 @@ import pika
 from pika import frame, spec
 
 from benchmarks.stored import messages
-from tidings_rabbitmq.frames import MessageEncoder
+from benchmarks.wire.pieces import pieces
+from tidings_rabbitmq.frames import OCCURRED_ON, MessageEncoder
+from tidings_rabbitmq.settings import RabbitMQSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tidings import NotificationMessage, StoredEvent
+
 CHANNEL = 1
 FRAME_MAX = 131072
-PIECE = 200
+APP_ID: str = RabbitMQSettings.model_fields["app_id"].default
 _ACK = struct.Struct(">BHLHHQBB")
 
 
@@ -30,15 +35,14 @@ def bare(
 ) -> Iterator[Callable[[], int]]:
     """Push messages that were encoded beforehand, in a window of unconfirmed ones."""
     declare(url, exchange_name)
-    encoder = MessageEncoder(CHANNEL, exchange_name, FRAME_MAX, "tidings", 0)
-    encoded = [
+    encoder = MessageEncoder(CHANNEL, exchange_name, FRAME_MAX, APP_ID, 0)
+    encoded = (
         encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
         for event, message in messages(database_url, count)
-    ]
-    starts = range(0, count, PIECE)
-    pieces = [(b"".join(encoded[i : i + PIECE]), len(encoded[i : i + PIECE])) for i in starts]
+    )
+    ready = [(b"".join(piece), len(piece)) for piece in pieces(encoded, window)]
     with _confirming_socket(url) as connection:
-        yield lambda: _push(connection, pieces, window)
+        yield lambda: _push(connection, ready, window)
 
 
 @contextmanager
@@ -52,11 +56,12 @@ def blocking(
             message.body,
             pika.BasicProperties(
                 content_type=message.content_type,
-                headers=dict(message.headers),
+                headers=headers(event, message),
                 delivery_mode=2,
                 message_id=str(event.event_id),
                 timestamp=int(event.occurred_on.timestamp()),
                 type=event.type_name,
+                app_id=APP_ID,
             ),
         )
         for event, message in messages(database_url, count)
@@ -72,6 +77,12 @@ def blocking(
 
     yield work
     connection.close()
+
+
+def headers(event: StoredEvent, message: NotificationMessage) -> dict[str, str]:
+    """Return the headers that the relay's message has."""
+    time = event.occurred_on.astimezone(UTC).isoformat(timespec="microseconds")
+    return {OCCURRED_ON: time, **message.headers}
 
 
 def declare(url: str, exchange_name: str) -> None:

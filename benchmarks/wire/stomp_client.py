@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from tidings_activemq.frames import EventFrames, frame, login
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tidings import NotificationMessage, StoredEvent
 
 _SILENCE = 1.0
 SUBSCRIBER = "app"
@@ -90,7 +93,7 @@ def blocking(
         (
             message.body,
             message.content_type,
-            {**message.headers, "type": event.type_name, "event-id": str(event.event_id)},
+            _headers(event, message),
         )
         for event, message in messages(database_url, count)
     ]
@@ -113,6 +116,18 @@ def blocking(
 
     yield work
     connection.disconnect()
+
+
+def _headers(event: StoredEvent, message: NotificationMessage) -> dict[str, str]:
+    """Return what the relay's frames say of an event."""
+    return {
+        **message.headers,
+        "type": event.type_name,
+        "event-id": str(event.event_id),
+        "correlation-id": str(event.event_id),
+        "timestamp": str(int(event.occurred_on.timestamp() * 1000)),
+        "occurred_on": event.occurred_on.astimezone(UTC).isoformat(timespec="microseconds"),
+    }
 
 
 def make_queue(url: str, exchange_name: str) -> None:

@@ -14,14 +14,16 @@ from rstream import AMQPMessage, Producer, schema
 from rstream.encoding import decode_frame, encode_frame
 
 from benchmarks.stored import messages
+from benchmarks.wire.pieces import pieces
 from tidings_rabbitmq.stream.messages import MessageEncoder
+from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Answer = TypeVar("Answer", bound=schema.Frame)
 
-PIECE = 200
+APP_ID: str = RabbitMQStreamSettings.model_fields["app_id"].default
 _LENGTH = struct.Struct(">L")
 _PUBLISH = struct.Struct(">LHHBL")
 _CONFIRM = struct.Struct(">HHBL")
@@ -33,15 +35,10 @@ def bare(
     stream: str, *, url: str, database_url: str, count: int, window: int
 ) -> Iterator[Callable[[], int]]:
     """Push frames that were encoded beforehand, in a window of unconfirmed messages."""
-    encoder = MessageEncoder("tidings", 0)
-    encoded = []
-    for event, message in messages(database_url, count):
-        data = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
-        encoded.append(event.event_id.to_bytes(8) + len(data).to_bytes(4) + data)
-    starts = range(0, count, PIECE)
-    pieces = [(_frame(encoded[i : i + PIECE]), len(encoded[i : i + PIECE])) for i in starts]
+    encoded = _encoded(database_url, count)
+    ready = [(_frame(piece), len(piece)) for piece in pieces(encoded, window)]
     with _publishing_socket(url, stream) as connection:
-        yield lambda: _push(connection, pieces, window)
+        yield lambda: _push(connection, ready, window)
 
 
 @contextmanager
@@ -72,6 +69,13 @@ def blocking(
     yield lambda: loop.run_until_complete(publish())
     loop.run_until_complete(producer.close())
     loop.close()
+
+
+def _encoded(database_url: str, count: int) -> Iterator[bytes]:
+    encoder = MessageEncoder(APP_ID, 0)
+    for event, message in messages(database_url, count):
+        data = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
+        yield event.event_id.to_bytes(8) + len(data).to_bytes(4) + data
 
 
 def _frame(encoded: Sequence[bytes]) -> bytes:
@@ -126,7 +130,7 @@ def _publishing_socket(url: str, stream: str) -> Iterator[socket.socket]:
         connection.sendall(encode_frame(schema.Tune(1 << 20, 0)))
         _ask(connection, schema.Open(4, "/"), schema.OpenResponse)
         _ask(connection, schema.Create(5, stream, []), schema.CreateResponse)
-        declare = schema.DeclarePublisher(6, _PUBLISHER, f"tidings.{stream}", stream)
+        declare = schema.DeclarePublisher(6, _PUBLISHER, f"{APP_ID}.{stream}", stream)
         _ask(connection, declare, schema.DeclarePublisherResponse)
         connection.setblocking(False)
         yield connection

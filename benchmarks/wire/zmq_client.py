@@ -4,66 +4,174 @@ from __future__ import annotations
 
 import multiprocessing
 import struct
+import sys
+from bisect import bisect_right
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import zmq
 from tests.servers import free_port
 
 from benchmarks.stored import messages, relaying
 from tidings_zeromq import Subscriber
-from tidings_zeromq.wire import encode_event, encode_events
+from tidings_zeromq.conversation import FRAME_BYTES, FRAME_EVENTS
+from tidings_zeromq.window import Window
+from tidings_zeromq.wire import decode_request, encode_beginning, encode_event, encode_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SUBSCRIBER = "app"
 ACKNOWLEDGE_EVERY = 100
 _COUNT = struct.Struct("!Q")
 
 
+class Frame(NamedTuple):
+    """Encoded events that are sent as one message."""
+
+    data: bytes
+    previous_id: int
+    last_id: int
+    event_count: int
+
+
+class Load:
+    """Frames to be sent, and how many of them may be under way.
+
+    A frame may pass the limits if those before it don't, as with the relay; so any fits.
+    """
+
+    def __init__(self, frames: Sequence[Frame], window: int, window_bytes: int) -> None:
+        self.frames = frames
+        self._window, self._window_bytes = window, window_bytes
+        self._events = [0, *accumulate(frame.event_count for frame in frames)]
+        self._bytes = [0, *accumulate(len(frame.data) for frame in frames)]
+
+    @property
+    def events(self) -> int:
+        """How many events there are."""
+        return self._events[-1]
+
+    def has_room(self, sent: int, acknowledged: int) -> bool:
+        """Say whether one more frame may be sent."""
+        return (
+            self._events[sent] - self._events[acknowledged] < self._window
+            and self._bytes[sent] - self._bytes[acknowledged] < self._window_bytes
+        )
+
+
 @contextmanager
 def relay(
-    exchange_name: str, *, database_url: str, settings: Mapping[str, Any]
+    exchange_name: str, *, database_url: str, settings: Mapping[str, Any], warm_up: int
 ) -> Iterator[Callable[[], int]]:
     """Relay to a `tidings_zeromq.Subscriber` in another process, which acknowledges."""
     address = f"tcp://127.0.0.1:{free_port()}"
+    everything = {**settings, "bind": address}
     with (
         _beside(_subscribe, address, exchange_name),
-        relaying(exchange_name, database_url, "zeromq", {**settings, "bind": address}) as work,
+        relaying(exchange_name, database_url, "zeromq", everything, warm_up=warm_up) as work,
     ):
         yield work
 
 
 @contextmanager
-def bare(
-    _exchange_name: str, *, database_url: str, count: int, window: int, together: int
+def decoded(
+    exchange_name: str, *, database_url: str, count: int, window: int, window_bytes: int
+) -> Iterator[Callable[[], int]]:
+    """Push what was encoded beforehand to the subscriber that the relay has in :func:`relay`."""
+    load = Load(_frames(database_url, count, FRAME_EVENTS), window, window_bytes)
+    with (
+        _socket(zmq.ROUTER) as (socket, address),
+        _beside(_subscribe, address, exchange_name),
+    ):
+        stream = Stream(socket, load)
+        stream.hear()  # the subscriber is there
+        yield stream.push
+
+
+class Stream:
+    """What one `tidings_zeromq.Subscriber` is sent, from where it says."""
+
+    def __init__(self, socket: zmq.Socket[bytes], load: Load) -> None:
+        self._socket = socket
+        self._load = load
+        self._last_ids = [frame.last_id for frame in load.frames]
+        self._nonce: int | None = None
+        self._sent = self._acknowledged = 0
+
+    def push(self) -> int:
+        """Send everything; return how many events were acknowledged."""
+        load, frames = self._load, self._load.frames
+        while self._acknowledged < len(frames):
+            while self._socket.poll(0):
+                self.hear()
+            if self._sent < len(frames) and load.has_room(self._sent, self._acknowledged):
+                frame = frames[self._sent]
+                self._send(encode_events(self._nonce or 0, frame.previous_id, [frame.data]))
+                self._sent += 1
+            elif self._acknowledged < len(frames):
+                self._socket.poll()
+        return load.events
+
+    def hear(self) -> None:
+        """Wait for a request; begin the stream that it asks for."""
+        self._connection, frame = self._socket.recv_multipart()
+        request = decode_request(frame)
+        self._acknowledged = bisect_right(self._last_ids, request.acknowledged_id)
+        if request.nonce != self._nonce:
+            self._nonce = request.nonce
+            self._sent = bisect_right(self._last_ids, request.last_id)
+            self._send(encode_beginning(request.nonce, request.last_id))
+
+    def _send(self, frame: bytes) -> None:
+        self._socket.send(self._connection, zmq.SNDMORE)
+        self._socket.send(frame)
+
+
+@contextmanager
+def counted(
+    _exchange_name: str,
+    *,
+    database_url: str,
+    count: int,
+    window: int,
+    window_bytes: int,
+    together: int,
 ) -> Iterator[Callable[[], int]]:
     """Push frames of ``together`` events, encoded beforehand; the subscriber only counts them."""
-    encoded = [
-        encode_event(message, event.type_name, event.event_id, event.occurred_on)
-        for event, message in messages(database_url, count)
-    ]
-    frames = [
-        encode_events(1, start, encoded[start : start + together])
-        for start in range(0, count, together)
-    ]
+    load = Load(_frames(database_url, count, together), window, window_bytes)
+    whole = [encode_events(1, frame.previous_id, [frame.data]) for frame in load.frames]
     with _socket(zmq.DEALER) as (socket, address), _beside(_count, address, together):
         socket.recv()  # the subscriber is there
 
         def work() -> int:
             sent = acknowledged = 0
-            for frame in frames:
-                # One frame may pass the window, so that frames of any size do.
-                while (sent - acknowledged) * together >= window or socket.poll(0):
+            for frame in whole:
+                while not load.has_room(sent, acknowledged) or socket.poll(0):
                     (acknowledged,) = _COUNT.unpack(socket.recv())
                 socket.send(frame)
                 sent += 1
             while acknowledged < sent:
                 (acknowledged,) = _COUNT.unpack(socket.recv())
-            return count
+            return load.events
 
         yield work
+
+
+def _frames(database_url: str, count: int, together: int) -> list[Frame]:
+    """Encode stored events, and put as many together as the relay does, or fewer."""
+    window = Window(0, count, sys.maxsize)
+    for event, message in messages(database_url, count):
+        encoded = encode_event(message, event.type_name, event.event_id, event.occurred_on)
+        window.append(event.event_id, encoded)
+    frames: list[Frame] = []
+    last_id = 0
+    while last_id < window.newest_id:
+        events, newest_id = window.after(last_id, together, FRAME_BYTES)
+        frames.append(Frame(b"".join(events), last_id, newest_id, len(events)))
+        last_id = newest_id
+    return frames
 
 
 @contextmanager

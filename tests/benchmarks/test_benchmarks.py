@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from benchmarks.__main__ import main
 from benchmarks.measuring import Sample, Spread, foreign, in_rounds, measure, ratios
-from benchmarks.wire import suite
+from benchmarks.wire.backends import BACKENDS
 from click.testing import CliRunner
 
 from tests.servers import ActiveMQ, MariaDB, PostgreSQL, RabbitMQ
@@ -33,7 +33,7 @@ def tables(*arguments: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
 
 
-@pytest.mark.parametrize("backend", list(suite.BACKENDS))
+@pytest.mark.parametrize("backend", list(BACKENDS))
 def test_the_relay_and_every_bare_client_get_all_their_events_accepted(backend: str) -> None:
     needs(NEEDED[backend])
 
