@@ -30,6 +30,7 @@ from tidings.plugins.specs import (
 from tidings.relay.notification_service import NotificationService
 from tidings.relay.observers import Observers
 from tidings.relay.route import Route
+from tidings.relay.serialized_once import SerializedOnce
 from tidings.relay.stored_notifications import StoredNotifications
 from tidings.relay.worker import Worker
 
@@ -171,12 +172,15 @@ class Tidings:
         return consumer
 
     def serializer(self, exchange_name: str) -> Serializer:
-        """Return the exchange's serializer; one for all threads."""
-        if exchange_name not in self._serializers:
-            self._serializers[exchange_name] = self._build(
-                SerializerSpec, *self._serializer_table(exchange_name)
-            )
-        return self._serializers[exchange_name]
+        """Return the exchange's serializer; one for all threads, and all exchanges that name it."""
+        name = self.configuration.exchange(exchange_name).serializer
+        if name not in self._serializers:
+            serializer = self._build(SerializerSpec, *self._serializer_table(exchange_name))
+            sharing = [
+                each for each in self.configuration.exchanges.values() if each.serializer == name
+            ]
+            self._serializers[name] = SerializedOnce(serializer) if sharing[1:] else serializer
+        return self._serializers[name]
 
     def notification_service(self, exchange_name: str) -> NotificationService:
         """Return a service for that exchange."""

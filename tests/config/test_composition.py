@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.config.conftest import MEMORY
-from tidings import ConfigurationError, InMemoryEventStore, NewEvent, Tidings
+from tidings import ConfigurationError, InMemoryEventStore, NewEvent, StoredEvent, Tidings
 from tidings.builtin.json_serializer import JsonSerializer
 from tidings.relay.stored_notifications import StoredNotifications
 
@@ -129,3 +130,17 @@ def test_stored_notifications_are_what_the_relay_would_send() -> None:
     assert [each.event_id for each in notifications.since("x", 7, 3)] == [9]
     assert store.closed == 1
     assert notifications.since("x", 10, 3) == []
+
+
+def test_exchanges_that_name_one_serializer_share_it_and_its_work(load: Load) -> None:
+    exchange = '[exchanges.{}]\nproducer = "memory"\nserializer = "{}"\n'
+    text = MEMORY + "".join(
+        exchange.format(name, serializer)
+        for name, serializer in [("a", "json"), ("b", "json"), ("c", "own")]
+    )
+    tidings = load(text + '[serializers.own]\nbackend = "json"\n')
+    event = StoredEvent(1, "OrderPlaced", "{}", datetime(2026, 1, 2, tzinfo=UTC))
+
+    assert tidings.serializer("a") is tidings.serializer("b")
+    assert tidings.serializer("a").serialize(event) is tidings.serializer("b").serialize(event)
+    assert type(tidings.serializer("c")) is JsonSerializer
