@@ -7,19 +7,24 @@ import select
 import socket
 import struct
 from contextlib import contextmanager
+from datetime import UTC
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from rstream import AMQPMessage, Producer, schema
+from rstream import AMQPMessage, Producer, Properties, schema
 from rstream.encoding import decode_frame, encode_frame
 
 from benchmarks.stored import messages
 from benchmarks.wire.pieces import pieces
-from tidings_rabbitmq.stream.messages import MessageEncoder
+from tidings_rabbitmq.stream.messages import APP_ID as BASIC_APP_ID
+from tidings_rabbitmq.stream.messages import OCCURRED_ON, MessageEncoder
+from tidings_rabbitmq.stream.messages import TYPE as BASIC_TYPE
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from tidings import NotificationMessage, StoredEvent
 
 Answer = TypeVar("Answer", bound=schema.Frame)
 
@@ -46,10 +51,7 @@ def blocking(
     stream: str, *, url: str, database_url: str, count: int
 ) -> Iterator[Callable[[], int]]:
     """Publish with rstream's `send_wait`."""
-    prepared = [
-        AMQPMessage(body=message.body, application_properties=dict(message.headers))
-        for _, message in messages(database_url, count)
-    ]
+    prepared = [_message(event, message) for event, message in messages(database_url, count)]
     parts = urlsplit(url)
     loop = asyncio.new_event_loop()
     producer = Producer(
@@ -76,6 +78,27 @@ def _encoded(database_url: str, count: int) -> Iterator[bytes]:
     for event, message in messages(database_url, count):
         data = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
         yield event.event_id.to_bytes(8) + len(data).to_bytes(4) + data
+
+
+def _message(event: StoredEvent, message: NotificationMessage) -> AMQPMessage:
+    """Return the message that the relay encodes itself."""
+    return AMQPMessage(
+        body=message.body,
+        properties=Properties(
+            message_id=str(event.event_id),
+            subject=event.type_name,
+            content_type=message.content_type,
+            creation_time=int(event.occurred_on.timestamp() * 1000),
+            group_id=APP_ID,
+        ),
+        application_properties={
+            OCCURRED_ON: event.occurred_on.astimezone(UTC).isoformat(timespec="microseconds"),
+            **message.headers,
+            BASIC_TYPE: event.type_name,
+            BASIC_APP_ID: APP_ID,
+        },
+        message_annotations={BASIC_TYPE: event.type_name},
+    )
 
 
 def _frame(encoded: Sequence[bytes]) -> bytes:

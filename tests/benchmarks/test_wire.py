@@ -1,0 +1,250 @@
+"""The contenders of `wire` do the same work as the relay, and fail where the broker refuses it."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import closing, nullcontext
+from functools import partial
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pika
+import pytest
+import zmq
+from benchmarks import stored
+from benchmarks.measuring import Sample
+from benchmarks.tables import show_rates
+from benchmarks.wire import amqp, librabbitmq
+from benchmarks.wire.backends import BACKENDS
+from benchmarks.wire.pieces import pieces
+from benchmarks.wire.zmq_client import Frame, Load, Stream
+
+from tests.servers import ActiveMQ, RabbitMQ
+from tests.servers.given import missing
+from tidings_rabbitmq.pipeline import PIECE_BYTES, PIECE_MESSAGES
+from tidings_zeromq import Subscriber
+from tidings_zeromq.wire import encode_event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tidings.plugins import ReceivedMessage
+
+EVENTS = 30
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """Give a database with a few events."""
+    url = f"sqlite:///{tmp_path / 'events.db'}"
+    stored.fill(url, EVENTS)
+    return url
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Path:
+    """Give the C client, compiled."""
+    try:
+        return librabbitmq.compiled(tmp_path)
+    except librabbitmq.NotThereError as reason:
+        pytest.skip(f"{reason}: install gcc and librabbitmq-dev")
+
+
+def held(url: str, exchange_name: str) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Read every property and body of an exchange's queue."""
+    with closing(pika.BlockingConnection(pika.URLParameters(url))) as connection:
+        channel = connection.channel()
+        while True:
+            _, properties, body = channel.basic_get(exchange_name, auto_ack=True)
+            if properties is None:
+                return
+            yield vars(properties), body
+
+
+def received(
+    backend: str, database_url: str, exchange_name: str, settings: dict[str, Any]
+) -> list[tuple[object, ...]]:
+    """Read what the exchange's subscriber is given."""
+    with stored.configured(database_url, [exchange_name], backend, settings) as tidings:
+        consumer = tidings.consumer(exchange_name)
+        consumer.open(exchange_name)
+        found = [consumer.receive(30) for _ in range(EVENTS)]
+        consumer.close()
+    return [_content(message) for message in found if message is not None]
+
+
+def _content(message: ReceivedMessage) -> tuple[object, ...]:
+    return (
+        *(message.message_id, message.type_name, message.occurred_on),
+        *(message.body, message.content_type, dict(message.headers)),
+    )
+
+
+@pytest.mark.parametrize("backend", ["rabbitmq", "rabbitmq-stream", "activemq"])
+def test_every_contender_publishes_the_very_messages_of_the_relay(
+    backend: str, database_url: str
+) -> None:
+    needs(ActiveMQ if backend == "activemq" else RabbitMQ)
+    with BACKENDS[backend]() as given:
+        contenders = {"relay": partial(given.relay, warm_up=1)}
+        contenders |= {
+            name: partial(job, count=EVENTS)
+            for name, job in (*given.others.items(), *given.usual.items())
+        }
+        settings = given.relay.keywords["settings"]
+        arrived: dict[str, list[Any]] = {}
+        for number, (name, job) in enumerate(contenders.items()):
+            exchange_name = f"exchange-{number}"
+            with job(exchange_name, database_url=database_url) as work:
+                work()
+            arrived[name] = (
+                list(held(settings["url"], exchange_name))
+                if backend == "rabbitmq"
+                else received(backend, database_url, exchange_name, settings)
+            )
+
+    relayed = arrived.pop("relay")
+    assert len(relayed) == EVENTS
+    assert len(arrived) + len(given.absent) == (3 if backend == "rabbitmq" else 2)
+    for name, messages in arrived.items():
+        assert messages == relayed, name
+
+
+def publish_with_librabbitmq(
+    program: Path, url: str, database_url: str, window: int, **queue: Any
+) -> Sample:
+    """Publish, to a queue with these arguments; to none with ``missing=True``."""
+    name = f"librabbitmq-{window}-{'-'.join(queue)}"
+    job = partial(librabbitmq.publishing, program=program, url=url, database_url=database_url)
+    with (
+        job(name, count=EVENTS, window=window) as work,
+        closing(pika.BlockingConnection(pika.URLParameters(url))) as connection,
+    ):
+        channel = connection.channel()
+        if queue:
+            channel.queue_delete(name)
+        if queue and not queue.get("missing"):
+            channel.queue_declare(name, arguments=queue)
+            channel.queue_bind(name, name)
+        try:
+            return work()
+        finally:
+            amqp.delete(url, name)
+
+
+@pytest.mark.parametrize("window", [1, 2, 7, EVENTS, 1000])
+def test_librabbitmq_gets_everything_confirmed_in_any_window(
+    window: int, program: Path, rabbitmq: RabbitMQ, database_url: str
+) -> None:
+    sample = publish_with_librabbitmq(program, rabbitmq.url, database_url, window)
+
+    assert sample.events == EVENTS
+    assert 0 < sample.cpu_seconds < sample.seconds
+    assert 1_000_000 < sample.peak_bytes < 30_000_000, "of a C program, not of Python around it"
+
+
+@pytest.mark.parametrize(
+    ("queue", "reason"),
+    [
+        ({"x-max-length": 3, "x-overflow": "reject-publish"}, r"did not accept .*basic\.nack"),
+        ({"missing": True}, r"found no queue .*basic\.return"),
+    ],
+)
+def test_librabbitmq_fails_where_a_message_is_not_accepted(
+    queue: dict[str, Any], reason: str, program: Path, rabbitmq: RabbitMQ, database_url: str
+) -> None:
+    with pytest.raises(RuntimeError, match=reason):
+        publish_with_librabbitmq(program, rabbitmq.url, database_url, 100, **queue)
+
+
+@pytest.mark.parametrize(
+    ("compiler", "reason"), [("no-such-compiler", "no compiler"), ("false", "no librabbitmq")]
+)
+def test_a_machine_without_librabbitmq_gets_the_reason_in_its_place(
+    compiler: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    no_server = SimpleNamespace(url="amqp://nowhere")
+    monkeypatch.setattr("benchmarks.servers.started", lambda _: nullcontext(no_server))
+    monkeypatch.setenv("CC", compiler)
+
+    with BACKENDS["rabbitmq"]() as backend:
+        assert list(backend.contenders("sqlite://", 10)) == ["bare socket", "pika, a confirm each"]
+    show_rates("Wire", {"relay": [Sample(1, 1.0, 1.0, 1)]}, "relay", backend.absent)
+
+    assert f"| librabbitmq (C) | {reason} |" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_c_client_that_does_not_compile_is_no_missing_library(
+    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "broken.c"
+    broken.write_text("int main(void) { return undeclared; }")
+    monkeypatch.setattr(librabbitmq, "SOURCE", broken)
+
+    with pytest.raises(RuntimeError, match=r"(?s)broken\.c does not compile:.*undeclared"):
+        librabbitmq.compiled(tmp_path)
+
+
+def test_messages_are_put_together_as_the_relay_does() -> None:
+    def sizes(count: int, size: int, window: int) -> list[int]:
+        return [len(piece) for piece in pieces([b"x" * size] * count, window)]
+
+    assert sizes(2 * PIECE_MESSAGES + 1, 1, 100_000) == [PIECE_MESSAGES, PIECE_MESSAGES, 1]
+    assert sizes(5, PIECE_BYTES // 2, 100_000) == [2, 2, 1]
+    assert sizes(2, 10 * PIECE_BYTES, 100_000) == [1, 1]
+    assert sizes(4, 1, 2) == [1, 1, 1, 1], "no piece is larger than the window"
+    assert sizes(4, 1, 1) == [1, 1, 1, 1]
+
+
+def test_no_more_zeromq_frames_are_under_way_than_the_relay_would_have() -> None:
+    frames = [Frame(b"1234567890", 10 * n, 10 * n + 10, 10) for n in range(5)]
+
+    by_events, by_bytes = Load(frames, 20, 1000), Load(frames, 1000, 20)
+
+    for load in (by_events, by_bytes):
+        assert [load.has_room(sent, 1) for sent in range(1, 5)] == [True, True, False, False]
+    assert by_events.events == 50
+
+
+def test_a_subscriber_that_begins_anew_still_gets_every_event_of_the_bare_client(
+    database_url: str,
+) -> None:
+    encoded = [
+        encode_event(message, event.type_name, event.event_id, event.occurred_on)
+        for event, message in stored.messages(database_url, EVENTS)
+    ]
+    frames = [Frame(b"".join(encoded[n : n + 5]), n, n + 5, 5) for n in range(0, EVENTS, 5)]
+    ids: list[int] = []
+
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.linger = 0
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        thread = threading.Thread(target=_read_in_two_parts, args=(port, ids))
+        thread.start()
+        stream = Stream(socket, Load(frames, 10, 1_000_000))
+        stream.hear()
+        assert stream.push() == EVENTS
+        thread.join(30)
+
+    assert ids == list(range(1, EVENTS + 1))
+
+
+def _read_in_two_parts(port: int, ids: list[int]) -> None:
+    for count in (12, EVENTS - 12):
+        with Subscriber(
+            connect=f"tcp://127.0.0.1:{port}",
+            exchange_name="exchange",
+            name="app",
+            last_id=len(ids),
+        ) as subscriber:
+            for _ in range(count):
+                message = subscriber.receive(30)
+                assert message is not None
+                subscriber.acknowledge(message)
+                ids.append(int(message.message_id))
+
+
+def needs(server: type[RabbitMQ | ActiveMQ]) -> None:
+    if reason := server.available():
+        missing(reason)
