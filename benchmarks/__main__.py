@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from benchmarks import bodies, growth, latency, servers, startup, writing
+from benchmarks import bodies, exchanges, growth, latency, servers, startup, writing
 from benchmarks.wire import suite
 from benchmarks.wire.backends import BACKENDS
 
@@ -124,6 +124,22 @@ def growth_command(
         growth.run(databases, events, times, rounds, Path(folder), full=full)
 
 
+@main.command("exchanges")
+@click.option("--database", default="sqlite", show_default=True, type=click.Choice(servers.KINDS))
+@click.option(
+    "--exchanges", "counts", multiple=True, default=(1, 10, 100), show_default=True, type=int
+)
+@click.option("--messages", default=100_000, show_default=True, help="In all, in each run.")
+@click.option("--seconds", default=5.0, show_default=True, help="How long they idle.")
+@rounds(2)
+def exchanges_command(
+    database: str, counts: tuple[int, ...], messages: int, seconds: float, rounds: int
+) -> None:
+    """Compare many exchanges in one relay with one, busy and idle."""
+    with tempfile.TemporaryDirectory() as folder:
+        exchanges.run(database, counts, messages, rounds, Path(folder), seconds=seconds)
+
+
 @main.command("all")
 @click.pass_context
 def all_command(ctx: click.Context) -> None:
@@ -137,6 +153,7 @@ def all_command(ctx: click.Context) -> None:
     ):
         ctx.invoke(command)
     ctx.invoke(growth_command)
+    ctx.invoke(exchanges_command)
 
 
 if __name__ == "__main__":
