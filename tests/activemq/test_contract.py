@@ -86,7 +86,8 @@ class TestActiveMQProducer(OnTheSessionsBroker, MessageProducerContract):
     def make_producer(self, settings: Mapping[str, Any]) -> MakeProducer:
         def make(via: tuple[str, int] | None = None) -> MessageProducer:
             url = url_via(settings["url"], *via) if via else settings["url"]
-            return ActiveMQProducer(ActiveMQSettings(**{**settings, "url": url}))
+            timeout = {"no_progress_timeout": self.no_progress_seconds}
+            return ActiveMQProducer(ActiveMQSettings(**{**settings, **timeout, "url": url}))
 
         return make
 

@@ -31,14 +31,19 @@ READ_SECONDS = 10.0
 NO_PROGRESS_SECONDS = 2.0
 
 
-def settings(broker: StreamBroker, via: tuple[str, int] | None, **values: Any) -> RabbitMQSettings:
+def settings(
+    broker: StreamBroker,
+    via: tuple[str, int] | None,
+    no_progress_seconds: float = NO_PROGRESS_SECONDS,
+    **values: Any,
+) -> RabbitMQSettings:
     """Return settings for the broker, or for what stands before it."""
     url = make_url(broker.url)
     if via is not None:
         url = url.set(host=via[0], port=via[1])
     return RabbitMQSettings(
         url=SecretStr(url.render_as_string(hide_password=False)),
-        no_progress_timeout=NO_PROGRESS_SECONDS,
+        no_progress_timeout=no_progress_seconds,
         connect_timeout=NO_PROGRESS_SECONDS,
         heartbeat=1,
         **values,
@@ -76,7 +81,9 @@ class TestRabbitMQProducer(MessageProducerContract):
     @pytest.fixture
     def make_producer(self, rabbitmq: StreamBroker, context: ProducerContext) -> MakeProducer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQProducer:
-            return RabbitMQProducer(settings(rabbitmq, via, **self.options))
+            return RabbitMQProducer(
+                settings(rabbitmq, via, self.no_progress_seconds, **self.options)
+            )
 
         return make
 

@@ -29,14 +29,18 @@ NOT_OURS = frozenset({"x-stream-offset"})
 """Headers that RabbitMQ adds when it shows a stream to an AMQP 0-9-1 client."""
 
 
-def settings(broker: StreamBroker, via: tuple[str, int] | None) -> RabbitMQStreamSettings:
+def settings(
+    broker: StreamBroker,
+    via: tuple[str, int] | None,
+    no_progress_seconds: float = NO_PROGRESS_SECONDS,
+) -> RabbitMQStreamSettings:
     """Return settings for the broker, or for what stands before it."""
     address = RabbitMQStreamSettings(url=SecretStr(broker.stream_url)).address
     host, port = via or (address.host, address.port)
     login = f"{address.user}:{address.password.get_secret_value()}"
     return RabbitMQStreamSettings(
         url=SecretStr(f"rabbitmq-stream://{login}@{host}:{port}/"),
-        no_progress_timeout=NO_PROGRESS_SECONDS,
+        no_progress_timeout=no_progress_seconds,
         connect_timeout=NO_PROGRESS_SECONDS,
         heartbeat=1,
     )
@@ -64,7 +68,7 @@ class TestRabbitMQStreamProducer(MessageProducerContract):
     @pytest.fixture
     def make_producer(self, rabbitmq: StreamBroker, context: ProducerContext) -> MakeProducer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQStreamProducer:
-            return RabbitMQStreamProducer(settings(rabbitmq, via))
+            return RabbitMQStreamProducer(settings(rabbitmq, via, self.no_progress_seconds))
 
         return make
 
