@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 PASSWORD = "s3cret-of-this-test"
 
 
-def settings_for(url: str, via: tuple[str, int] | None) -> SqlAlchemySettings:
+def settings_for(
+    url: str, via: tuple[str, int] | None, *, wake_up: bool = False
+) -> SqlAlchemySettings:
     """Return settings for the database, with a password that the server has no use for."""
     parsed = make_url(url)
     if via is not None:
         parsed = parsed.set(host=via[0], port=via[1])
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(password=PASSWORD)
-    return SqlAlchemySettings(url=SecretStr(parsed.render_as_string(hide_password=False)))
+    whole = SecretStr(parsed.render_as_string(hide_password=False))
+    return SqlAlchemySettings(url=whole, wake_up=wake_up)
 
 
 class OnSQLite:
@@ -104,6 +107,14 @@ class TestStoreOnSQLite(OnSQLite, Stores):
 
 class TestStoreOnPostgreSQL(OnPostgreSQL, Stores):
     __test__ = True
+
+
+class TestStoreOnPostgreSQLThatWakes(OnPostgreSQL, Stores):
+    __test__ = True
+
+    @pytest.fixture
+    def make_store(self, url: str) -> MakeStore:
+        return lambda via=None: SqlAlchemyEventStore(settings_for(url, via, wake_up=True))
 
 
 class TestStoreOnMariaDB(OnMariaDB, Stores):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,28 @@ if TYPE_CHECKING:
 
 class Base(InMemoryEventStore):
     pass
+
+
+class WaitsForEver(Base):
+    def wait(self, seconds: float) -> bool:
+        return threading.Event().wait()
+
+
+class HearsOnlyWhatComesLater(Base):
+    def wait(self, seconds: float) -> bool:
+        return threading.Event().wait(seconds)
+
+
+class WaitsInVain(Base):
+    def wait(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+class LosesWhatEndsTheWait(Base):
+    def wait(self, seconds: float) -> bool:
+        with self._lock:
+            self._events.clear()
+        return True
 
 
 class ShowsElevenBeforeTen(Base):

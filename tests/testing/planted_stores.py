@@ -57,6 +57,14 @@ FAULTS: dict[str, Finding] = {
     ),
     "CountsFromHere": Finding("limit_and_start_choose", ["with an id greater than ``event_id``"]),
     "IgnoresTheLimit": Finding("limit_and_start_choose", ["1 since 1 gave [2, 3, 4,"]),
+    "WaitsForEver": Finding(
+        "a_wait_ends_in_time", ["has not returned after 1 s", "Wait up to ``seconds``"]
+    ),
+    "HearsOnlyWhatComesLater": Finding(
+        "a_wait_after_an_append", ["wait() returned False after 1.0 s", "``True``, at once"]
+    ),
+    "WaitsInVain": Finding("a_wait_after_an_append", ["wait() returned None after 1.0 s"]),
+    "LosesWhatEndsTheWait": Finding("a_wait_after_an_append", ["Read were []; stored were [0]"]),
     "EmptiesOnCreate": Finding("create_again_keeps", ["Read were []; stored were [0]"]),
     "DiesWhenClosed": Finding("a_closed_store_may_be_used", ["this store is closed"]),
 }

@@ -82,6 +82,16 @@ class EventStore(ABC):
     def hold(self) -> Hold | None:
         """Return what holds this reader since its last read, or ``None``."""
 
+    def wait(self, seconds: float) -> bool | None:  # noqa: ARG002 - for those who override
+        """Wait up to ``seconds`` for an event that may be new since the last read.
+
+        A hint only, so that an idle relay need not look all the time: ``True``, at once, where one
+        may have been committed since the last read began; ``False`` when the time is up. ``None``,
+        without waiting, where that cannot be known, now or ever: the relay then looks in turns.
+        Called by the thread that reads. A connection that fails in it raises nothing.
+        """
+        return None
+
     @abstractmethod
     def create(self) -> None:
         """Create what the store needs, where it isn't there yet. Idempotent."""

@@ -153,12 +153,25 @@ class _ExchangeWorker:
                 self._trouble.over()
                 self._tell_hold()
                 self._idle(pause)
-                pause = min(pause * 2, self._poll_seconds)
+                # A wake-up that brings nothing (a gap, say) is followed by ever longer pauses too.
+                silent = self._listen() is False
+                pause = SHORTEST_PAUSE if silent else min(pause * 2, self._poll_seconds)
 
     def _idle(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
             self._relay.idle(min(left, LONGEST_WAIT))
+
+    def _listen(self) -> bool | None:
+        """Let the event store wake us, where it can, before we look by ourselves."""
+        until = time.monotonic() + self._poll_seconds
+        while not self._stopping.is_set():
+            left = until - time.monotonic()
+            came = self._route.event_store.wait(min(left, LONGEST_WAIT))
+            if came is not False or left <= LONGEST_WAIT:
+                return came
+            self._relay.idle(SHORTEST_PAUSE)
+        return False
 
     def _is_asked_to_retry(self) -> bool:
         """Return whether events in quarantine are to be sent again, by the next :meth:`_work`."""

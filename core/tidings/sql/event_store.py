@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tidings.errors import EventStoreError
 from tidings.interfaces import EventStore
 from tidings.sql import schema
 from tidings.sql.append import core_connection, event_row, insert_rows
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
     from tidings.event import NewEvent, StoredEvent
     from tidings.interfaces import Hold
     from tidings.sql.settings import SqlAlchemySettings
+    from tidings.sql.wake_up import WakeUp
+
+logger = logging.getLogger(__name__)
+
+LISTEN_AGAIN = 2.0
+"""Seconds until a reader that could not listen tries to again."""
 
 Result = TypeVar("Result")
 
@@ -39,6 +48,8 @@ class SqlAlchemyEventStore(EventStore):
         self._database = Database(settings)
         self._order = commit_order(self._database.dialect_name, log)
         self._connection: Connection | None = None
+        self._wake_up = self._new_wake_up()
+        self._deaf_until = 0.0
 
     @property
     def database(self) -> Database:
@@ -79,9 +90,26 @@ class SqlAlchemyEventStore(EventStore):
         """Return what holds this reader since its last read, or ``None``."""
         return self._read(self._order.hold)
 
+    def wait(self, seconds: float) -> bool | None:
+        """Wait for events where the settings ask for the wake-up; ``None`` where they don't.
+
+        Also ``None`` where the connection was lost, which the next read finds out and tells.
+        """
+        wake_up = self._wake_up
+        if wake_up is None or self._connection is None or time.monotonic() < self._deaf_until:
+            return None
+        try:
+            return self._read(lambda connection: wake_up.wait(connection, seconds))
+        except EventStoreError as error:
+            logger.debug("%s wakes nobody just now: %s", self._database.name, error)
+            self._deaf_until = time.monotonic() + LISTEN_AGAIN
+            return None
+
     def create(self) -> None:
         """Create the tables, where they aren't there yet. Idempotent."""
         schema.create(self._database, self._log)
+        if self._wake_up is not None:
+            self._wake_up.create(self._database)
 
     def ddl(self) -> str:
         """Return the statements that :meth:`create` runs on this database."""
@@ -92,11 +120,20 @@ class SqlAlchemyEventStore(EventStore):
         with self._database.autocommit() as connection:
             schema.check(connection, self._database, self._log)
             self._order.check(connection)
+            if self._wake_up is not None:
+                self._wake_up.check(connection, self._database.name)
 
     def close(self) -> None:
         """Give back connections. Idempotent; the store may be used again."""
         self._drop_connection()
         self._database.close()
+
+    def _new_wake_up(self) -> WakeUp | None:
+        if not self._settings.wake_up:
+            return None
+        from tidings.sql.wake_up import WakeUp  # noqa: PLC0415 - imports PostgreSQL's driver
+
+        return WakeUp(self._log)
 
     def _read(self, query: Callable[[Connection], Result]) -> Result:
         with self._database.errors():
@@ -104,6 +141,8 @@ class SqlAlchemyEventStore(EventStore):
                 if self._connection is None:
                     self._connection = self._database.connect()
                     self._order.begin(self._connection)
+                    if self._wake_up is not None:
+                        self._wake_up.begin()
                 return query(self._connection)
             except BaseException:
                 # Also where we were interrupted: the answer to our question may still come.

@@ -11,7 +11,13 @@ from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 from tidings.errors import StoreNotReadyError
 from tidings.sql.connection import Database
 from tidings.sql.event_log import EVENTS, EventLog
-from tidings.sql.tables import SCHEMA_VERSION, event_append_lock, tables_for, tidings_schema
+from tidings.sql.tables import (
+    SCHEMA_VERSION,
+    event_append_lock,
+    tables_for,
+    tidings_schema,
+    wake_up_statements,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,6 +71,8 @@ def ddl(settings: SqlAlchemySettings, log: EventLog = EVENTS) -> str:
         str(row.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
         for row in _first_rows(database.dialect_name)
     ]
+    if settings.wake_up:
+        statements += wake_up_statements(log.table)
     return ";\n\n".join(statements).replace("\t", "    ").replace(" \n", "\n") + ";\n"
 
 

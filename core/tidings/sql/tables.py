@@ -115,3 +115,22 @@ def tables_for(dialect_name: str) -> list[Table]:
         for table in metadata.sorted_tables
         if dialect_name in table.info.get("dialects", (dialect_name,))
     ]
+
+
+def wake_up_channel(table: Table) -> str:
+    """Return where PostgreSQL's trigger says that there are new rows in a table of events."""
+    return f"tidings_{table.name}"
+
+
+def wake_up_statements(table: Table) -> tuple[str, str]:
+    """Return what makes PostgreSQL say so at every commit that inserted rows."""
+    function = (
+        "CREATE OR REPLACE FUNCTION tidings_wake_up() RETURNS trigger LANGUAGE plpgsql AS\n"
+        "    $$BEGIN PERFORM pg_catalog.pg_notify('tidings_' || TG_TABLE_NAME, ''); "
+        "RETURN NULL; END$$"
+    )
+    trigger = (
+        f'CREATE TRIGGER tidings_wake_up AFTER INSERT ON "{table.name}"\n'
+        "    FOR EACH STATEMENT EXECUTE FUNCTION tidings_wake_up()"
+    )
+    return function, trigger

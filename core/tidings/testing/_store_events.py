@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -190,6 +191,40 @@ class EventPromises:
         store.close()
         append(store, numbered(1))
         expect_numbers([0, 1], read_all(store), Store.CLOSE)
+
+    def test_a_wait_ends_in_time(self, store: EventStore) -> None:
+        read_all(store)
+        over = threading.Event()
+
+        def wait() -> None:
+            for _ in range(3):
+                store.wait(0.05)
+            over.set()
+
+        threading.Thread(target=wait, daemon=True).start()
+        check(
+            over.wait(self.patience),
+            Store.WAIT,
+            f"wait(0.05), three times, has not returned after {self.patience:g} s.",
+        )
+
+    def test_a_wait_after_an_append_ends_at_once_or_does_not_begin(
+        self, store: EventStore, new_store: MakeStore
+    ) -> None:
+        reader = new_store()
+        for each in range(3):
+            stored = read_all(reader)
+            expect_numbers(range(each), stored, Store.IN_ORDER)
+            append(store, numbered(each))
+            begun = time.monotonic()
+            came = reader.wait(self.patience)
+            check(
+                came is not False and time.monotonic() - begun < self.patience,
+                Store.WAIT_TELLS,
+                f"An event was committed after the last read, and wait() returned {came} after "
+                f"{time.monotonic() - begun:.1f} s.",
+            )
+        expect_numbers(range(3), read_all(reader), Store.IN_ORDER)
 
     def test_without_its_tables_it_is_not_ready(self, new_store: MakeStore) -> None:
         if not self.needs_create:

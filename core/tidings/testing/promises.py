@@ -123,6 +123,8 @@ class Store:
     NEWEST = "Return the greatest id stored and visible, or ``None`` in an empty store."
     COUNT = "Return how many events have an id greater than ``event_id``."
     HOLD = "Return what holds this reader since its last read, or ``None``."
+    WAIT = "Wait up to ``seconds`` for an event that may be new since the last read."
+    WAIT_TELLS = "``True``, at once, where one may have been committed since the last read began"
     CREATE = "Create what the store needs, where it isn't there yet. Idempotent."
     CLOSE = "Give back connections. Idempotent; the store may be used again."
     EVENT = "The event's data: JSON text, exactly as stored."

@@ -1,0 +1,100 @@
+"""PostgreSQL's NOTIFY at every commit that inserted events, as a hint to look at once.
+
+A trigger sends it, so that every writer does, whatever it is written in. Nothing rests on it: who
+hears nothing looks again soon anyway.
+"""
+
+from __future__ import annotations
+
+import time
+from selectors import EVENT_READ, DefaultSelector
+from typing import TYPE_CHECKING
+
+import psycopg
+from sqlalchemy import text
+
+from tidings.errors import StoreNotReadyError, StoreUnavailableError
+from tidings.sql.commit_order.postgresql_checks import quoted_name
+from tidings.sql.schema import alone
+from tidings.sql.tables import wake_up_channel, wake_up_statements
+
+if TYPE_CHECKING:
+    from psycopg.pq.abc import PGconn
+    from sqlalchemy import Connection
+
+    from tidings.sql.connection import Database
+    from tidings.sql.event_log import EventLog
+
+_TRIGGER = text(
+    "SELECT count(*) FROM pg_trigger WHERE tgrelid = CAST(:log AS regclass) "
+    "AND tgname = 'tidings_wake_up' AND tgenabled IN ('O', 'A')"
+)
+
+
+class WakeUp:
+    """One reader's ear, on the connection that it reads on."""
+
+    def __init__(self, log: EventLog) -> None:
+        """Hear nothing yet."""
+        self._log = log
+        self._listening = False
+        self._heard = False
+
+    def begin(self) -> None:
+        """Take note of a new connection, on which nobody listens."""
+        self._listening = False
+
+    def wait(self, connection: Connection, seconds: float) -> bool:
+        """Return whether there may be something new; ``False`` when the time is up.
+
+        Raises where the connection is found lost.
+        """
+        driver: psycopg.Connection[object] = connection.connection.driver_connection  # type: ignore[assignment]
+        if not self._listening:
+            driver.add_notify_handler(self._hear)
+            connection.exec_driver_sql(f'LISTEN "{wake_up_channel(self._log.table)}"')
+            self._listening = True
+            return True  # nobody told us of what was committed before
+        try:
+            self._listen(driver.pgconn, time.monotonic() + seconds)
+        except psycopg.Error as error:
+            raise StoreUnavailableError(f"The connection was lost: {error}") from error
+        heard, self._heard = self._heard, False
+        return heard
+
+    def create(self, database: Database) -> None:
+        """Create the trigger, where it isn't there yet."""
+        with database.transaction() as connection, alone(connection):
+            if not self._is_there(connection):
+                for statement in wake_up_statements(self._log.table):
+                    connection.exec_driver_sql(statement)
+
+    def check(self, connection: Connection, database_name: str) -> None:
+        """Raise :class:`~tidings.errors.StoreNotReadyError` where nobody would be woken."""
+        if not self._is_there(connection):
+            raise StoreNotReadyError(
+                f"{database_name} has no trigger 'tidings_wake_up' on the table "
+                f"{self._log.table.name!r}, or it is disabled, and wake_up = true asks for it: "
+                "run `tidings init --tables` (`tidings schema` shows the statements), or take "
+                "wake_up out of the configuration."
+            )
+
+    def _is_there(self, connection: Connection) -> bool:
+        return bool(connection.execute(_TRIGGER, {"log": quoted_name(self._log)}).scalar())
+
+    def _hear(self, _notification: psycopg.Notify) -> None:
+        self._heard = True
+
+    def _listen(self, pgconn: PGconn, until: float) -> None:
+        # Not the driver's own generator: it looks at the socket first, and so overlooks what
+        # came together with the answer to our last query.
+        with DefaultSelector() as selector:
+            selector.register(pgconn.socket, EVENT_READ)
+            while True:
+                while pgconn.notifies() is not None:
+                    self._heard = True
+                left = until - time.monotonic()
+                if self._heard or left <= 0:
+                    return
+                if selector.select(left):
+                    pgconn.consume_input()
