@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from benchmarks import bodies, exchanges, growth, latency, servers, startup, writing
+from benchmarks.peers import suite as peers
 from benchmarks.wire import suite
 from benchmarks.wire.backends import BACKENDS
 
@@ -140,6 +141,24 @@ def exchanges_command(
         exchanges.run(database, counts, messages, rounds, Path(folder), seconds=seconds)
 
 
+@main.command("peers")
+@click.option(
+    "--peer",
+    "names",
+    multiple=True,
+    default=tuple(peers.PEERS),
+    show_default=True,
+    type=click.Choice(list(peers.PEERS)),
+)
+@events(20_000, "Stored events for the relay; a peer gets a tenth.")
+@rounds(3)
+def peers_command(names: tuple[str, ...], events: int, rounds: int) -> None:
+    """Compare the relay with other libraries; installs them into environments of their own."""
+    if failed := peers.run(names, events, rounds):
+        reasons = "\n".join(f"{name} has no figures. {why}" for name, why in failed.items())
+        raise click.ClickException(reasons)
+
+
 @main.command("all")
 @click.pass_context
 def all_command(ctx: click.Context) -> None:
@@ -154,6 +173,7 @@ def all_command(ctx: click.Context) -> None:
         ctx.invoke(command)
     ctx.invoke(growth_command)
     ctx.invoke(exchanges_command)
+    ctx.invoke(peers_command)
 
 
 if __name__ == "__main__":

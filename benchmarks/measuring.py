@@ -171,6 +171,6 @@ def _run(job: Job, run: str, answer: Connection) -> None:
             done = work()
             took, used = time.perf_counter() - began, cpu_seconds() - cpu
             own = done if isinstance(done, Sample) else Sample(done, took, used, peak_bytes())
-            answer.send(own)
+        answer.send(own)
     except BaseException:  # noqa: BLE001 - told to whoever waits for us
         answer.send(f"failed:\n{traceback.format_exc()}")
