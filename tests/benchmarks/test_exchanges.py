@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from benchmarks import exchanges, stored
+from benchmarks import stored, together
 from benchmarks.__main__ import main
 from click.testing import CliRunner
 
@@ -38,10 +38,10 @@ def test_every_exchange_carries_its_share_of_the_same_events(
     rabbitmq: StreamBroker, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path}/events.db"
-    stored.fill(url, exchanges.WARM_UP + 500)
+    stored.fill(url, together.WARM_UP + 500)
     settings = {"url": rabbitmq.url}
 
-    with exchanges.carrying(
+    with together.carrying(
         "share", database_url=url, settings=settings, exchanges=3, messages=600
     ) as work:
         sent = work()
@@ -52,17 +52,17 @@ def test_every_exchange_carries_its_share_of_the_same_events(
             for exchange in tidings.tracker.tracked_exchanges()
         }
     assert sent == 600
-    assert positions == {f"share-{n}": exchanges.WARM_UP + 200 for n in range(3)}
+    assert positions == {f"share-{n}": together.WARM_UP + 200 for n in range(3)}
 
 
 def test_a_failing_exchange_ends_the_run_with_its_reason(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/events.db"
-    stored.fill(url, exchanges.WARM_UP)
+    stored.fill(url, together.WARM_UP)
     settings = {"url": "amqp://guest:guest@127.0.0.1:1/"}
 
     with (
         pytest.raises(Exception, match=r"127\.0\.0\.1:1"),
-        exchanges.carrying("no", database_url=url, settings=settings, exchanges=2, messages=2),
+        together.carrying("no", database_url=url, settings=settings, exchanges=2, messages=2),
     ):
         pass
 
