@@ -51,7 +51,7 @@ def blocking(
     stream: str, *, url: str, database_url: str, count: int
 ) -> Iterator[Callable[[], int]]:
     """Publish with rstream's `send_wait`."""
-    prepared = [_message(event, message) for event, message in messages(database_url, count)]
+    prepared = [usual_message(event, message) for event, message in messages(database_url, count)]
     parts = urlsplit(url)
     loop = asyncio.new_event_loop()
     producer = Producer(
@@ -80,7 +80,7 @@ def _encoded(database_url: str, count: int) -> Iterator[bytes]:
         yield event.event_id.to_bytes(8) + len(data).to_bytes(4) + data
 
 
-def _message(event: StoredEvent, message: NotificationMessage) -> AMQPMessage:
+def usual_message(event: StoredEvent, message: NotificationMessage) -> AMQPMessage:
     """Return the message that the relay encodes itself."""
     return AMQPMessage(
         body=message.body,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from functools import partial
 from types import SimpleNamespace
@@ -14,14 +15,17 @@ import zmq
 from benchmarks import stored
 from benchmarks.measuring import Sample
 from benchmarks.tables import show_rates
-from benchmarks.wire import amqp, librabbitmq
+from benchmarks.wire import amqp, librabbitmq, stream_client
 from benchmarks.wire.backends import BACKENDS
 from benchmarks.wire.pieces import pieces
 from benchmarks.wire.zmq_client import Frame, Load, Stream
+from rstream.amqp import amqp_decoder
 
+from tests.benchmarks.gate import Gate
 from tests.servers import ActiveMQ, RabbitMQ
 from tests.servers.given import missing
 from tidings_rabbitmq.pipeline import PIECE_BYTES, PIECE_MESSAGES
+from tidings_rabbitmq.stream.messages import MessageEncoder
 from tidings_zeromq import Subscriber
 from tidings_zeromq.wire import encode_event
 
@@ -111,6 +115,19 @@ def test_every_contender_publishes_the_very_messages_of_the_relay(
         assert messages == relayed, name
 
 
+def test_rstream_sends_what_the_relay_sends_to_a_stream(database_url: str) -> None:
+    encoder = MessageEncoder(stream_client.APP_ID, 0)
+
+    for event, message in stored.messages(database_url, EVENTS):
+        encoded = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
+        ours = amqp_decoder(encoded)
+        theirs = amqp_decoder(bytes(stream_client.usual_message(event, message)))
+        assert theirs.properties == ours.properties
+        assert theirs.application_properties == ours.application_properties
+        assert theirs.message_annotations == ours.message_annotations
+        assert theirs.body == ours.body
+
+
 def publish_with_librabbitmq(
     program: Path, url: str, database_url: str, window: int, **queue: Any
 ) -> Sample:
@@ -142,6 +159,38 @@ def test_librabbitmq_gets_everything_confirmed_in_any_window(
     assert sample.events == EVENTS
     assert 0 < sample.cpu_seconds < sample.seconds
     assert 1_000_000 < sample.peak_bytes < 30_000_000, "of a C program, not of Python around it"
+
+
+@pytest.mark.parametrize("contender", ["relay", "bare socket", "librabbitmq"])
+@pytest.mark.parametrize("window", [1, 10])
+def test_the_same_window_of_unconfirmed_messages_is_under_way_with_every_contender(
+    contender: str, window: int, program: Path, rabbitmq: RabbitMQ, database_url: str
+) -> None:
+    with Gate(rabbitmq.url, window) as gate:
+        common: dict[str, Any] = {"url": gate.url, "window": window}
+        jobs: dict[str, partial[Any]] = {
+            "relay": partial(
+                stored.relaying, producer="rabbitmq", settings=common, warm_up=EVENTS - 20
+            ),
+            "bare socket": partial(amqp.bare, **common, count=20),
+            "librabbitmq": partial(librabbitmq.publishing, program=program, **common, count=20),
+        }
+        name = f"window-{window}-{contender.replace(' ', '-')}"
+        with (
+            jobs[contender](name, database_url=database_url) as work,
+            ThreadPoolExecutor() as pool,
+        ):
+            gate.arm()
+            done = pool.submit(work)
+            try:
+                assert gate.limit_reached.wait(30)
+                assert not gate.limit_passed.wait(0.3)
+            finally:
+                gate.open()
+            result = done.result(30)
+        amqp.delete(rabbitmq.url, name)
+
+    assert (result.events if isinstance(result, Sample) else result) == 20
 
 
 @pytest.mark.parametrize(
