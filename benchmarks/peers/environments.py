@@ -19,8 +19,8 @@ KEPT = Path(__file__).parents[1] / ".venv"
 """Git, ruff, mypy and the build of the package leave out every folder of that name."""
 
 
-def made(name: str, requirements: Sequence[str], kept: Path = KEPT) -> Path:
-    """Return an environment that holds what is required; install it where it is not there yet.
+def made(name: str, requirements: Sequence[str], kept: Path) -> Path:
+    """Return an environment that holds what is required; install it where ``kept`` has none.
 
     An environment of other requirements, or of another Python, is another one. Raises
     ``RuntimeError``, with what pip says, where that fails.

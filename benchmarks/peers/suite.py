@@ -46,7 +46,7 @@ class Peer:
     confirms: str = "yes"
 
 
-PEERS: Mapping[str, Peer] = {
+PEERS = {
     "txoutbox": Peer(("txoutbox[postgres]~=0.2.2", "aio-pika~=10.2")),
     "faststream-outbox": Peer(("faststream-outbox[asyncpg]~=0.19.0", "faststream[rabbit]~=0.7.8")),
     "eventsourcing": Peer(
@@ -88,14 +88,14 @@ def run(names: Sequence[str], events: int, rounds: int) -> dict[str, str]:
                     here = [name for name in made if PEERS[name].broker == kind]
                     compare = partial(_row, made, shared, events, rounds)
                     rows.update(_each(here, failed, compare))
-    rows |= {name: _failed(name, why) for name, why in failed.items()}
+    rows |= {name: (name, "FAILED", *[""] * (len(COLUMNS) - 2)) for name in failed}
     title = f"peers: PostgreSQL, {stored.BODY_BYTES} bytes, {rounds} rounds"
     show(f"{title}, {events:,} events by the relay", COLUMNS, [rows[name] for name in names])
     return failed
 
 
 def _environment(name: str) -> Path:
-    return environments.made(name, PEERS[name].requirements)
+    return environments.made(name, PEERS[name].requirements, environments.KEPT)
 
 
 def _row(
@@ -129,10 +129,6 @@ def _each(
             yield name, work(name)
         except RuntimeError as error:
             failed[name] = str(error)
-
-
-def _failed(name: str, why: str) -> Sequence[str]:
-    return (name, f"FAILED: {why.splitlines()[-1]}", *[""] * (len(COLUMNS) - 2))
 
 
 def _cpu(samples: Sequence[Sample]) -> str:
