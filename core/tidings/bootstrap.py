@@ -128,14 +128,18 @@ class Tidings:
 
         Without an exchange it is the configured event store, whatever exchanges may read.
         """
-        place = self._store_table() if exchange_name is None else self._source_table(exchange_name)
+        place = (
+            self.configuration.store_part()
+            if exchange_name is None
+            else self.configuration.source_part(exchange_name)
+        )
         store: EventStore = self._build(EventStoreSpec, *place)
         return store
 
     def exchange_tracker(self, exchange_name: str) -> PublishedMessageTracker:
         """Return the tracker, with what the exchange's source does as its position moves."""
         if exchange_name not in self._trackers:
-            backend, table, path = self._source_table(exchange_name)
+            backend, table, path = self.configuration.source_part(exchange_name)
             spec = self.registry.spec(EventStoreSpec, backend)
             if spec.tracker is None:
                 return self.tracker
@@ -146,7 +150,9 @@ class Tidings:
     @cached_property
     def tracker(self) -> PublishedMessageTracker:
         """The tracker; one for all threads."""
-        tracker: PublishedMessageTracker = self._build(TrackerSpec, *self._tracker_table())
+        tracker: PublishedMessageTracker = self._build(
+            TrackerSpec, *self.configuration.tracker_part()
+        )
         return tracker
 
     def producer(self, exchange_name: str) -> MessageProducer:
@@ -160,14 +166,14 @@ class Tidings:
             ).since
         )
         producer: MessageProducer = self._build(
-            MessageProducerSpec, *self._producer_table(exchange_name), context
+            MessageProducerSpec, *self.configuration.producer_part(exchange_name), context
         )
         return producer
 
     def consumer(self, exchange_name: str, subscriber: str | None = None) -> MessageConsumer:
         """Return a consumer that reads that exchange as ``subscriber``."""
         consumer: MessageConsumer = self._build(
-            MessageConsumerSpec, *self._producer_table(exchange_name), subscriber
+            MessageConsumerSpec, *self.configuration.producer_part(exchange_name), subscriber
         )
         return consumer
 
@@ -175,7 +181,9 @@ class Tidings:
         """Return the exchange's serializer; one for all threads, and all exchanges that name it."""
         name = self.configuration.exchange(exchange_name).serializer
         if name not in self._serializers:
-            serializer = self._build(SerializerSpec, *self._serializer_table(exchange_name))
+            serializer = self._build(
+                SerializerSpec, *self.configuration.serializer_part(exchange_name)
+            )
             sharing = [
                 each for each in self.configuration.exchanges.values() if each.serializer == name
             ]
@@ -230,12 +238,12 @@ class Tidings:
         """Return where events are noted that can never be sent: the tracker, where it can."""
         if isinstance(self.tracker, Quarantine):
             return self.tracker
-        backend, _, path = self._tracker_table()
+        backend, _, path = self.configuration.tracker_part()
         raise ConfigurationError([f"{path}.backend: {backend!r} keeps no quarantine."])
 
     def capabilities(self, exchange_name: str) -> frozenset[Capability]:
         """Return what the exchange's producer can do with its settings."""
-        name, table, path = self._producer_table(exchange_name)
+        name, table, path = self.configuration.producer_part(exchange_name)
         spec = self.registry.spec(MessageProducerSpec, name)
         return self.registry.capabilities(spec, self._settings(spec, table, path))
 
@@ -269,59 +277,33 @@ class Tidings:
 
     def _used(self) -> Iterator[_Use]:
         configuration = self.configuration
-        yield _Use(EventStoreSpec, *self._store_table(), "event_store.backend")
-        backend, store, path = self._tracker_table()
-        yield _Use(TrackerSpec, backend, store, path, f"{path}.backend")
+        yield _Use(EventStoreSpec, *configuration.store_part(), "event_store.backend")
+        tracker = configuration.tracker_part()
+        yield _Use(TrackerSpec, *tracker, f"{tracker.path}.backend")
         for name, exchange in configuration.exchanges.items():
             place = config.key_path(["exchanges", name])
             if exchange.source is not None:
                 yield _Use(
                     EventStoreSpec,
-                    *self._source_table(name),
+                    *configuration.source_part(name),
                     f"{place}.source",
                     configuration.sources,
                 )
             yield _Use(
                 MessageProducerSpec,
-                *self._producer_table(name),
+                *configuration.producer_part(name),
                 f"{place}.producer",
                 configuration.producers,
             )
             yield _Use(
                 SerializerSpec,
-                *self._serializer_table(name),
+                *configuration.serializer_part(name),
                 f"{place}.serializer",
                 configuration.serializers,
             )
         for name, table in configuration.observers.items():
             path = config.key_path(["observers", name])
             yield _Use(ObserverSpec, table.backend or name, table, path, path)
-
-    def _store_table(self) -> tuple[str, Table, str]:
-        table = self.configuration.event_store
-        return table.backend or "sqlalchemy", table, "event_store"
-
-    def _source_table(self, exchange_name: str) -> tuple[str, Table, str]:
-        backend, table = self.configuration.source_table(exchange_name)
-        name = self.configuration.exchange(exchange_name).source
-        path = "event_store" if name is None else config.key_path(["sources", name])
-        return backend, table, path
-
-    def _producer_table(self, exchange_name: str) -> tuple[str, Table, str]:
-        backend, table = self.configuration.producer_table(exchange_name)
-        name = self.configuration.exchange(exchange_name).producer
-        return backend, table, config.key_path(["producers", name])
-
-    def _serializer_table(self, exchange_name: str) -> tuple[str, Table, str]:
-        backend, table = self.configuration.serializer_table(exchange_name)
-        name = self.configuration.exchange(exchange_name).serializer
-        return backend, table, config.key_path(["serializers", name])
-
-    def _tracker_table(self) -> tuple[str, Table, str]:
-        table = self.configuration.tracker
-        if table is None:
-            return self._store_table()
-        return table.backend or "sqlalchemy", table, "tracker"
 
     def _settings(self, spec: Spec, table: Table, path: str) -> Settings:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from pydantic import (
     AfterValidator,
@@ -14,11 +14,11 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from tidings.config.faults import did_you_mean
+from tidings.config.faults import did_you_mean, key_path
 from tidings.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _EXCHANGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}")
 
@@ -114,6 +114,15 @@ ExchangeName = Annotated[
 ]
 
 
+class Part(NamedTuple):
+    """One part that the configuration names."""
+
+    backend: str
+    table: Table
+    path: str
+    """Where its settings stand."""
+
+
 class Configuration(_Model):
     """What ``tidings.toml`` says."""
 
@@ -137,23 +146,28 @@ class Configuration(_Model):
         except KeyError:
             raise ConfigurationError([self._no_such_exchange(name)]) from None
 
-    def source_table(self, exchange_name: str) -> tuple[str, Table]:
-        """Return the backend's name and the table of where an exchange's events come from."""
+    def store_part(self) -> Part:
+        """Return the event store."""
+        return Part(self.event_store.backend or "sqlalchemy", self.event_store, "event_store")
+
+    def tracker_part(self) -> Part:
+        """Return the tracker."""
+        if self.tracker is None:
+            return self.store_part()
+        return Part(self.tracker.backend or "sqlalchemy", self.tracker, "tracker")
+
+    def source_part(self, exchange_name: str) -> Part:
+        """Return where an exchange's events come from."""
         name = self.exchange(exchange_name).source
-        table = self.event_store if name is None else self.sources.get(name, Table())
-        return table.backend or name or "sqlalchemy", table
+        return self.store_part() if name is None else _part("sources", name, self.sources)
 
-    def producer_table(self, exchange_name: str) -> tuple[str, Table]:
-        """Return the backend's name and the table of an exchange's producer."""
-        name = self.exchange(exchange_name).producer
-        table = self.producers.get(name, Table())
-        return table.backend or name, table
+    def producer_part(self, exchange_name: str) -> Part:
+        """Return an exchange's producer."""
+        return _part("producers", self.exchange(exchange_name).producer, self.producers)
 
-    def serializer_table(self, exchange_name: str) -> tuple[str, Table]:
-        """Return the backend's name and the table of an exchange's serializer."""
-        name = self.exchange(exchange_name).serializer
-        table = self.serializers.get(name, Table())
-        return table.backend or name, table
+    def serializer_part(self, exchange_name: str) -> Part:
+        """Return an exchange's serializer."""
+        return _part("serializers", self.exchange(exchange_name).serializer, self.serializers)
 
     def _no_such_exchange(self, name: str) -> str:
         if not self.exchanges:
@@ -161,3 +175,8 @@ class Configuration(_Model):
                 f"No exchange {name!r}: none is configured. Add [exchanges.{name}] with a producer."
             )
         return f"No exchange {name!r} is configured.{did_you_mean(name, list(self.exchanges))}"
+
+
+def _part(group: str, name: str, tables: Mapping[str, Table]) -> Part:
+    table = tables.get(name, Table())
+    return Part(table.backend or name, table, key_path([group, name]))
