@@ -104,9 +104,9 @@ def startup_command(databases: tuple[str, ...], rounds: int) -> None:
 
 @main.command("latency")
 @databases(*servers.KINDS)
-@events(100, "Events committed, one at a time.")
+@events(100, "Events timed, idle and again at half load.")
 def latency_command(databases: tuple[str, ...], events: int) -> None:
-    """Time events from their commit to a subscriber of RabbitMQ, while nothing else happens."""
+    """Time events from their commit to a subscriber of RabbitMQ, idle and at half load."""
     with tempfile.TemporaryDirectory() as folder:
         latency.run(databases, events, Path(folder))
 

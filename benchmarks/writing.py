@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,15 +14,17 @@ from sqlalchemy.orm import Session
 
 from benchmarks import servers
 from benchmarks.measuring import Sample, Spread, cpu_seconds
-from benchmarks.stored import configured, new_event
+from benchmarks.stored import new_event
 from benchmarks.tables import show, spread
 from tidings import record
 from tidings.sql.append import event_row
-from tidings.sql.settings import sqlalchemy_url
+from tidings.sql.event_store import SqlAlchemyEventStore
+from tidings.sql.settings import SqlAlchemySettings, sqlalchemy_url
 from tidings.sql.tables import event as event_table
+from tidings.sql.tables import wake_up_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -43,8 +46,8 @@ def run(kinds: tuple[str, ...], slices: int, folder: Path) -> None:
         rows: list[Sequence[str]] = []
         for kind in kinds:
             with servers.database(kind, folder) as new_database:
-                samples = _measure(new_database(), writers, slices)
-                rows += (_row(kind, samples, ours, plain) for ours, plain in PAIRS)
+                samples = _measure(kind, new_database, writers, slices)
+                rows += (_row(kind, samples, *pair) for pair in PAIRS if pair[0] in samples)
         columns = ("", "time", "CPU", "ms", "plain, ms", "CPU µs", "plain, CPU µs")
         title = f"{writers} writer(s), transactions of one event, {slices} x {SLICE} of each way"
         show(title, columns, rows)
@@ -64,21 +67,38 @@ def _row(kind: str, samples: Samples, ours: Write, plain: Write) -> Sequence[str
     )
 
 
-def _measure(database_url: str, writers: int, slices: int) -> Samples:
-    """Write in every way, a slice of each in turn."""
-    samples: Samples = {way: [] for way in NAMES}
-    engine = _engine(database_url, writers)
-    with configured(database_url) as tidings:
-        store = tidings.event_store()
-        store.create()
+def _measure(kind: str, new_database: Callable[[], str], writers: int, slices: int) -> Samples:
+    """Write in every way that this kind of database has, a slice of each in turn."""
+    with ExitStack() as stack:
+        usual = stack.enter_context(_place(new_database(), writers))
+        places = dict.fromkeys((_plain, _append, _plain_on_session, _record), usual)
+        if kind == "postgresql":
+            woken = stack.enter_context(_place(new_database(), writers, wake_up=True))
+            places[_append_and_wake] = woken
+        samples: Samples = {way: [] for way in places}
         for number in range(slices + 1):
-            for way in NAMES:
+            for way, (store, engine) in places.items():
                 sample = _slice(store, engine, way, writers)
                 if number:  # the first ones open connections and compile statements
                     samples[way].append(sample)
-        store.close()
-    engine.dispose()
     return samples
+
+
+@contextmanager
+def _place(
+    database_url: str, writers: int, *, wake_up: bool = False
+) -> Iterator[tuple[EventStore, Engine]]:
+    """Give an event store and the application's engine for it; where it wakes, somebody listens."""
+    settings = SqlAlchemySettings(url=SecretStr(database_url), wake_up=wake_up)
+    engine = _engine(database_url, writers)
+    with closing(SqlAlchemyEventStore(settings)) as store, ExitStack() as stack:
+        store.create()
+        stack.callback(engine.dispose)
+        if wake_up:
+            listener = stack.enter_context(engine.connect())
+            listener.exec_driver_sql(f'LISTEN "{wake_up_channel(event_table)}"')
+            listener.commit()
+        yield store, engine
 
 
 def _slice(store: EventStore, engine: Engine, write: Write, writers: int) -> Sample:
@@ -96,6 +116,10 @@ def _slice(store: EventStore, engine: Engine, write: Write, writers: int) -> Sam
 def _append(store: EventStore, engine: Engine, number: int) -> None:
     with engine.begin() as connection:
         store.append(connection, new_event(number))
+
+
+def _append_and_wake(store: EventStore, engine: Engine, number: int) -> None:
+    _append(store, engine, number)
 
 
 def _plain(_store: EventStore, engine: Engine, number: int) -> None:
@@ -116,10 +140,11 @@ def _plain_on_session(_store: EventStore, engine: Engine, number: int) -> None:
 NAMES: dict[Write, str] = {
     _plain: "INSERT on a connection",
     _append: "append",
+    _append_and_wake: "append with wake_up",
     _plain_on_session: "INSERT on a session",
     _record: "record",
 }
-PAIRS = ((_append, _plain), (_record, _plain_on_session))
+PAIRS = ((_append, _plain), (_record, _plain_on_session), (_append_and_wake, _append))
 
 _INSERT = insert(event_table).inline()
 
