@@ -30,7 +30,7 @@ def run(backends: tuple[str, ...], kind: str, run_bytes: int, rounds: int, folde
     with servers.database(kind, folder) as new_database:
         databases = {}
         for size in SIZES:
-            count = min(max(run_bytes // size, FEWEST), MOST)
+            count = event_count(size, run_bytes)
             databases[size] = new_database(), count
             stored.fill(databases[size][0], count + _warm_up(count), size)
         for name in backends:
@@ -40,6 +40,11 @@ def run(backends: tuple[str, ...], kind: str, run_bytes: int, rounds: int, folde
                     for size, (url, count) in databases.items()
                 ]
                 show(f"{name}, {kind}: bodies of 100 B to 1 MB, {rounds} rounds", COLUMNS, rows)
+
+
+def event_count(size: int, run_bytes: int) -> int:
+    """Return how many events of that size a run has."""
+    return min(max(run_bytes // size, FEWEST), MOST)
 
 
 def _warm_up(count: int) -> int:

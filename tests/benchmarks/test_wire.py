@@ -1,12 +1,11 @@
-"""The contenders of `wire` do the same work as the relay, and fail where the broker refuses it."""
+"""The contenders of `wire` do the same work as the relay, in the same window."""
 
 from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import closing
 from functools import partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -14,13 +13,13 @@ import pytest
 import zmq
 from benchmarks import stored
 from benchmarks.measuring import Sample
-from benchmarks.tables import show_rates
 from benchmarks.wire import amqp, librabbitmq, stream_client
 from benchmarks.wire.backends import BACKENDS
 from benchmarks.wire.pieces import pieces
 from benchmarks.wire.zmq_client import Frame, Load, Stream
 from rstream.amqp import amqp_decoder
 
+from tests.benchmarks.conftest import EVENTS
 from tests.benchmarks.gate import Gate
 from tests.servers import ActiveMQ, RabbitMQ
 from tests.servers.given import missing
@@ -34,25 +33,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tidings.plugins import ReceivedMessage
-
-EVENTS = 30
-
-
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """Give a database with a few events."""
-    url = f"sqlite:///{tmp_path / 'events.db'}"
-    stored.fill(url, EVENTS)
-    return url
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Path:
-    """Give the C client, compiled."""
-    try:
-        return librabbitmq.compiled(tmp_path)
-    except librabbitmq.NotThereError as reason:
-        pytest.skip(f"{reason}: install gcc and librabbitmq-dev")
 
 
 def held(url: str, exchange_name: str) -> Iterator[tuple[dict[str, Any], bytes]]:
@@ -87,7 +67,7 @@ def _content(message: ReceivedMessage) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("backend", ["rabbitmq", "rabbitmq-stream", "activemq"])
 def test_every_contender_publishes_the_very_messages_of_the_relay(
-    backend: str, database_url: str
+    backend: str, filled_url: str
 ) -> None:
     needs(ActiveMQ if backend == "activemq" else RabbitMQ)
     with BACKENDS[backend]() as given:
@@ -100,12 +80,12 @@ def test_every_contender_publishes_the_very_messages_of_the_relay(
         arrived: dict[str, list[Any]] = {}
         for number, (name, job) in enumerate(contenders.items()):
             exchange_name = f"exchange-{number}"
-            with job(exchange_name, database_url=database_url) as work:
+            with job(exchange_name, database_url=filled_url) as work:
                 work()
             arrived[name] = (
                 list(held(settings["url"], exchange_name))
                 if backend == "rabbitmq"
-                else received(backend, database_url, exchange_name, settings)
+                else received(backend, filled_url, exchange_name, settings)
             )
 
     relayed = arrived.pop("relay")
@@ -115,10 +95,10 @@ def test_every_contender_publishes_the_very_messages_of_the_relay(
         assert messages == relayed, name
 
 
-def test_rstream_sends_what_the_relay_sends_to_a_stream(database_url: str) -> None:
+def test_rstream_sends_what_the_relay_sends_to_a_stream(filled_url: str) -> None:
     encoder = MessageEncoder(stream_client.APP_ID, 0)
 
-    for event, message in stored.messages(database_url, EVENTS):
+    for event, message in stored.messages(filled_url, EVENTS):
         encoded = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
         ours = amqp_decoder(encoded)
         theirs = amqp_decoder(bytes(stream_client.usual_message(event, message)))
@@ -128,43 +108,10 @@ def test_rstream_sends_what_the_relay_sends_to_a_stream(database_url: str) -> No
         assert theirs.body == ours.body
 
 
-def publish_with_librabbitmq(
-    program: Path, url: str, database_url: str, window: int, **queue: Any
-) -> Sample:
-    """Publish, to a queue with these arguments; to none with ``missing=True``."""
-    name = f"librabbitmq-{window}-{'-'.join(queue)}"
-    job = partial(librabbitmq.publishing, program=program, url=url, database_url=database_url)
-    with (
-        job(name, count=EVENTS, window=window) as work,
-        closing(pika.BlockingConnection(pika.URLParameters(url))) as connection,
-    ):
-        channel = connection.channel()
-        if queue:
-            channel.queue_delete(name)
-        if queue and not queue.get("missing"):
-            channel.queue_declare(name, arguments=queue)
-            channel.queue_bind(name, name)
-        try:
-            return work()
-        finally:
-            amqp.delete(url, name)
-
-
-@pytest.mark.parametrize("window", [1, 2, 7, EVENTS, 1000])
-def test_librabbitmq_gets_everything_confirmed_in_any_window(
-    window: int, program: Path, rabbitmq: RabbitMQ, database_url: str
-) -> None:
-    sample = publish_with_librabbitmq(program, rabbitmq.url, database_url, window)
-
-    assert sample.events == EVENTS
-    assert 0 < sample.cpu_seconds < sample.seconds
-    assert 1_000_000 < sample.peak_bytes < 30_000_000, "of a C program, not of Python around it"
-
-
 @pytest.mark.parametrize("contender", ["relay", "bare socket", "librabbitmq"])
 @pytest.mark.parametrize("window", [1, 10])
 def test_the_same_window_of_unconfirmed_messages_is_under_way_with_every_contender(
-    contender: str, window: int, program: Path, rabbitmq: RabbitMQ, database_url: str
+    contender: str, window: int, program: Path, rabbitmq: RabbitMQ, filled_url: str
 ) -> None:
     with Gate(rabbitmq.url, window) as gate:
         common: dict[str, Any] = {"url": gate.url, "window": window}
@@ -177,7 +124,7 @@ def test_the_same_window_of_unconfirmed_messages_is_under_way_with_every_contend
         }
         name = f"window-{window}-{contender.replace(' ', '-')}"
         with (
-            jobs[contender](name, database_url=database_url) as work,
+            jobs[contender](name, database_url=filled_url) as work,
             ThreadPoolExecutor() as pool,
         ):
             gate.arm()
@@ -191,48 +138,6 @@ def test_the_same_window_of_unconfirmed_messages_is_under_way_with_every_contend
         amqp.delete(rabbitmq.url, name)
 
     assert (result.events if isinstance(result, Sample) else result) == 20
-
-
-@pytest.mark.parametrize(
-    ("queue", "reason"),
-    [
-        ({"x-max-length": 3, "x-overflow": "reject-publish"}, r"did not accept .*basic\.nack"),
-        ({"missing": True}, r"found no queue .*basic\.return"),
-    ],
-)
-def test_librabbitmq_fails_where_a_message_is_not_accepted(
-    queue: dict[str, Any], reason: str, program: Path, rabbitmq: RabbitMQ, database_url: str
-) -> None:
-    with pytest.raises(RuntimeError, match=reason):
-        publish_with_librabbitmq(program, rabbitmq.url, database_url, 100, **queue)
-
-
-@pytest.mark.parametrize(
-    ("compiler", "reason"), [("no-such-compiler", "no compiler"), ("false", "no librabbitmq")]
-)
-def test_a_machine_without_librabbitmq_gets_the_reason_in_its_place(
-    compiler: str, reason: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    no_server = SimpleNamespace(url="amqp://nowhere")
-    monkeypatch.setattr("benchmarks.servers.started", lambda _: nullcontext(no_server))
-    monkeypatch.setenv("CC", compiler)
-
-    with BACKENDS["rabbitmq"]() as backend:
-        assert list(backend.contenders("sqlite://", 10)) == ["bare socket", "pika, a confirm each"]
-    show_rates("Wire", {"relay": [Sample(1, 1.0, 1.0, 1)]}, "relay", backend.absent)
-
-    assert f"| librabbitmq (C) | {reason} |" in " ".join(capsys.readouterr().out.split())
-
-
-def test_a_c_client_that_does_not_compile_is_no_missing_library(
-    program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    broken = tmp_path / "broken.c"
-    broken.write_text("int main(void) { return undeclared; }")
-    monkeypatch.setattr(librabbitmq, "SOURCE", broken)
-
-    with pytest.raises(RuntimeError, match=r"(?s)broken\.c does not compile:.*undeclared"):
-        librabbitmq.compiled(tmp_path)
 
 
 def test_messages_are_put_together_as_the_relay_does() -> None:
@@ -257,11 +162,11 @@ def test_no_more_zeromq_frames_are_under_way_than_the_relay_would_have() -> None
 
 
 def test_a_subscriber_that_begins_anew_still_gets_every_event_of_the_bare_client(
-    database_url: str,
+    filled_url: str,
 ) -> None:
     encoded = [
         encode_event(message, event.type_name, event.event_id, event.occurred_on)
-        for event, message in stored.messages(database_url, EVENTS)
+        for event, message in stored.messages(filled_url, EVENTS)
     ]
     frames = [Frame(b"".join(encoded[n : n + 5]), n, n + 5, 5) for n in range(0, EVENTS, 5)]
     ids: list[int] = []
