@@ -8,22 +8,21 @@ import random
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from statistics import quantiles
 from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks import servers
-from benchmarks.background import Timed, subscriber, write_steadily
+from benchmarks.background import subscriber, write_steadily
 from benchmarks.stored import new_event
 from benchmarks.tables import show
 from tidings import NewEvent
 from tidings.bootstrap import bootstrap
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from tidings import EventStore, Tidings
 
 PATIENCE = 60.0
 IDLE_PAUSE_SECONDS = (0.1, 0.5)
@@ -66,41 +65,86 @@ def run(kinds: tuple[str, ...], events: int, folder: Path) -> None:
     rows: list[tuple[str, ...]] = []
     with servers.started(servers.rabbitmq) as broker, servers.databases(kinds, folder) as new:
         for kind, new_database in new.items():
-            for way in (Way(kind, False), Way(kind, True))[: 2 if kind == "postgresql" else 1]:
-                rows += _measure(way, new_database, broker.url, events, folder)
+            rate: float | None = None  # the same for all ways of one database
+            for wake_up in (False, True) if kind == "postgresql" else (False,):
+                bench = _Bench(Way(kind, wake_up), new_database(), broker.url, folder)
+                with bench.ready():
+                    idle = bench.idle(events)
+                    rate = rate or bench.half_rate()
+                    loaded = bench.loaded(events, rate)
+                rows.append(_row(f"{bench.way}, idle", idle, 0))
+                rows.append(_row(f"{bench.way}, half load", loaded, rate))
     columns = ("", "p50 ms", "p99 ms", "most", "load, events/s")
     show(f"Commit to subscriber, {events} events each", columns, rows)
 
 
-def _measure(
-    way: Way, new_database: Callable[[], str], broker_url: str, events: int, folder: Path
-) -> Iterator[tuple[str, ...]]:
-    exchange = f"latency-{next(_numbers)}"
-    database_url = new_database()
-    (folder / "tidings.toml").write_text(
-        CONFIGURATION.format(
-            url=database_url.replace("+psycopg", "").replace("+pymysql", ""),
-            wake_up=str(way.wake_up).lower(),
-            exchange=exchange,
-            broker=broker_url,
+class _Bench:
+    """A relay from one database to a subscriber."""
+
+    def __init__(self, way: Way, database_url: str, broker_url: str, folder: Path) -> None:
+        self.way = way
+        self._database_url = database_url
+        self._broker_url = broker_url
+        self._exchange = f"latency-{next(_numbers)}"
+        self._folder = folder
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Let the relay run, and somebody listen; the first event has gone through."""
+        file = self._folder / "tidings.toml"
+        url = self._database_url.replace("+psycopg", "").replace("+pymysql", "")
+        wake_up = str(self.way.wake_up).lower()
+        file.write_text(
+            CONFIGURATION.format(
+                url=url, wake_up=wake_up, exchange=self._exchange, broker=self._broker_url
+            )
         )
-    )
-    with (
-        bootstrap(folder / "tidings.toml", environ={}) as tidings,
-        subscriber(broker_url, exchange, SAMPLED) as timed,
-    ):
-        store = tidings.event_store()
-        store.create()
-        tidings.tracker.create()
-        with _relay(folder):
-            _one(store, timed, (0, 0))
-            idle = [_one(store, timed, IDLE_PAUSE_SECONDS) for _ in range(events)]
-            yield _row(f"{way}, idle", idle, 0)
-            rate = min(_burst(tidings, store, exchange) for _ in range(BURSTS)) / 2
-            with _load(database_url, rate):
-                loaded = [_one(store, timed, LOADED_PAUSE_SECONDS) for _ in range(events)]
-            yield _row(f"{way}, half load", loaded, rate)
-        store.close()
+        with (
+            bootstrap(file, environ={}) as self._tidings,
+            closing(self._tidings.event_store()) as self._store,
+            subscriber(self._broker_url, self._exchange, SAMPLED) as self._timed,
+        ):
+            self._store.create()
+            self._tidings.tracker.create()
+            with _relay(self._folder):
+                self._one((0, 0))
+                yield
+
+    def idle(self, events: int) -> list[float]:
+        """Time events while nothing else happens."""
+        return [self._one(IDLE_PAUSE_SECONDS) for _ in range(events)]
+
+    def half_rate(self) -> float:
+        """Return half of the events a second that the relay carries when there are enough."""
+        return min(self._burst() for _ in range(BURSTS)) / 2
+
+    def loaded(self, events: int, rate: float) -> list[float]:
+        """Time events among ``rate`` others a second, which another process appends."""
+        with _load(self._database_url, rate):
+            return [self._one(LOADED_PAUSE_SECONDS) for _ in range(events)]
+
+    def _one(self, pause: tuple[float, float]) -> float:
+        """Commit one event, out of step with everything; return the seconds until it arrives."""
+        time.sleep(random.uniform(*pause))
+        self._timed.came.clear()
+        with self._store.transaction() as transaction:
+            self._store.append(transaction, NewEvent("Sampled", {}, aggregate_id=SAMPLED))
+        committed = time.perf_counter()
+        if not self._timed.came.wait(PATIENCE):
+            raise RuntimeError(f"An event did not arrive within {PATIENCE:g} s.")
+        return self._timed.at - committed
+
+    def _burst(self) -> float:
+        with self._store.transaction() as transaction:
+            self._store.append(transaction, *map(new_event, range(BURST)))
+        began = time.perf_counter()
+        newest = self._store.newest_event_id() or 0
+        tracked = self._tidings.tracker.most_recent_published_message_id
+        while (tracked(self._exchange) or 0) < newest:
+            if time.perf_counter() - began > PATIENCE:
+                raise RuntimeError(f"{BURST} events were not published within {PATIENCE:g} s.")
+            time.sleep(LOOK_EVERY)
+        return BURST / (time.perf_counter() - began)
 
 
 def _row(name: str, seconds: list[float], rate: float) -> tuple[str, ...]:
@@ -118,31 +162,6 @@ def _relay(folder: Path) -> Iterator[None]:
     finally:
         relay.terminate()
         relay.wait()
-
-
-def _one(store: EventStore, timed: Timed, pause: tuple[float, float]) -> float:
-    """Commit one event, out of step with everything; return the seconds until it arrives."""
-    time.sleep(random.uniform(*pause))
-    timed.came.clear()
-    with store.transaction() as transaction:
-        store.append(transaction, NewEvent("Sampled", {}, aggregate_id=SAMPLED))
-    committed = time.perf_counter()
-    if not timed.came.wait(PATIENCE):
-        raise RuntimeError(f"An event did not arrive within {PATIENCE:g} s.")
-    return timed.at - committed
-
-
-def _burst(tidings: Tidings, store: EventStore, exchange: str) -> float:
-    """Return the events a second that the relay carries while there are enough of them."""
-    with store.transaction() as transaction:
-        store.append(transaction, *map(new_event, range(BURST)))
-    began = time.perf_counter()
-    newest = store.newest_event_id() or 0
-    while (tidings.tracker.most_recent_published_message_id(exchange) or 0) < newest:
-        if time.perf_counter() - began > PATIENCE:
-            raise RuntimeError(f"{BURST} events were not published within {PATIENCE:g} s.")
-        time.sleep(LOOK_EVERY)
-    return BURST / (time.perf_counter() - began)
 
 
 @contextmanager

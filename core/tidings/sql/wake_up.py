@@ -86,8 +86,8 @@ class WakeUp:
         self._heard = True
 
     def _listen(self, pgconn: PGconn, until: float) -> None:
-        # Not the driver's own generator: it looks at the socket first, and so overlooks what
-        # came together with the answer to our last query.
+        # The driver's own generator knows no end of time before psycopg 3.2, and leaves out what
+        # the handler was given.
         with DefaultSelector() as selector:
             selector.register(pgconn.socket, EVENT_READ)
             while True:
