@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +15,8 @@ from tidings import NewEvent
 from tidings.sql.outbox import OutboxMessageDispatcher
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.command import Project
 
 CONFIGURATION = """
@@ -78,6 +82,20 @@ def test_a_running_relay_drains_the_outbox(
     assert rows(database_url) == (left, 0)
     assert empty.status("shop")["events_behind"] == 0
     assert empty.status("orders")["newest_event_id"] is None
+
+
+def test_the_printed_schema_makes_the_outbox_too_and_each_table_once(
+    empty: Project, tmp_path: Path
+) -> None:
+    url = f"sqlite:///{tmp_path}/by-hand.db"
+    empty.configure(CONFIGURATION.format(url=url, then="mark"))
+
+    with closing(sqlite3.connect(tmp_path / "by-hand.db")) as database:
+        database.executescript(empty.succeed("schema").out)
+    dispatch(url, 1, 2)
+    empty.succeed("spread", "shop")
+
+    assert numbers(empty) == [1, 2]
 
 
 def test_an_outbox_keeps_no_event_of_the_store_from_being_pruned(

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tidings.bootstrap import Tidings
     from tidings.interfaces import EventStore
 
+STATEMENT_END = ";\n\n"
+
 
 @click.command()
 @click.option("--producer", default="jsonlines", metavar="NAME", show_default=True)
@@ -50,10 +52,14 @@ def init(context: Context, producer: str, *, tables: bool) -> None:
 @pass_context
 def schema(context: Context) -> None:
     """Print the statements that create the tables in the configured database."""
-    ddl = "\n".join(store.ddl() for store in _stores(context.tidings).values())
-    if not ddl.strip():
+    statements: dict[str, None] = {}
+    for store in _stores(context.tidings).values():
+        # A source beside the event store needs most of its tables, too: each is shown once.
+        statements |= dict.fromkeys(store.ddl().rstrip(";\n").split(STATEMENT_END))
+    ddl = STATEMENT_END.join(filter(str.strip, statements))
+    if not ddl:
         raise TidingsError("This event store has no statements to show: `tidings init` makes it.")
-    click.echo(ddl)
+    click.echo(ddl + ";")
 
 
 @click.command()

@@ -113,7 +113,7 @@ class SqlAlchemyEventStore(EventStore):
 
     def ddl(self) -> str:
         """Return the statements that :meth:`create` runs on this database."""
-        return schema.ddl(self._settings)
+        return schema.ddl(self._settings, self._log)
 
     def check(self) -> None:
         """Raise where the tables aren't as they must be, or the order of commits is not kept."""
