@@ -29,11 +29,11 @@ format: .venv/dev ## let ruff arrange the code
 chaos: .venv/dev servers ## the long form: kill, freeze and cut everything, again and again
 	$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
 
-bench: .venv/dev servers ## rates, writing, start-up, latency and growth, as ratios; see benchmarks/README.md
+bench: .venv/dev servers ## speed beside the bare wire and other libraries; see benchmarks/README.md
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)
 
 clean: ## remove the virtual environment and everything that was built
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv benchmarks/.venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Marks of what .venv holds: whoever can test can run the demo, too. Editable, so that the
