@@ -132,7 +132,7 @@ def _errors(names: Sequence[str]) -> list[str]:
         kind = _object(name)
         doc = " ".join((inspect.getdoc(kind) or "").split())
         lines.append(f"| `{name}` | `{kind.__mro__[1].__name__}` | {_markdown(doc)} |")
-    return lines
+    return [*lines, ""]
 
 
 def _suites() -> list[str]:
