@@ -46,10 +46,10 @@ def test_no_more_than_the_window_is_under_way(
     producer = make_producer(url=proxied, window=10, no_progress_timeout=0.3)
     producer.open(exchange)
     proxy.freeze()
-    send_all(producer, exchange, 1, 10)
+    send_all(producer, exchange, 1, 20)  # ten under way, and ten that wait for room
 
     with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
-        send(producer, exchange, 11)
+        send(producer, exchange, 21)
 
 
 def test_our_own_heartbeats_are_no_sign_of_life_from_the_broker(

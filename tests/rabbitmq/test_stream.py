@@ -181,10 +181,10 @@ def test_no_more_than_the_window_is_under_way_and_silence_is_noticed(
     producer = make(proxied, window=10, no_progress_timeout=0.5)
     producer.open(exchange)
     stream_proxy.freeze()
-    send_all(producer, exchange, 1, 10)
+    send_all(producer, exchange, 1, 20)  # ten under way, and ten that wait for room
 
     with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
-        send(producer, exchange, 11)
+        send(producer, exchange, 21)
     assert producer.accepted_id(exchange) is None
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.relay.parts import REMEMBERS, Parts, X
 from tidings import (
@@ -77,30 +75,44 @@ def test_without_a_memory_everything_since_the_position_is_published(parts: Part
     assert parts.ids() == [1, 2, 3, 4, 1, 2, 3, 4]
 
 
-@given(batch=st.integers(1, 6), burst=st.integers(1, 20), remembers=st.booleans())
-def test_a_crash_has_no_more_sent_again_than_two_batches_or_what_the_producer_takes(
-    batch: int, burst: int, remembers: bool
-) -> None:
-    parts = Parts()
-    parts.append(60)
-    untracked: list[int] = []
+def test_a_producer_can_have_what_is_accepted_tracked_before_it_sends_more(parts: Parts) -> None:
+    parts.append(9)
+    tracked: list[int | None] = []
 
-    def accept_in_bursts(event_id: int) -> None:
-        untracked.append(event_id - 1 - (parts.position() or 0))
-        if event_id % burst == 1:
-            parts.broker.thaw()
-            parts.broker.freeze()
-        if event_id == 60:
-            parts.broker.thaw()
+    def ask(event_id: int) -> None:
+        if event_id == 5:
+            assert parts.producer.on_accepted is not None
+            parts.producer.on_accepted("another")
+            tracked.append(parts.position())
+            parts.producer.on_accepted(X)
+            tracked.append(parts.position())
 
-    parts.producer.before_send = accept_in_bursts
-    capabilities = REMEMBERS if remembers else frozenset[Capability]()
-    service = parts.service(batch_size=batch, capabilities=capabilities)
+    parts.producer.before_send = ask
 
-    assert service.publish_notifications(X) == 60
-    assert len(untracked) == 60
-    if not remembers:
-        assert max(untracked) <= max(2 * batch, burst)
+    assert parts.service().publish_notifications(X) == 9
+    assert tracked == [None, 4]
+    assert parts.producer.on_accepted is None
+
+
+def test_a_producer_whose_events_cannot_be_tracked_sends_no_more(parts: Parts) -> None:
+    parts.append(9)
+
+    def fail(*_: object) -> None:
+        raise StoreUnavailableError("The database is gone.")
+
+    def ask(event_id: int) -> None:
+        if event_id == 5:
+            assert parts.producer.on_accepted is not None
+            parts.producer.on_accepted(X)
+
+    parts.producer.before_send = ask
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parts.tracker, "track_most_recent_published_message", fail)
+        with pytest.raises(StoreUnavailableError):
+            parts.service().publish_notifications(X)
+
+    assert parts.ids() == [1, 2, 3, 4]
+    assert parts.service().publish_notifications(X) == 9
 
 
 def test_a_replay_is_not_cut_short_by_what_the_broker_remembers(parts: Parts) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tidings.interfaces.published_message_tracker import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
 
@@ -67,6 +67,16 @@ class MessageProducer(ABC):
     the exchange and, where it is known, the event. They hold no secret.
     """
 
+    on_accepted: Callable[[str], None] | None = None
+    """Set by the service, to track what is accepted while a call of ours still runs.
+
+    To be called with the exchange's name, from within :meth:`send`, :meth:`flush` or :meth:`wait`
+    and by their thread, before more than a window is under way that is not accepted, or accepted
+    and not asked for with :meth:`accepted_id` since. It may raise, which ends the call. Where the
+    broker remembers ids there is no need; a producer that never calls it is a producer of which a
+    crash has a window and a batch sent again, in place of a window.
+    """
+
     @abstractmethod
     def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
         """Connect and make sure of what the exchange needs on the broker.
@@ -111,10 +121,9 @@ class MessageProducer(ABC):
         be asked after a failure until :meth:`close`.
 
         The service asks after each batch that it has read (``batch_size`` of the exchange), and
-        when it flushes or stops, and then moves the tracker; before each event, too, while two
-        batches are sent and not tracked. A relay that dies sends everything after that again,
-        unless the broker remembers ids: up to two batches, or the producer's window where that
-        is more.
+        when it flushes or stops, and when :attr:`on_accepted` is called, and then moves the
+        tracker. A relay that dies sends everything after that again, unless the broker remembers
+        ids.
         """
 
     @abstractmethod

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections import deque
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -53,7 +52,6 @@ class ExchangeRelay:
     _unnamed_at: int | None = None
     _only_remembered: bool = False
     _in_flight: deque[tuple[StoredEvent, bool]] = field(default_factory=deque)
-    _most_in_flight: int = sys.maxsize
     _while_open: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
@@ -67,7 +65,6 @@ class ExchangeRelay:
         self._in_flight.clear()
         self._refused.clear()
         self._unnamed_at = None
-        self._most_in_flight = self.route.most_in_flight
         self._while_open = ExitStack()
         try:
             self._start()
@@ -169,11 +166,13 @@ class ExchangeRelay:
         self._while_open.callback(route.event_store.close)
         route.event_store.check()
         check_position(route.event_store, lease)
+        self._while_open.callback(setattr, route.producer, "on_accepted", None)
         self._while_open.callback(route.producer.close, route.exchange_name)
         self._position = lease.position
         self._open()
 
     def _open(self) -> None:
+        self.route.producer.on_accepted = self._accepted
         self.route.producer.open(self.route.exchange_name, self._position)
         held = held_by_broker(self.route, self._position.event_id)
         self._read_to = max(self._position.event_id, held)
@@ -185,6 +184,10 @@ class ExchangeRelay:
             event = self.route.event_store.stored_event(held)
             if event is not None:
                 self._track(event)
+
+    def _accepted(self, exchange_name: str) -> None:
+        if exchange_name == self.route.exchange_name:
+            self.checkpoint()
 
     def _track(self, event: StoredEvent) -> None:
         kept = self._held_lease()
@@ -206,8 +209,6 @@ class ExchangeRelay:
 
     def _send(self, event: StoredEvent) -> bool:
         """Send an event where it is wanted; return whether the next one may follow."""
-        if len(self._in_flight) >= self._most_in_flight:
-            self.checkpoint()
         # Before each event: a process that was paused in the middle of a batch sends no more.
         self._held_lease().check()
         sent = wanted(self.route.events, event.type_name)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from tidings.errors import UndeliverableEventError
 from tidings.interfaces import Notification
-from tidings.plugins.specs import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +20,7 @@ if TYPE_CHECKING:
         Quarantine,
         Serializer,
     )
+    from tidings.plugins.specs import Capability
     from tidings.relay.observers import Observers
 
 
@@ -44,16 +43,6 @@ class Route:
     """Where events are noted that can never be sent; none where the tracker has no such place."""
     passes_poison: bool = False
     """Whether such an event is put in quarantine and passed; else it stops the exchange."""
-
-    @property
-    def most_in_flight(self) -> int:
-        """How many events may be sent and not tracked: the most that a crash has sent again.
-
-        Where the producer takes more before the broker has accepted any, what it takes.
-        """
-        if Capability.MOST_RECENT_ACCEPTED_ID in self.capabilities:
-            return sys.maxsize  # the broker itself says where to go on
-        return 2 * self.batch_size
 
 
 def notification(exchange_name: str, serializer: Serializer, event: StoredEvent) -> Notification:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tidings.plugins import DeliveryError
 from tidings_rabbitmq.window import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tidings.plugins import NotAcceptedError
 
@@ -19,10 +20,17 @@ PIECE_BYTES = 128 * 1024
 """How many messages, or how much of them, go to the socket at once."""
 
 UNSENT_BYTES = 4 * 1024 * 1024
-"""How much we encode ahead of the socket: memory stays flat with large bodies."""
+"""How much we write ahead of the socket: memory stays flat with large bodies."""
+
+AHEAD_BYTES = 2 * 1024 * 1024
+"""How much of what is encoded waits for room in the window; a window of messages at most."""
 
 SETTLE_SECONDS = 1.0
 """How long we wait for the confirms of what was sent before a refused message."""
+
+
+_Message: TypeAlias = tuple[int, int, bytes]
+"""An event's id, the size of its body, and its frames."""
 
 
 class Link(Protocol):
@@ -46,42 +54,59 @@ class Link(Protocol):
 
 
 class Pipeline:
-    """Sends, and waits for the broker's word, with a limit on waiting in vain."""
+    """Sends, and waits for the broker's word, with a limit on waiting in vain.
 
-    def __init__(self, link: Link, window_size: int, no_progress_timeout: float) -> None:
+    A broker may confirm a whole window at once, and be idle until it has the next one: so the
+    messages after the window are taken meanwhile, and go out as soon as there is room.
+
+    ``track``, where there is one, is called before more than a window of messages would be under
+    way that are not confirmed, or confirmed and not asked for with :meth:`accepted_id` since.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        window_size: int,
+        no_progress_timeout: float,
+        track: Callable[[], None] | None = None,
+    ) -> None:
         self.window = Window()
         self._link = link
         self._window_size = window_size
         self._no_progress_timeout = no_progress_timeout
+        self._track = track
+        self._told_count = 0
         self._refusal: NotAcceptedError | None = None
-        self._piece: list[bytes] = []
-        self._piece_size = 0
+        self._ahead: deque[_Message] = deque()
+        self._ahead_bytes = 0
+        self._new_count = 0
+        self._new_bytes = 0
         self._piece_messages = min(PIECE_MESSAGES, max(window_size // 2, 1))
         self._progress = time.monotonic()
         self._least_unsent = 0
 
     def send(self, event_id: int, size: int, encoded: bytes) -> None:
-        """Take an encoded message with a body of ``size``; block while the window is full."""
-        if len(self.window) >= self._window_size:
-            self._make_room()
-        if not self.window:
-            self.note_progress()
-        self.window.add(event_id, size)
-        self._piece.append(encoded)
-        self._piece_size += len(encoded)
-        if len(self._piece) >= self._piece_messages or self._piece_size >= PIECE_BYTES:
+        """Take an encoded message with a body of ``size``; block while too many wait for room."""
+        while len(self._ahead) >= self._window_size or self._ahead_bytes >= AHEAD_BYTES:
+            self._step_while_owed()
+            self._write()
+        self._ahead.append((event_id, size, encoded))
+        self._ahead_bytes += len(encoded)
+        self._new_count += 1
+        self._new_bytes += len(encoded)
+        if self._new_count >= self._piece_messages or self._new_bytes >= PIECE_BYTES:
+            self._new_count = self._new_bytes = 0
             self._write()
             self._step(0)
-            while self._link.unsent > UNSENT_BYTES:
-                self._step_while_owed()
 
     def flush(self, timeout: float | None) -> None:
         """Return when everything sent was confirmed."""
         self.check()
-        self._write()
         deadline = None if timeout is None else time.monotonic() + timeout
-        while self.window:
+        self._write()
+        while self.window or self._ahead:
             self._step_while_owed(deadline)
+            self._write()
             if self.window and deadline is not None and time.monotonic() >= deadline:
                 self._link.fail_silent(self._owed(), timeout or 0)
 
@@ -94,8 +119,14 @@ class Pipeline:
         while (left := end - time.monotonic()) > 0 and (self.window or not owed):
             if owed:
                 self._step_while_owed(end)
+                self._write()
             else:
                 self._step(left)
+
+    def accepted_id(self) -> int | None:
+        """Return the greatest id up to which everything was confirmed."""
+        self._told_count = self.window.accepted_count
+        return self.window.accepted_id
 
     def note_progress(self) -> None:
         """Note that the broker is alive and takes what we send."""
@@ -113,17 +144,39 @@ class Pipeline:
             raise self._refusal
         self._link.check()
 
-    def _make_room(self) -> None:
-        self._write()
-        while len(self.window) > self._window_size - self._piece_messages:
-            self._step_while_owed()
-
     def _write(self) -> None:
-        if self._piece:
-            self._link.write(self._piece)
-            self._piece.clear()
-            self._piece_size = 0
-            self._least_unsent = self._link.unsent
+        """Write what there is room for, where it is worth a write."""
+        while self._ahead and self._link.unsent <= UNSENT_BYTES:
+            worth = min(len(self._ahead), self._piece_messages)
+            if self._room < worth <= self._room + self._untracked_count and self._track:
+                self._track()
+                self._told_count = self.window.accepted_count
+            if self._room < worth:
+                return
+            self._write_piece()
+
+    @property
+    def _room(self) -> int:
+        return self._window_size - len(self.window) - self._untracked_count
+
+    @property
+    def _untracked_count(self) -> int:
+        return self.window.accepted_count - self._told_count if self._track else 0
+
+    def _write_piece(self) -> None:
+        if not self.window:
+            self.note_progress()
+        piece: list[bytes] = []
+        size = 0
+        most = min(self._room, PIECE_MESSAGES)
+        while self._ahead and len(piece) < most and size < PIECE_BYTES:
+            event_id, body_size, encoded = self._ahead.popleft()
+            self.window.add(event_id, body_size)
+            piece.append(encoded)
+            size += len(encoded)
+        self._ahead_bytes -= size
+        self._link.write(piece)
+        self._least_unsent = self._link.unsent
 
     def _step(self, seconds: float) -> None:
         with suppress(DeliveryError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tidings.plugins import MessageProducer, Position
@@ -36,7 +37,8 @@ class RabbitMQProducer(MessageProducer):
             raise RuntimeError(f"exchange {exchange_name!r} is open")
         self._loop = self._loop or Loop()
         try:
-            publication = Publication(self._loop, self._settings, exchange_name, position)
+            track = partial(self._track, exchange_name)
+            publication = Publication(self._loop, self._settings, exchange_name, position, track)
             publication.largest_body = self._largest_body
             publication.tail_is_ahead = exchange_name in self._tails_ahead
             self._publications[exchange_name] = publication
@@ -64,7 +66,7 @@ class RabbitMQProducer(MessageProducer):
 
     def accepted_id(self, exchange_name: str) -> int | None:
         """Return the greatest id up to which everything was confirmed."""
-        return self._publication(exchange_name).pipeline.window.accepted_id
+        return self._publication(exchange_name).pipeline.accepted_id()
 
     def most_recent_accepted_id(self, exchange_name: str) -> int | None:
         """Return the id of the message in the exchange's tail (``resume = "tail"``)."""
@@ -86,6 +88,10 @@ class RabbitMQProducer(MessageProducer):
         if self._loop is not None and not self._publications:
             self._loop.close()
             self._loop = None
+
+    def _track(self, exchange_name: str) -> None:
+        if self.on_accepted is not None:
+            self.on_accepted(exchange_name)
 
     def _publication(self, exchange_name: str) -> Publication:
         try:

@@ -18,6 +18,7 @@ from tidings_rabbitmq.tail import bind_tail, disown_tail, drop_tail, read_tail
 from tidings_rabbitmq.topology import check_name, declare
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
     from tidings.plugins import NotificationMessage, Position
@@ -41,7 +42,12 @@ class Publication:
     """Publishes to one exchange over a connection of its own."""
 
     def __init__(
-        self, loop: Loop, settings: RabbitMQSettings, exchange_name: str, position: Position
+        self,
+        loop: Loop,
+        settings: RabbitMQSettings,
+        exchange_name: str,
+        position: Position,
+        track: Callable[[], None],
     ) -> None:
         check_name(exchange_name)
         self.exchange_name = exchange_name
@@ -53,7 +59,12 @@ class Publication:
         self._position = position
         self._connection = Connection(loop, settings, exchange_name)
         self._connection.name_the_event = self._name_the_event
-        self.pipeline = Pipeline(self._connection, settings.window, settings.no_progress_timeout)
+        self.pipeline = Pipeline(
+            self._connection,
+            settings.window,
+            settings.no_progress_timeout,
+            track if settings.resume == "tracker" else None,
+        )
 
     def open(self) -> None:
         """Connect, declare, take the lock, and ask for confirms."""

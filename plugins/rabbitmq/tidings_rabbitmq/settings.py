@@ -37,8 +37,8 @@ class RabbitMQSettings(TlsSettings):
         default=2000,
         ge=1,
         le=65535,
-        description="How many messages may be on their way without the broker's confirm: what a "
-        "killed relay sends again at most, or two batch_size of the exchange where that is more.",
+        description="How many messages may be under way that are not confirmed, or not tracked: "
+        "the most that a killed relay sends again.",
     )
     queue_arguments: dict[str, bool | int | str] = Field(
         default_factory=dict,

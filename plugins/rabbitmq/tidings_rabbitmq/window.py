@@ -26,6 +26,11 @@ class Window:
         return len(self._pending)
 
     @property
+    def accepted_count(self) -> int:
+        """How many messages were accepted."""
+        return self._first_tag - 1
+
+    @property
     def oldest_id(self) -> int | None:
         """The first event that is not confirmed, or ``None``."""
         return self._pending[0][0] if self._pending else None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 WINDOW = 2000
-"""The producer's default, and two batches of the exchange's: what a crash republishes at most."""
+"""The producer's default: what a crash republishes at most."""
 
 
 class RabbitMQBackend(Backend):

@@ -62,7 +62,7 @@ class RabbitMQStreamProducer(MessageProducer):
 
     def accepted_id(self, exchange_name: str) -> int | None:
         """Return the greatest id up to which everything was confirmed."""
-        return self._publication(exchange_name).pipeline.window.accepted_id
+        return self._publication(exchange_name).pipeline.accepted_id()
 
     def most_recent_accepted_id(self, exchange_name: str) -> int | None:
         """Return the sequence that the broker keeps for our publisher's name."""

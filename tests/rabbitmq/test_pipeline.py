@@ -1,0 +1,130 @@
+"""However the confirms come: everything goes out once, in order, and never too much at a time."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tidings.plugins import StoreUnavailableError
+from tidings_rabbitmq.pipeline import Pipeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+BURSTS = st.lists(st.integers(0, 40), max_size=60)
+"""How many messages the broker confirms at each look at the connection."""
+
+
+class Broker:
+    """A link to a broker that confirms in bursts; written down is what it was sent."""
+
+    unsent = 0
+
+    def __init__(self, bursts: Sequence[int] = ()) -> None:
+        self.received: list[int] = []
+        self.most_untracked = 0
+        self.confirmed = self.tracked = 0
+        self.pipeline: Pipeline
+        self._bursts = deque(bursts)
+
+    def write(self, messages: Sequence[bytes]) -> None:
+        self.received += map(int, messages)
+        self.most_untracked = max(self.most_untracked, len(self.received) - self.tracked)
+
+    def step(self, seconds: float) -> None:
+        burst = self._bursts.popleft() if self._bursts else 1
+        # Whoever waits gets an answer; whoever only looks may find nothing.
+        self.confirm(max(burst, 1) if seconds > 0 else burst)
+
+    def confirm(self, count: int) -> None:
+        self.confirmed = min(self.confirmed + count, len(self.received))
+        if self.confirmed:
+            self.pipeline.window.accept(self.confirmed, multiple=True)
+            self.pipeline.note_progress()
+
+    def check(self) -> None:
+        """Find nothing wrong."""
+
+    def fail_silent(self, doing: str, seconds: float) -> None:
+        raise AssertionError(f"{doing} for {seconds} s")
+
+    def track(self) -> None:
+        self.tracked = self.pipeline.accepted_id() or 0
+
+
+def connected(broker: Broker, window: int, track: Callable[[], None] | None) -> Pipeline:
+    broker.pipeline = Pipeline(broker, window, 5.0, track)
+    return broker.pipeline
+
+
+def send(pipeline: Pipeline, *event_ids: int) -> None:
+    for event_id in event_ids:
+        pipeline.send(event_id, 1, b"%d" % event_id)
+
+
+@given(window=st.integers(1, 30), count=st.integers(1, 150), bursts=BURSTS, asked=st.integers(1, 9))
+def test_a_crash_finds_no_more_than_a_window_sent_and_not_tracked(
+    window: int, count: int, bursts: list[int], asked: int
+) -> None:
+    broker = Broker(bursts)
+    pipeline = connected(broker, window, broker.track)
+
+    for event_id in range(1, count + 1):
+        send(pipeline, event_id)
+        if event_id % asked == 0:
+            broker.track()
+    pipeline.flush(None)
+
+    assert broker.most_untracked <= window
+    assert broker.received == list(range(1, count + 1))
+    assert pipeline.accepted_id() == count
+
+
+@given(window=st.integers(1, 30), count=st.integers(1, 150), bursts=BURSTS)
+def test_without_a_tracker_no_more_than_a_window_is_unconfirmed(
+    window: int, count: int, bursts: list[int]
+) -> None:
+    broker = Broker(bursts)
+    pipeline = connected(broker, window, None)
+
+    def untracked_is_unconfirmed(messages: Sequence[bytes]) -> None:
+        broker.tracked = broker.confirmed
+        Broker.write(broker, messages)
+
+    broker.write = untracked_is_unconfirmed  # type: ignore[method-assign]
+    send(pipeline, *range(1, count + 1))
+    pipeline.flush(None)
+
+    assert broker.most_untracked <= window
+    assert broker.received == list(range(1, count + 1))
+
+
+def test_what_comes_after_a_full_window_is_taken_meanwhile_and_goes_out_with_its_confirm() -> None:
+    broker = Broker([0] * 100)
+    pipeline = connected(broker, 10, None)
+
+    send(pipeline, *range(1, 21))
+    before = list(broker.received)
+    broker.confirm(10)
+    send(pipeline, 21)
+
+    assert before == list(range(1, 11))
+    assert broker.received[:20] == list(range(1, 21))
+
+
+def test_what_cannot_be_tracked_is_not_followed_by_more() -> None:
+    def fail() -> None:
+        raise StoreUnavailableError("The database is gone.")
+
+    broker = Broker([0] * 100)
+    pipeline = connected(broker, 10, fail)
+    send(pipeline, *range(1, 21))
+    broker.confirm(10)
+
+    with pytest.raises(StoreUnavailableError):
+        pipeline.flush(None)
+    assert broker.received == list(range(1, 11))
