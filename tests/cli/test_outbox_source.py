@@ -84,6 +84,20 @@ def test_a_running_relay_drains_the_outbox(
     assert empty.status("orders")["newest_event_id"] is None
 
 
+def test_what_stops_the_outboxs_exchange_is_shown(empty: Project, database_url: str) -> None:
+    empty.configure(CONFIGURATION.format(url=database_url, then="mark"))
+    empty.succeed("init", "--tables")
+    dispatch(database_url, 1, 3)
+    engine = create_engine(database_url)
+    with engine.begin() as connection:
+        newest = connection.execute(text("SELECT max(event_id) FROM shop_outbox")).scalar_one()
+        connection.execute(text(f"UPDATE shop_outbox SET body = '{{' WHERE event_id = {newest}"))
+    engine.dispose()
+
+    assert empty.run("spread", "shop").code == 1
+    assert empty.status("shop")["stopped_by"]["event_id"] == newest
+
+
 def test_the_printed_schema_makes_the_outbox_too_and_each_table_once(
     empty: Project, tmp_path: Path
 ) -> None:

@@ -116,7 +116,7 @@ def test_a_missing_sqlite_file_is_not_made_by_looking_at_it(tmp_path: Path) -> N
     path = tmp_path / "mistyped.db"
     store = event_store(f"sqlite:///{path}")
     for look in (store.check, store.newest_event_id, store.transaction().__enter__):
-        with pytest.raises(StoreNotReadyError, match="run `tidings init`"):
+        with pytest.raises(StoreNotReadyError, match="run `tidings init --tables`"):
             look()
     assert not path.exists()
 

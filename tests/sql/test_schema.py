@@ -68,7 +68,7 @@ def test_missing_tables_say_what_to_do(settings: SqlAlchemySettings, engine: Eng
         lambda: tracker.acquire_lease("shop", "a", 1),
     ]
     for call in calls:
-        with pytest.raises(StoreNotReadyError, match="run `tidings init`"):
+        with pytest.raises(StoreNotReadyError, match="run `tidings init --tables`"):
             call()
     with engine.begin() as connection, pytest.raises(StoreNotReadyError, match="tidings init"):
         store.append(connection, NewEvent("A", {}))

@@ -58,7 +58,9 @@ def schema(context: Context) -> None:
         statements |= dict.fromkeys(store.ddl().rstrip(";\n").split(STATEMENT_END))
     ddl = STATEMENT_END.join(filter(str.strip, statements))
     if not ddl:
-        raise TidingsError("This event store has no statements to show: `tidings init` makes it.")
+        raise TidingsError(
+            "This event store has no statements to show: `tidings init --tables` makes it."
+        )
     click.echo(ddl + ";")
 
 

@@ -108,7 +108,8 @@ class EventStoreSpec(Spec):
     factory: Callable[[Any], EventStore]
     tracker: Callable[[Any, PublishedMessageTracker], PublishedMessageTracker] | None = None
     """Called with the settings and the tracker of an exchange that has this store as its source;
-    returns the tracker to use, for a store that marks or removes what was published."""
+    returns the tracker to use, for a store that marks or removes what was published. That one
+    forwards every method, those that have a default too (``note_stop``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

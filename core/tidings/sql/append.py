@@ -74,8 +74,8 @@ def insert_rows(
         # Everything else is for the application, which knows what to do in its transaction.
         if is_missing_table(error):
             raise StoreNotReadyError(
-                "The application's database lacks a table of tidings: run `tidings init`, or your "
-                "migration."
+                "The application's database lacks a table of tidings: run "
+                "`tidings init --tables`, or your migration."
             ) from error
         raise
 
@@ -90,5 +90,5 @@ def _lock_order(connection: Connection) -> None:
         )
     if connection.execute(_LOCK).one_or_none() is None:
         raise StoreNotReadyError(
-            f"The table {event_append_lock.name!r} has lost its row: run `tidings init`."
+            f"The table {event_append_lock.name!r} has lost its row: run `tidings init --tables`."
         )

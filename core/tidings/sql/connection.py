@@ -153,7 +153,9 @@ class Database:
     def _refuse_missing_file(self) -> None:
         # SQLite would make an empty file of any mistyped path.
         if (path := self._file()) is not None and not path.exists():
-            raise StoreNotReadyError(f"{self.name} does not exist yet: run `tidings init`.")
+            raise StoreNotReadyError(
+                f"{self.name} does not exist yet: run `tidings init --tables`."
+            )
 
 
 def _parse(settings: SqlAlchemySettings) -> URL:

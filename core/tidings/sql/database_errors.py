@@ -101,7 +101,7 @@ _SENTENCES: list[tuple[Callable[[DBAPIError], bool], type[EventStoreError], str]
     (
         is_missing_table,
         StoreNotReadyError,
-        "{database} lacks a table or column of tidings ({reason}): run `tidings init`.",
+        "{database} lacks a table or column of tidings ({reason}): run `tidings init --tables`.",
     ),
     (
         _is_login,
@@ -111,7 +111,7 @@ _SENTENCES: list[tuple[Callable[[DBAPIError], bool], type[EventStoreError], str]
     (
         _is_missing_database,
         StoreNotReadyError,
-        "{database} does not exist ({reason}): create it, then run `tidings init`.",
+        "{database} does not exist ({reason}): create it, then run `tidings init --tables`.",
     ),
     (
         _is_missing_folder,

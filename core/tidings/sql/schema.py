@@ -53,7 +53,8 @@ def check(connection: Connection, database: Database, log: EventLog = EVENTS) ->
     missing = [t.name for t in _tables(database, log) if t.name not in present]
     if missing:
         raise StoreNotReadyError(
-            f"{database.name} has no table {', '.join(map(repr, missing))}: run `tidings init`."
+            f"{database.name} has no table {', '.join(map(repr, missing))}: "
+            "run `tidings init --tables`."
         )
     for table in _tables(database, log):
         _check_columns(connection, table, database.name)
@@ -121,7 +122,7 @@ def _check_version(connection: Connection, database_name: str) -> None:
     version = connection.execute(select(tidings_schema.c.version)).scalar()
     if version is None:
         raise StoreNotReadyError(
-            f"The tables in {database_name} bear no version: run `tidings init`."
+            f"The tables in {database_name} bear no version: run `tidings init --tables`."
         )
     if version < SCHEMA_VERSION:
         raise StoreNotReadyError(

@@ -51,5 +51,6 @@ class MySQLCommitOrder(CommitOrder):
                 )
         if not connection.execute(_LOCK_ROWS).scalar_one():
             raise StoreNotReadyError(
-                f"The table {event_append_lock.name!r} has lost its row: run `tidings init`."
+                f"The table {event_append_lock.name!r} has lost its row: "
+                "run `tidings init --tables`."
             )

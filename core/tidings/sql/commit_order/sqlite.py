@@ -31,5 +31,5 @@ class SQLiteCommitOrder(CommitOrder):
             raise UnsafeStoreError(
                 f"The table {self.log.table.name!r} has no AUTOINCREMENT: after pruning, SQLite "
                 "would give old ids out again, and the relay would pass those events. Make the "
-                "table with `tidings init` (`tidings schema` shows it)."
+                "table with `tidings init --tables` (`tidings schema` shows it)."
             )

@@ -114,6 +114,9 @@ class _OutboxTracker(PublishedMessageTracker):
     def release_lease(self, lease: Lease) -> None:
         self._tracker.release_lease(lease)
 
+    def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
+        self._tracker.note_stop(event_id, reason, lease)
+
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:
         return self._tracker.tracked_exchanges()
 
