@@ -116,6 +116,21 @@ def test_what_comes_after_a_full_window_is_taken_meanwhile_and_goes_out_with_its
     assert broker.received[:20] == list(range(1, 21))
 
 
+def test_nobody_waits_for_confirms_that_have_come_already() -> None:
+    broker = Broker([0] * 100)
+    pipeline = connected(broker, 10, None)
+    send(pipeline, *range(1, 21))
+    broker.confirm(10)
+
+    def wait_in_vain(seconds: float) -> None:
+        assert seconds == 0 or len(broker.received) > broker.confirmed, "nothing is owed"
+
+    broker.step = wait_in_vain  # type: ignore[method-assign]
+    send(pipeline, 21)
+
+    assert broker.received[:20] == list(range(1, 21))
+
+
 def test_what_cannot_be_tracked_is_not_followed_by_more() -> None:
     def fail() -> None:
         raise StoreUnavailableError("The database is gone.")

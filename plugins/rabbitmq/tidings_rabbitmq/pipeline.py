@@ -87,7 +87,9 @@ class Pipeline:
 
     def send(self, event_id: int, size: int, encoded: bytes) -> None:
         """Take an encoded message with a body of ``size``; block while too many wait for room."""
-        while len(self._ahead) >= self._window_size or self._ahead_bytes >= AHEAD_BYTES:
+        if self._is_full:
+            self._write()  # perhaps the confirms have come already
+        while self._is_full:
             self._step_while_owed()
             self._write()
         self._ahead.append((event_id, size, encoded))
@@ -154,6 +156,10 @@ class Pipeline:
             if self._room < worth:
                 return
             self._write_piece()
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._ahead) >= self._window_size or self._ahead_bytes >= AHEAD_BYTES
 
     @property
     def _room(self) -> int:
