@@ -54,7 +54,7 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 
 class TestRabbitMQStreamProducer(MessageProducerContract):
-    capabilities = frozenset({Capability.MOST_RECENT_ACCEPTED_ID, Capability.REMEMBERS_DURABLY})
+    capabilities = frozenset({Capability.MOST_RECENT_ACCEPTED_ID})
     no_progress_seconds = NO_PROGRESS_SECONDS
     has_undeliverable = True
     has_login = True

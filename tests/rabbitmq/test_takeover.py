@@ -11,6 +11,7 @@ from tests.rabbitmq.client import Client, send, send_all
 from tests.rabbitmq.kills import Verdict, judge, kill_publishers
 from tidings.plugins import (
     BrokerRefusedError,
+    BrokerUnavailableError,
     Capability,
     ExchangeLockedError,
     NotAcceptedError,
@@ -187,6 +188,42 @@ def test_a_tail_that_is_no_longer_wanted_hides_no_unroutable_message(
 
     with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="no queue"):
         client.channel.queue_declare(f"{exchange}.tail", passive=True)
+
+
+def test_a_queue_of_the_tails_name_that_is_no_tail_is_left_alone(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    name = f"{exchange}.tail"
+    client.channel.queue_declare(name, durable=True)
+    client.channel.basic_publish("", name, b"somebody else's")
+    producer = make_producer()
+
+    producer.open(exchange)
+    send_all(producer, exchange, 1, 3)
+    producer.flush(exchange)
+
+    assert client.channel.basic_get(name)[2] == b"somebody else's"
+    client.channel.queue_delete(name)
+
+
+def test_a_broker_that_is_away_after_a_refusal_is_told_in_a_sentence(
+    make_producer: MakeProducer, client: Client, proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make_producer(resume="tail", url=proxied)
+    producer.open(exchange)
+    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
+    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
+    client.channel.queue_bind(f"{exchange}.full", exchange)
+    send_all(producer, exchange, 1, 20)
+    with pytest.raises(NotAcceptedError, match="a queue is full"):
+        producer.flush(exchange)
+    proxy.cut()
+    producer.close(exchange)
+    proxy.refuse()
+
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailableError):
+            producer.open(exchange)
 
 
 def test_the_tail_is_refused_where_the_queue_is_a_quorum_queue(

@@ -40,6 +40,15 @@ def test_a_confirm_out_of_order_waits_for_those_before_it() -> None:
     assert (sent.accepted_id, len(sent), sent.oldest_id) == (30, 0, None)
 
 
+def test_a_confirm_that_a_later_one_covers_is_not_kept() -> None:
+    sent = window(10, 20, 30)
+    sent.accept(2, multiple=False)
+    sent.accept(3, multiple=True)
+
+    assert (sent.accepted_id, len(sent)) == (30, 0)
+    assert sent._early == set()
+
+
 def test_nothing_from_a_refused_message_on_is_accepted() -> None:
     sent = window(10, 20, 30)
     refused = sent.refuse(2, multiple=False)

@@ -138,6 +138,38 @@ def test_a_broker_ahead_of_the_store_stops_with_what_to_do(parts: Parts) -> None
     assert parts.ids() == [1, 2, 3, 4]
 
 
+def test_a_broker_ahead_of_the_store_is_not_believed_when_the_store_has_grown(parts: Parts) -> None:
+    parts.append(4)
+    parts.service().publish_notifications(X)
+    restored = Parts()
+    restored.append(2)
+    restored.broker, restored.producer = parts.broker, parts.producer
+    service = restored.service(capabilities=REMEMBERS)
+    with pytest.raises(PositionMismatchError):
+        service.publish_notifications(X)
+    restored.append(4)
+    later = r"already has event 4.*came later.*replay x"
+
+    for _ in range(2):
+        with pytest.raises(PositionMismatchError, match=later):
+            service.publish_notifications(X)
+    restored.tracker.replay(X, 2)
+
+    assert service.publish_notifications(X) == 4
+    assert parts.ids() == [1, 2, 3, 4, 3, 4, 5, 6]
+
+
+def test_an_event_that_stopped_the_exchange_and_was_mended_is_no_mismatch(parts: Parts) -> None:
+    parts.append(4)
+    service = parts.service(capabilities=REMEMBERS)
+    crash_after_accept(parts, 4)
+    lease = parts.tracker.acquire_lease(X, "me", 15)
+    parts.tracker.note_stop(4, "Exchange 'x': event 4 cannot be serialized.", lease)
+    parts.tracker.release_lease(lease)
+
+    assert service.publish_notifications(X) == 0
+
+
 def test_a_position_ahead_of_the_store_stops_with_what_to_do(parts: Parts) -> None:
     parts.append(4)
     parts.service().publish_notifications(X)

@@ -29,20 +29,36 @@ def acquire_lease(route: Route, owner: Owner) -> Lease:
         )
 
 
-def held_by_broker(route: Route, position: int) -> int:
+def held_by_broker(route: Route, lease: Lease, position: int) -> int:
     """Return the newest id that the broker has; 0 where it cannot say.
 
-    Raises :class:`~tidings.errors.PositionMismatchError` where the event store has no such id.
+    Raises :class:`~tidings.errors.PositionMismatchError` where the event store has no such id. That
+    is noted, and refused until a replay: a restored store gets events of these ids again as soon
+    as the application goes on, and those are others.
     """
     if Capability.MOST_RECENT_ACCEPTED_ID not in route.capabilities:
         return 0
     held = route.producer.most_recent_accepted_id(route.exchange_name) or 0
-    newest = route.event_store.newest_event_id() or 0 if held > position else held
+    if held <= position:
+        return held
+    newest = route.event_store.newest_event_id() or 0
+    mismatch = f"Exchange {route.exchange_name!r}: the broker already has event {held}, but "
     if held > newest:
-        raise PositionMismatchError(
-            f"Exchange {route.exchange_name!r}: the broker already has event {held}, but the "
-            f"newest in the event store is {newest}. The store was restored, or is another "
-            f"one. Once that is settled, `tidings replay {route.exchange_name} --from ID` "
-            "sets where to go on."
-        )
-    return held
+        missing = f"the newest in the event store is {newest}"
+    elif _was_refused(route, mismatch):
+        missing = "what the event store has under that id came later"
+    else:
+        return held
+    error = PositionMismatchError(
+        f"{mismatch}{missing}. The store was restored, or is another one. Once that is settled, "
+        f"`tidings replay {route.exchange_name} --from ID` sets where to go on."
+    )
+    route.tracker.note_stop(None, str(error), lease)
+    raise error
+
+
+def _was_refused(route: Route, mismatch: str) -> bool:
+    for row in route.tracker.tracked_exchanges():
+        if row.exchange_name == route.exchange_name and row.stop is not None:
+            return row.stop.reason.startswith(mismatch)
+    return False

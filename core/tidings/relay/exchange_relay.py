@@ -174,7 +174,7 @@ class ExchangeRelay:
     def _open(self) -> None:
         self.route.producer.on_accepted = self._accepted
         self.route.producer.open(self.route.exchange_name, self._position)
-        held = held_by_broker(self.route, self._position.event_id)
+        held = held_by_broker(self.route, self._held_lease().lease, self._position.event_id)
         self._read_to = max(self._position.event_id, held)
         # Elsewhere only own acceptance moves the tracker: what a broker loses in a crash of its
         # own would never be sent again.

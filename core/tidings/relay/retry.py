@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass, field
 
 FIRST_PASSING, LONGEST_PASSING = 0.2, 10.0
-FIRST_LASTING, LONGEST_LASTING = 2.0, 60.0
+FIRST_LASTING, LONGEST_LASTING = 2.0, 25.0
 
 
 @dataclass(slots=True)
@@ -14,10 +14,12 @@ class Backoff:
     """Exponential backoff, of which the upper half is left to chance.
 
     What passes by itself is tried soon and never less often than every ten seconds; what somebody
-    has to mend is tried at growing intervals, up to one minute.
+    has to mend is tried at growing intervals, up to 25 seconds. Where one kind follows the other,
+    it begins anew.
     """
 
     _failures: int = 0
+    _passes: bool = True
     _random: random.Random = field(default_factory=random.Random)
 
     def next(self, *, passes: bool) -> float:
@@ -25,6 +27,8 @@ class Backoff:
         first, longest = (
             (FIRST_PASSING, LONGEST_PASSING) if passes else (FIRST_LASTING, LONGEST_LASTING)
         )
+        if passes != self._passes:
+            self._passes, self._failures = passes, 0
         ceiling = min(first * 2.0 ** min(self._failures, 30), longest)
         self._failures += 1
         return self._random.uniform(ceiling / 2, ceiling)

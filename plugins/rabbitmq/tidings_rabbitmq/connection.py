@@ -52,6 +52,8 @@ class Connection:
         self._loop = loop
         self._settings = settings
         self._services = loop.services()
+        self.has_channel = False
+        """Whether there ever was a channel to use."""
         self._gone = True
         self._connection: pika.SelectConnection
 
@@ -70,6 +72,7 @@ class Connection:
         self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
         self.wait_for(opened, "connecting", self._settings.connect_timeout + CONNECT_GRACE)
         self.channel = self.new_channel()
+        self.has_channel = True
         self.channel.add_on_close_callback(self._on_channel_closed)
 
     def new_channel(self) -> Channel:

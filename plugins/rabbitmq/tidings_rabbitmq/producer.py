@@ -28,7 +28,6 @@ class RabbitMQProducer(MessageProducer):
         self._settings = settings
         self._loop: Loop | None = None
         self._publications: dict[str, Publication] = {}
-        self._largest_body: int | None = None
         self._tails_ahead: set[str] = set()
 
     def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
@@ -39,7 +38,6 @@ class RabbitMQProducer(MessageProducer):
         try:
             track = partial(self._track, exchange_name)
             publication = Publication(self._loop, self._settings, exchange_name, position, track)
-            publication.largest_body = self._largest_body
             publication.tail_is_ahead = exchange_name in self._tails_ahead
             self._publications[exchange_name] = publication
             publication.open()
@@ -81,7 +79,6 @@ class RabbitMQProducer(MessageProducer):
         publication = self._publications.pop(exchange_name, None)
         if publication is not None:
             publication.close()
-            self._largest_body = publication.largest_body
             self._tails_ahead.discard(exchange_name)
             if publication.tail_is_ahead:
                 self._tails_ahead.add(exchange_name)

@@ -51,8 +51,6 @@ class Publication:
     ) -> None:
         check_name(exchange_name)
         self.exchange_name = exchange_name
-        self.largest_body: int | None = None
-        """The most that the broker takes, once it has said so."""
         self.tail_is_ahead = False
         """Whether the tail may hold events that another queue has refused."""
         self._settings = settings
@@ -99,8 +97,6 @@ class Publication:
         """Encode one message and hand it to the pipeline."""
         self.pipeline.check()
         size = len(message.body)
-        if self.largest_body is not None and size > self.largest_body:
-            raise self._too_large(event_id, size)
         try:
             encoded = self._encoder.encode(message, type_name, event_id, occurred_on)
         except ValueError as error:
@@ -117,7 +113,7 @@ class Publication:
 
     def close(self) -> None:
         """Let go of the connection, and with it of the lock."""
-        if self.tail_is_ahead:
+        if self.tail_is_ahead and self._connection.has_channel:
             # At once, and not when we open again: the next to open may be another relay.
             with suppress(DeliveryError):
                 disown_tail(self._connection, DISOWN_SECONDS)
@@ -130,14 +126,13 @@ class Publication:
         too_large = _TOO_LARGE.search(broker_text(reason))
         if reason.reply_code != PRECONDITION_FAILED or not too_large:
             return failure
-        size, self.largest_body = int(too_large[1]), int(too_large[2])
+        size, largest = map(int, too_large.groups())
         event_id = self.pipeline.window.id_of_size(size)
-        return failure if event_id is None else self._too_large(event_id, size)
-
-    def _too_large(self, event_id: int, size: int) -> UndeliverableEventError:
+        if event_id is None:
+            return failure
         return self._undeliverable(
             event_id,
-            f"its body has {size} bytes, and the broker takes {self.largest_body}. Raise "
+            f"its body has {size} bytes, and the broker takes {largest}. Raise "
             "max_message_size in rabbitmq.conf, or quarantine the event.",
         )
 

@@ -58,13 +58,19 @@ def disown_tail(connection: Connection, seconds: float) -> None:
 def drop_tail(connection: Connection) -> None:
     """Delete the tail that an earlier ``resume = "tail"`` left: it hides unroutable messages.
 
-    Does nothing where we may not delete it.
+    Does nothing where we may not delete it, or where a queue of that name is no tail.
     """
-    channel = connection.new_channel()
+    channel, name = connection.new_channel(), _queue_name(connection)
     answers: list[Any] = []
     channel.add_on_close_callback(lambda _channel, reason: answers.append(reason))
-    connection.start(channel.queue_delete, queue=_queue_name(connection), callback=answers.append)
-    connection.wait_for(answers, "deleting an unused tail")
+    # The broker refuses to declare what is there already and is something else.
+    declare = {"queue": name, "arguments": _ARGUMENTS, "callback": answers.append}
+    connection.start(channel.queue_declare, **declare)
+    connection.wait_for(answers, "looking for an unused tail")
+    if channel.is_open:
+        answers.clear()
+        connection.start(channel.queue_delete, queue=name, callback=answers.append)
+        connection.wait_for(answers, "deleting an unused tail")
     if channel.is_open:
         channel.close()
 

@@ -53,7 +53,6 @@ class Window:
             if not self._accept_first():
                 return
         while self._first_tag in self._early:
-            self._early.remove(self._first_tag)
             if not self._accept_first():
                 return
 
@@ -77,6 +76,7 @@ class Window:
     def _accept_first(self) -> bool:
         if self._first_tag == self._refused_tag:
             return False
+        self._early.discard(self._first_tag)
         self.accepted_id, _ = self._pending.popleft()
         self._first_tag += 1
         return True

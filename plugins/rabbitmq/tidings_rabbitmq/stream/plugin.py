@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 NAME = "rabbitmq-stream"
 REQUIRES = ("rstream",)
 INSTALL = "tidings[rabbitmq-stream]"
-CAPABILITIES = frozenset({Capability.MOST_RECENT_ACCEPTED_ID, Capability.REMEMBERS_DURABLY})
+CAPABILITIES = frozenset({Capability.MOST_RECENT_ACCEPTED_ID})
 
 
 def _producer(settings: RabbitMQStreamSettings, _context: ProducerContext) -> MessageProducer:
