@@ -75,7 +75,7 @@ class RabbitMQProducer(MessageProducer):
         self._publication(exchange_name).pipeline.wait(seconds)
 
     def close(self, exchange_name: str) -> None:
-        """Close the exchange's connection; takes at most two seconds, also from a dead broker."""
+        """Close the exchange's connection; takes at most three seconds, also from a dead broker."""
         publication = self._publications.pop(exchange_name, None)
         if publication is not None:
             publication.close()

@@ -53,7 +53,7 @@ class RabbitMQSettings(TlsSettings):
         description="How many messages a consumer is sent ahead of its acknowledgements.",
     )
     heartbeat: int = Field(
-        default=30,
+        default=10,
         ge=0,
         le=65535,
         description="Seconds after which a silent connection counts as lost (0: never).",
