@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from tidings.plugins import MAX_EVENT_ID
 from tidings_zeromq.backlog import Backlog
 from tidings_zeromq.session import Session
 from tidings_zeromq.window import Window
@@ -34,6 +35,8 @@ _KEPT_NAMES = 1000
 class Conversation:
     """What is sent to one exchange, and what its subscribers have acknowledged of it.
 
+    ``ahead`` outlives it: which subscribers are not believed, and the id each of them named.
+
     Used by one thread at a time.
     """
 
@@ -43,7 +46,9 @@ class Conversation:
         exchange_name: str,
         settings: ZeroMQSettings,
         notifications_since: Callable[[str, int, int], Sequence[Notification]],
+        *,
         position: Position,
+        ahead: dict[str, int],
     ) -> None:
         self.accepted_id: int | None = None
         self.window = Window(position.event_id, settings.window, settings.window_bytes)
@@ -57,7 +62,7 @@ class Conversation:
         self._sessions: dict[bytes, Session] = {}
         self._acknowledged: dict[str, int] = {}
         self._advanced_at: dict[str, float] = {}
-        self._ahead: dict[str, int] = {}
+        self._ahead = ahead
 
     def send(self, event_id: int, event: bytes) -> None:
         """Take an event into the window; the next :meth:`serve` sends it."""
@@ -104,9 +109,9 @@ class Conversation:
         address = self._settings.bind
         if name in self._ahead:
             return (
-                f"it says that it has event {self._ahead[name]}, which the event store does not "
-                "hold: was the database restored, or is it another one? Start the subscriber "
-                "anew from an id that the event store has"
+                f"it says that it has event {self._ahead[name]}, which the event store did not "
+                "hold then: was the database restored, or is it another one? Start the subscriber "
+                "anew from a lower id, that of the last event that both have"
             )
         if all(session.name != name for session in self._sessions.values()):
             return (
@@ -132,9 +137,8 @@ class Conversation:
                 session.received(request.last_id)
                 self._acknowledge(request.name, request.acknowledged_id)
             return
-        if request.last_id > self.window.newest_id and self._is_ahead_of_the_store(request):
+        if self._is_ahead_of_the_store(request):
             return
-        self._ahead.pop(request.name, None)
         self._acknowledge(request.name, request.acknowledged_id)
         session = self._sessions[connection] = Session(
             self._endpoint,
@@ -176,20 +180,30 @@ class Conversation:
             self.accepted_id = newly
 
     def _is_ahead_of_the_store(self, request: Request) -> bool:
+        # Once ahead, ahead for good: the store grows past that id, but with other events.
+        if request.last_id >= self._ahead.get(request.name, MAX_EVENT_ID + 1):
+            return True
         # After a crash of the relay a subscriber may well be ahead of the tracker, and so of the
         # window; of the event store it never is, unless that is not the one it has read from.
-        ahead = self._backlog.is_behind(request.last_id)
-        if ahead is None:
-            return True
-        if ahead and request.name not in self._ahead:
-            self._ahead[request.name] = request.last_id
-            _log.warning(
-                "Subscriber %r of exchange %r is sent nothing: %s.",
-                request.name,
-                self._exchange_name,
-                self.describe(request.name),
-            )
-        return ahead or request.name in self._ahead
+        if request.last_id > self.window.newest_id:
+            ahead = self._backlog.is_behind(request.last_id)
+            if ahead:
+                self._note_ahead(request)
+            if ahead is not False:
+                return True
+        self._ahead.pop(request.name, None)
+        return False
+
+    def _note_ahead(self, request: Request) -> None:
+        if request.name not in self._settings.subscribers and len(self._ahead) > _KEPT_NAMES:
+            return
+        self._ahead[request.name] = request.last_id
+        _log.warning(
+            "Subscriber %r of exchange %r is sent nothing: %s.",
+            request.name,
+            self._exchange_name,
+            self.describe(request.name),
+        )
 
     def _send_what_is_lacking(self, session: Session, now: float) -> float:
         """Send one step's worth; return in how many seconds there may be more to send."""

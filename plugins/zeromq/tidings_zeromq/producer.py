@@ -37,6 +37,7 @@ class ZeroMQMessageProducer(MessageProducer):
         self._settings = settings
         self._context = context
         self._open: dict[str, tuple[Endpoint, Conversation]] = {}
+        self._ahead: dict[str, dict[str, int]] = {}
         self._unserved = 0
         self._serve_every = min(FRAME_EVENTS, max(1, settings.window // 4))
 
@@ -51,7 +52,12 @@ class ZeroMQMessageProducer(MessageProducer):
             raise RuntimeError(f"The name of exchange {exchange_name!r} is too long for ZeroMQ.")
         endpoint = Endpoint.join(self._settings, exchange_name)
         conversation = Conversation(
-            endpoint, exchange_name, self._settings, self._context.notifications_since, position
+            endpoint,
+            exchange_name,
+            self._settings,
+            self._context.notifications_since,
+            position=position,
+            ahead=self._ahead.setdefault(exchange_name, {}),
         )
         self._open[exchange_name] = endpoint, conversation
 

@@ -1,0 +1,126 @@
+"""A database restored from a backup: subscribers that have more than it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.zeromq.events import Store
+from tests.zeromq.readers import Reader
+from tidings.plugins import BrokerUnavailableError
+from tidings_zeromq.conversation import Conversation
+
+if TYPE_CHECKING:
+    from tests.zeromq.conftest import MakeRelay, Relay
+    from tidings_zeromq.wire import Request
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Give the list of all requests that conversations have dealt with."""
+    heard: list[Request] = []
+    hear = Conversation._hear
+
+    def listen(conversation: Conversation, connection: bytes, request: Request) -> None:
+        hear(conversation, connection, request)
+        heard.append(request)
+
+    monkeypatch.setattr(Conversation, "_hear", listen)
+    monkeypatch.setattr("tidings_zeromq.subscriber.SILENCE", 0.1)
+    return heard
+
+
+def wait_for_requests(relay: Relay, heard: list[Request], name: str, count: int = 1) -> None:
+    """Serve the subscribers until ``count`` more requests of that name were dealt with."""
+    begun = len(heard)
+    relay.wait_until(
+        lambda: [each.name for each in heard[begun:]].count(name) >= count, f"{name} to ask"
+    )
+
+
+@pytest.fixture
+def restored(make_relay: MakeRelay) -> Relay:
+    """Give a relay whose store was set back to event 10; all of it is published."""
+    relay = make_relay(Store(range(1, 11)), no_progress_timeout=0.6)
+    relay.open(position=10)
+    return relay
+
+
+def grow(relay: Relay) -> None:
+    """Let the application go on: events 11 to 25, of which 11 to 20 are not what they were."""
+    relay.store.ids += range(11, 26)
+
+
+def test_new_events_with_the_lost_ones_ids_are_not_taken_for_received(
+    restored: Relay, heard: list[Request]
+) -> None:
+    with Reader(restored.address, last_id=20) as app:
+        wait_for_requests(restored, heard, "app")
+        grow(restored)
+        restored.send(*range(11, 26))
+        wait_for_requests(restored, heard, "app", 2)
+
+        assert restored.accepted_id is None
+        with pytest.raises(BrokerUnavailableError, match=r"has event 20, .* restored"):
+            restored.flush()
+    assert app.ids == []
+    assert restored.accepted_id is None
+
+
+def test_a_subscriber_ahead_of_the_store_is_still_not_believed_when_the_exchange_is_opened_again(
+    restored: Relay, heard: list[Request]
+) -> None:
+    with Reader(restored.address, last_id=20) as app:
+        wait_for_requests(restored, heard, "app")
+        restored.close()
+        grow(restored)
+        restored.open(position=10)
+        restored.send(*range(11, 26))
+        wait_for_requests(restored, heard, "app", 2)
+
+        assert restored.accepted_id is None
+    assert app.ids == []
+
+
+def test_a_subscriber_started_anew_from_an_id_before_the_restored_ones_is_believed(
+    restored: Relay, heard: list[Request]
+) -> None:
+    with Reader(restored.address, last_id=20):
+        wait_for_requests(restored, heard, "app")
+    grow(restored)
+    restored.send(*range(11, 26))
+    with Reader(restored.address, last_id=10) as anew:
+        restored.flush()
+
+    assert anew.ids == list(range(11, 26))
+    assert restored.accepted_id == 25
+
+
+def test_a_subscriber_started_anew_after_an_id_that_is_missing_too_is_not_believed(
+    restored: Relay, heard: list[Request]
+) -> None:
+    for last_id in (20, 15):
+        with Reader(restored.address, last_id=last_id):
+            wait_for_requests(restored, heard, "app")
+    grow(restored)
+    restored.send(*range(11, 26))
+    with Reader(restored.address, last_id=15) as app:
+        wait_for_requests(restored, heard, "app", 2)
+
+        assert restored.accepted_id is None
+    assert app.ids == []
+
+
+def test_a_reader_that_is_not_required_is_not_believed_either(
+    restored: Relay, heard: list[Request]
+) -> None:
+    with Reader(restored.address, "audit", last_id=20) as audit, Reader(restored.address):
+        wait_for_requests(restored, heard, "audit")
+        grow(restored)
+        restored.send(*range(11, 26))
+        restored.flush()
+        wait_for_requests(restored, heard, "audit", 2)
+
+    assert audit.ids == []
+    assert restored.accepted_id == 25
