@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from benchmarks import bodies, exchanges, growth, latency, servers, startup, writing
+from benchmarks import bodies, exchanges, growth, latency, servers, stages, startup, writing
 from benchmarks.peers import suite as peers
 from benchmarks.wire import suite
 from benchmarks.wire.backends import BACKENDS
@@ -141,6 +141,24 @@ def exchanges_command(
         exchanges.run(database, counts, messages, rounds, Path(folder), seconds=seconds)
 
 
+@main.command("stages")
+@click.option(
+    "--backend",
+    "backends",
+    multiple=True,
+    default=tuple(BACKENDS),
+    show_default=True,
+    type=click.Choice(list(BACKENDS)),
+)
+@click.option("--database", default="sqlite", type=click.Choice(servers.KINDS), show_default=True)
+@events(20_000, "Stored events.")
+@rounds(5)
+def stages_command(backends: tuple[str, ...], database: str, events: int, rounds: int) -> None:
+    """Tell where the relay's own CPU goes."""
+    with tempfile.TemporaryDirectory() as folder:
+        stages.run(database, backends, events, rounds, Path(folder))
+
+
 @main.command("peers")
 @click.option(
     "--peer",
@@ -173,6 +191,7 @@ def all_command(ctx: click.Context) -> None:
         ctx.invoke(command)
     ctx.invoke(growth_command)
     ctx.invoke(exchanges_command)
+    ctx.invoke(stages_command)
     ctx.invoke(peers_command)
 
 

@@ -187,3 +187,15 @@ def test_ratios_are_taken_within_a_round() -> None:
 def needs(server: type[RabbitMQ | ActiveMQ | PostgreSQL | MariaDB] | None) -> None:
     if server is not None and (reason := server.available()):
         missing(reason)
+
+
+def test_the_stages_of_an_event_add_up_to_all_of_it() -> None:
+    heading, *rows = tables("stages", "--backend", "zeromq", "--events=2000", "--rounds=1")
+    cpu = {name: float(value) for name, value in rows}
+    *stages, alone, producer, everything = cpu.values()
+
+    assert heading == ["", "CPU µs/event"]
+    assert list(cpu)[-1] == "zeromq: all of it"
+    assert min(cpu["reading from sqlite"], cpu["checking and serialising"], everything) > 0
+    assert sum(stages) == pytest.approx(alone, abs=0.2)
+    assert alone + producer == pytest.approx(everything, abs=0.2)

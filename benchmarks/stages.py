@@ -1,0 +1,127 @@
+"""Where the relay's CPU goes: reading, serialising, its own loop, and each backend's producer."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from benchmarks import servers, stored
+from benchmarks.measuring import in_rounds
+from benchmarks.tables import show
+from benchmarks.wire.backends import BACKENDS
+from tidings import MessageProducer, Position
+from tidings.relay.exchange_relay import ExchangeRelay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from benchmarks.measuring import Job, Sample
+
+EXCHANGE = "benchmark"
+
+
+def run(kind: str, backends: tuple[str, ...], events: int, rounds: int, folder: Path) -> None:
+    """Measure, and print a table: the least CPU of several runs, which neighbours disturb least."""
+    with servers.databases((kind,), folder) as new_database, ExitStack() as running:
+        url = new_database[kind]()
+        stored.fill(url, events + stored.WARM_UP)
+        ours: dict[str, Job] = {
+            "reading": partial(_reading, database_url=url),
+            "serialising": partial(_serialising, database_url=url),
+            "loop": partial(_to_nobody, database_url=url),
+        }
+        theirs = {}
+        for name in backends:
+            backend = running.enter_context(BACKENDS[name]())
+            theirs[name] = in_rounds({name: backend.relaying(url)}, rounds, backend.clean)[name]
+        least = {name: _least(runs) for name, runs in in_rounds(ours, rounds).items()}
+        alone = least["loop"]
+        rows = [
+            (f"reading from {kind}", least["reading"]),
+            ("checking and serialising", least["serialising"]),
+            (
+                "the relay's loop, the lease, tracking",
+                alone - least["reading"] - least["serialising"],
+            ),
+            ("all of it, without a producer", alone),
+        ]
+        for name, runs in theirs.items():
+            rows.append(
+                (f"{name}: encoding, sending, hearing what is accepted", _least(runs) - alone)
+            )
+            rows.append((f"{name}: all of it", _least(runs)))
+    title = f"CPU of the relay: {events:,} events of {stored.BODY_BYTES} bytes, {rounds} rounds"
+    show(title, ("", "CPU µs/event"), [(name, f"{value:.1f}") for name, value in rows])
+
+
+def _least(runs: list[Sample]) -> float:
+    return min(run.cpu_per_event for run in runs) * 1e6
+
+
+class _ToNobody(MessageProducer):
+    """Accepts everything at once."""
+
+    def __init__(self) -> None:
+        self._accepted: int | None = None
+
+    def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
+        """Connect to nothing."""
+
+    def send(self, *notification: Any) -> None:
+        """Accept; what is sent is ``(exchange_name, message, type, id, occurred_on)``."""
+        self._accepted = notification[3]
+
+    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
+        """Wait for nothing."""
+
+    def accepted_id(self, _exchange_name: str) -> int | None:
+        """Return the last id."""
+        return self._accepted
+
+    def close(self, exchange_name: str) -> None:
+        """Let go of nothing."""
+
+
+@contextmanager
+def _to_nobody(exchange_name: str, *, database_url: str) -> Iterator[Callable[[], int]]:
+    with stored.configured(database_url, [exchange_name]) as tidings:
+        relay = ExchangeRelay(replace(tidings.route(exchange_name), producer=_ToNobody()))
+        relay.start()
+        stored.relay_on(relay, stored.WARM_UP)
+        yield partial(stored.relay_on, relay, 10**12)
+        relay.stop()
+
+
+@contextmanager
+def _reading(_run: str, *, database_url: str) -> Iterator[Callable[[], int]]:
+    with stored.configured(database_url, [EXCHANGE]) as tidings:
+        store = tidings.event_store()
+        batch = tidings.configuration.exchange(EXCHANGE).batch_size
+
+        def read() -> int:
+            count = position = 0
+            while events := store.all_stored_events_since(position, batch):
+                count, position = count + len(events), events[-1].event_id
+            return count
+
+        read()
+        yield read
+        store.close()
+
+
+@contextmanager
+def _serialising(_run: str, *, database_url: str) -> Iterator[Callable[[], int]]:
+    with stored.configured(database_url, [EXCHANGE]) as tidings:
+        store, serializer = tidings.event_store(), tidings.serializer(EXCHANGE)
+        events = store.all_stored_events_since(0, 10_000)
+        store.close()
+
+        def serialise() -> int:
+            for event in events:
+                serializer.serialize(event)
+            return len(events)
+
+        yield serialise
