@@ -260,7 +260,7 @@ def test_calls_on_an_exchange_that_is_not_open_are_the_callers_errors(
 def test_a_relay_that_does_not_send_the_exchange_is_mentioned_in_the_log(
     make_relay: MakeRelay, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidings_zeromq.subscriber.SILENCE", 0.02)
+    monkeypatch.setattr("tidings_zeromq.patience.SILENCE", 0.02)
     relay = make_relay()
     relay.open()
     with Reader(relay.address, exchange_name="misspelt"):

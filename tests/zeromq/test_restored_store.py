@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import zmq
 
-from tests.zeromq.events import Store
+from tests.zeromq.events import EXCHANGE, Store
 from tests.zeromq.readers import Reader
-from tidings.plugins import BrokerUnavailableError
+from tidings.plugins import BrokerUnavailableError, StoreUnavailableError
 from tidings_zeromq.conversation import Conversation
+from tidings_zeromq.wire import Request, decode_head, encode_request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.zeromq.conftest import MakeRelay, Relay
-    from tidings_zeromq.wire import Request
+    from tidings.plugins import Notification
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
         heard.append(request)
 
     monkeypatch.setattr(Conversation, "_hear", listen)
-    monkeypatch.setattr("tidings_zeromq.subscriber.SILENCE", 0.1)
+    monkeypatch.setattr("tidings_zeromq.patience.SILENCE", 0.1)
     return heard
 
 
@@ -124,3 +128,30 @@ def test_a_reader_that_is_not_required_is_not_believed_either(
 
     assert audit.ids == []
     assert restored.accepted_id == 25
+
+
+def test_who_asks_anew_is_sent_nothing_more_of_the_stream_before_even_if_not_answered(
+    make_relay: MakeRelay, heard: list[Request]
+) -> None:
+    def away(exchange_name: str, event_id: int, limit: int) -> Sequence[Notification]:
+        raise StoreUnavailableError("the database is away")
+
+    relay = make_relay(Store(range(1, 51)))
+    relay.open(position=40)
+    backlog = relay.producer._open[EXCHANGE][1]._backlog
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.linger = 0
+        dealer.connect(relay.address)
+        dealer.send(encode_request(Request(1, 45, 45, "app", EXCHANGE)))
+        relay.wait_until(lambda: bool(dealer.poll(0)), "the stream to begin")
+        assert decode_head(dealer.recv()).nonce == 1
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(backlog, "_notifications_since", away)
+            dealer.send(encode_request(Request(2, 45, 45, "app", EXCHANGE)))
+            wait_for_requests(relay, heard, "app")
+        relay.send(*range(41, 51))
+        relay.producer.wait(EXCHANGE, 0)
+        dealer.send(encode_request(Request(3, 45, 45, "app", EXCHANGE)))
+        relay.wait_until(lambda: bool(dealer.poll(0)), "the stream to begin anew")
+
+        assert decode_head(dealer.recv()).nonce == 3

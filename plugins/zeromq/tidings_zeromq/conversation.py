@@ -138,6 +138,7 @@ class Conversation:
                 self._acknowledge(request.name, request.acknowledged_id)
             return
         if self._is_ahead_of_the_store(request):
+            self._sessions.pop(connection, None)  # it takes nothing of that stream any more
             return
         self._acknowledge(request.name, request.acknowledged_id)
         session = self._sessions[connection] = Session(

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from tidings.plugins import BrokerRefusedError, ReceivedMessage
 from tidings_zeromq.connection import Connection
+from tidings_zeromq.patience import Patience
 from tidings_zeromq.sequence import Sequence, Verdict
 from tidings_zeromq.settings import DEFAULT_HEARTBEAT, check_address, check_key, check_name
 from tidings_zeromq.wire import (
@@ -28,10 +29,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("tidings.zeromq")
 
-SILENCE = 0.5
-"""Seconds without a word from the relay until the subscriber asks again."""
-
-_UNANSWERED = 10
+_UNANSWERED = 5
 _RENEW_SECONDS = 10.0
 _MAX_USELESS = 1000  # frames until the caller's timeout is looked at
 _REPORT_SECONDS = 0.01
@@ -97,9 +95,7 @@ class Subscriber:
         self._reported = (NO_ID, NO_ID)
         self._reported_at = 0.0
         self._unreported = 0
-        self._asked_at = 0.0
-        self._unanswered = 0
-        self._quiet_since = 0.0
+        self._patience = Patience()
         self._connection: Connection | None = None
 
     @property
@@ -215,13 +211,16 @@ class Subscriber:
             if verdict is Verdict.TAKE:
                 self._frame, self._place = frame, FIRST_EVENT
                 if message := self._next_of_frame():
-                    self._quiet_since = time.monotonic()
+                    self._patience.heard(time.monotonic())
                     return message
             elif verdict is Verdict.BEGIN:
                 self._sequence.begin(head)
-                self._unanswered = 0
-                self._quiet_since = time.monotonic()
-            elif verdict is Verdict.HOLE and time.monotonic() - self._asked_at >= _HOLE_SECONDS:
+                self._patience.answered(time.monotonic())
+            elif verdict is Verdict.DROP:
+                # The answer to the last request comes behind it, on the same connection: to ask
+                # once more would only make that one old as well.
+                self._patience.heard(time.monotonic())
+            elif time.monotonic() - self._patience.asked_at >= _HOLE_SECONDS:
                 self._ask(connection)
         return None
 
@@ -235,7 +234,10 @@ class Subscriber:
             connection.close()
             self._connection = self._connect_anew()
             return
-        if found or (connection.established and now - self._quiet_since >= SILENCE):
+        if found:
+            self._ask(connection)
+            self._patience.renew()
+        elif connection.established and now >= self._patience.ends_at:
             self._ask(connection)
         elif connection.established and self._news() != self._reported:
             self._report(connection, now)
@@ -243,15 +245,15 @@ class Subscriber:
     def _due_at(self, connection: Connection) -> float:
         """Return when there is something to do even if nothing arrives."""
         if connection.established:
-            return self._quiet_since + SILENCE
+            return self._patience.ends_at
         return connection.last_alive + _RENEW_SECONDS
 
     def _ask(self, connection: Connection) -> None:
         self._sequence.renew()
-        self._asked_at = self._quiet_since = time.monotonic()
-        self._report(connection, self._asked_at)
-        self._unanswered += 1
-        if self._unanswered == _UNANSWERED:
+        now = time.monotonic()
+        self._patience.asked(now)
+        self._report(connection, now)
+        if self._patience.unanswered == _UNANSWERED:
             _log.warning(
                 "%s is there, but says nothing about exchange %r: does that relay send it?",
                 self._connect,
