@@ -62,13 +62,16 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Reader:
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TIDINGS_CONFIG", raising=False)
     (tmp_path / "tidings.toml").write_text(CONFIGURATION)
     with bootstrap() as tidings:
         tidings.event_store().create()
-    return Reader(tmp_path)
+    reader = Reader(tmp_path)
+    yield reader
+    if "worker" in reader.names:
+        reader.names["worker"].stop()  # a page that forgot to would keep this process for ever
 
 
 @pytest.fixture
