@@ -52,6 +52,10 @@ def translated(error: SQLAlchemyError, database: str, password: object) -> Event
     return EventStoreError(f"{database}: {reason}")
 
 
+def _is_missing_right(error: DBAPIError) -> bool:
+    return _sqlstate(error.orig) == "42501" or _mysql_code(error.orig) in {1142, 1143, 1370}
+
+
 def _is_login(error: DBAPIError) -> bool:
     return _mysql_code(error.orig) in {1044, 1045} or bool(_LOGIN.search(str(error.orig)))
 
@@ -102,6 +106,11 @@ _SENTENCES: list[tuple[Callable[[DBAPIError], bool], type[EventStoreError], str]
         is_missing_table,
         StoreNotReadyError,
         "{database} lacks a table or column of tidings ({reason}): run `tidings init --tables`.",
+    ),
+    (
+        _is_missing_right,
+        EventStoreError,
+        "{database} denies a right ({reason}): grant it; docs/operations.md lists them all.",
     ),
     (
         _is_login,
