@@ -157,18 +157,20 @@ class Tidings:
 
     def producer(self, exchange_name: str) -> MessageProducer:
         """Return a producer for that exchange, of the caller's own."""
-        context = ProducerContext(
-            StoredNotifications(
-                lambda: self.event_store(exchange_name),
-                self.serializer,
-                lambda name: self.configuration.exchange(name).events,
-                lambda name: self.configuration.exchange(name).passes_poison,
-            ).since
+        notifications = StoredNotifications(
+            lambda: self.event_store(exchange_name),
+            self.serializer,
+            lambda name: self.configuration.exchange(name).events,
+            self._passes_poison,
         )
+        context = ProducerContext(notifications.since, self._passes_poison)
         producer: MessageProducer = self._build(
             MessageProducerSpec, *self.configuration.producer_part(exchange_name), context
         )
         return producer
+
+    def _passes_poison(self, exchange_name: str) -> bool:
+        return self.configuration.exchange(exchange_name).passes_poison
 
     def consumer(self, exchange_name: str, subscriber: str | None = None) -> MessageConsumer:
         """Return a consumer that reads that exchange as ``subscriber``."""

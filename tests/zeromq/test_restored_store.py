@@ -9,7 +9,7 @@ import zmq
 
 from tests.zeromq.events import EXCHANGE, Store
 from tests.zeromq.readers import Reader
-from tidings.plugins import BrokerUnavailableError, StoreUnavailableError
+from tidings.plugins import BrokerUnavailableError, ProducerContext, StoreUnavailableError
 from tidings_zeromq.conversation import Conversation
 from tidings_zeromq.wire import Request, decode_head, encode_request
 
@@ -146,7 +146,7 @@ def test_who_asks_anew_is_sent_nothing_more_of_the_stream_before_even_if_not_ans
         relay.wait_until(lambda: bool(dealer.poll(0)), "the stream to begin")
         assert decode_head(dealer.recv()).nonce == 1
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(backlog, "_notifications_since", away)
+            patch.setattr(backlog, "_context", ProducerContext(away))
             dealer.send(encode_request(Request(2, 45, 45, "app", EXCHANGE)))
             wait_for_requests(relay, heard, "app")
         relay.send(*range(41, 51))

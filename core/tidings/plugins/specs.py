@@ -65,6 +65,11 @@ class ProducerContext:
     ascending, out of the event store, as the service would send them. For a backend that has no
     memory of its own. To be called from the thread that uses the producer."""
 
+    passes_poison: Callable[[str], bool] = lambda _exchange_name: False
+    """``(exchange_name)``: whether the exchange goes on without an event that can never be sent
+    (``on_poison = "quarantine"``). Then one that ``notifications_since`` gives, and the backend
+    refuses, is left out; else it is an error."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:

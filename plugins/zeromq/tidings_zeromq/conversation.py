@@ -13,9 +13,7 @@ from tidings_zeromq.window import Window
 from tidings_zeromq.wire import NO_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from tidings.plugins import Notification, Position
+    from tidings.plugins import Position, ProducerContext
     from tidings_zeromq.endpoint import Endpoint
     from tidings_zeromq.settings import ZeroMQSettings
     from tidings_zeromq.wire import Request
@@ -45,7 +43,7 @@ class Conversation:
         endpoint: Endpoint,
         exchange_name: str,
         settings: ZeroMQSettings,
-        notifications_since: Callable[[str, int, int], Sequence[Notification]],
+        context: ProducerContext,
         *,
         position: Position,
         ahead: dict[str, int],
@@ -55,7 +53,7 @@ class Conversation:
         self._endpoint = endpoint
         self._exchange_name = exchange_name
         self._settings = settings
-        self._backlog = Backlog(exchange_name, notifications_since)
+        self._backlog = Backlog(exchange_name, context)
         self._start_id = position.event_id
         self._everywhere = NO_ID  # what all required subscribers have acknowledged
         self._probed_at = time.monotonic()

@@ -55,7 +55,7 @@ class ZeroMQMessageProducer(MessageProducer):
             endpoint,
             exchange_name,
             self._settings,
-            self._context.notifications_since,
+            self._context,
             position=position,
             ahead=self._ahead.setdefault(exchange_name, {}),
         )
