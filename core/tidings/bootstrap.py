@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -27,6 +27,7 @@ from tidings.plugins.specs import (
     Spec,
     TrackerSpec,
 )
+from tidings.plugins.used import used_backends
 from tidings.relay.notification_service import NotificationService
 from tidings.relay.observers import Observers
 from tidings.relay.route import Route
@@ -35,7 +36,7 @@ from tidings.relay.stored_notifications import StoredNotifications
 from tidings.relay.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from tidings.config import Configuration, Table
@@ -74,20 +75,6 @@ def bootstrap(
     if problems:
         raise ConfigurationError(problems, str(file))
     return tidings
-
-
-class _Use(NamedTuple):
-    """One use of a backend by the configuration."""
-
-    kind: type[Spec]
-    backend: str
-    table: Table
-    path: str
-    """Where the backend's settings stand."""
-    word: str
-    """Where the backend is named."""
-    tables: Iterable[str] = ()
-    """What could be named there besides backends."""
 
 
 class Tidings:
@@ -267,7 +254,7 @@ class Tidings:
     def problems(self) -> list[str]:
         """Return what is wrong with the backends that the configuration uses, a sentence each."""
         found: list[str] = []
-        for use in self._used():
+        for use in used_backends(self.configuration):
             try:
                 spec = self.registry.spec(use.kind, use.backend, use.tables)
                 self._settings(spec, use.table, use.path)
@@ -276,36 +263,6 @@ class Tidings:
             except PluginError as error:
                 found.append(f"{use.word}: {error}")
         return list(dict.fromkeys(found))
-
-    def _used(self) -> Iterator[_Use]:
-        configuration = self.configuration
-        yield _Use(EventStoreSpec, *configuration.store_part(), "event_store.backend")
-        tracker = configuration.tracker_part()
-        yield _Use(TrackerSpec, *tracker, f"{tracker.path}.backend")
-        for name, exchange in configuration.exchanges.items():
-            place = config.key_path(["exchanges", name])
-            if exchange.source is not None:
-                yield _Use(
-                    EventStoreSpec,
-                    *configuration.source_part(name),
-                    f"{place}.source",
-                    configuration.sources,
-                )
-            yield _Use(
-                MessageProducerSpec,
-                *configuration.producer_part(name),
-                f"{place}.producer",
-                configuration.producers,
-            )
-            yield _Use(
-                SerializerSpec,
-                *configuration.serializer_part(name),
-                f"{place}.serializer",
-                configuration.serializers,
-            )
-        for name, table in configuration.observers.items():
-            path = config.key_path(["observers", name])
-            yield _Use(ObserverSpec, table.backend or name, table, path, path)
 
     def _settings(self, spec: Spec, table: Table, path: str) -> Settings:
         try:
