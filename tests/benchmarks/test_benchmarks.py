@@ -199,3 +199,24 @@ def test_the_stages_of_an_event_add_up_to_all_of_it() -> None:
     assert min(cpu["reading from sqlite"], cpu["checking and serialising"], everything) > 0
     assert sum(stages) == pytest.approx(alone, abs=0.2)
     assert alone + producer == pytest.approx(everything, abs=0.2)
+
+
+def test_one_command_runs_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    def note(part: str) -> None:
+        def run(*_: object, **__: object) -> dict[str, str]:
+            ran.append(part)
+            return {}
+
+        monkeypatch.setattr(f"benchmarks.{part}.run", run)
+
+    parts = ["wire.suite", "bodies", "writing", "startup", "latency", "growth", "exchanges"]
+    for part in [*parts, "stages", "peers.suite"]:
+        note(part)
+
+    outcome = CliRunner().invoke(main, ["all"], catch_exceptions=False)
+
+    assert outcome.exit_code == 0, outcome.output
+    assert ran == [*parts, "stages", "peers.suite"]
+    assert len(ran) == len(main.commands) - 1  # all but "all" itself
