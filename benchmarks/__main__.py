@@ -41,20 +41,25 @@ def databases(*default: str) -> Callable[[Command], Command]:
     )
 
 
+def backends(*default: str) -> Callable[[Command], Command]:
+    """Offer a choice of backends."""
+    return click.option(
+        "--backend",
+        "backends",
+        multiple=True,
+        default=default,
+        show_default=True,
+        type=click.Choice(list(BACKENDS)),
+    )
+
+
 @click.group()
 def main() -> None:
     """Measure tidings beside what the same machine does without it."""
 
 
 @main.command("wire")
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    default=tuple(BACKENDS),
-    show_default=True,
-    type=click.Choice(list(BACKENDS)),
-)
+@backends(*BACKENDS)
 @databases("sqlite", "postgresql")
 @events(20_000, "Stored events.")
 @rounds(3)
@@ -67,14 +72,7 @@ def wire_command(
 
 
 @main.command("bodies")
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    default=("rabbitmq",),
-    show_default=True,
-    type=click.Choice(list(BACKENDS)),
-)
+@backends("rabbitmq")
 @click.option("--database", default="sqlite", show_default=True, type=click.Choice(servers.KINDS))
 @click.option("--megabytes", default=50, show_default=True, help="Of bodies in each run, about.")
 @rounds(3)
@@ -142,14 +140,7 @@ def exchanges_command(
 
 
 @main.command("stages")
-@click.option(
-    "--backend",
-    "backends",
-    multiple=True,
-    default=tuple(BACKENDS),
-    show_default=True,
-    type=click.Choice(list(BACKENDS)),
-)
+@backends(*BACKENDS)
 @click.option("--database", default="sqlite", type=click.Choice(servers.KINDS), show_default=True)
 @events(20_000, "Stored events.")
 @rounds(5)

@@ -36,8 +36,8 @@ class SqlAlchemySettings(Settings):
         default=False,
         description="PostgreSQL only: every commit with events wakes the relay (NOTIFY, by a "
         "trigger that `tidings init --tables` creates). An idle relay then sends within "
-        "milliseconds, and writers pay for it: where they write all the time, it roughly halves "
-        "their rate.",
+        "milliseconds, and writers pay for it: where they write all the time, it may halve their "
+        "rate.",
     )
 
     @field_validator("url")
