@@ -2,8 +2,11 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# They mostly wait for servers, of which each process starts its own.
+TEST_PROCESSES ?= 4
+QUICK := 'not (server or chaos or idle or packaging or chaos_long)'
 
-.PHONY: help demo test bench servers lint format chaos clean
+.PHONY: help demo test quick coverage matrix bench servers lint format chaos planted clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -12,28 +15,46 @@ demo: .venv/demo ## events on their way through ZeroMQ; needs nothing but Python
 	$(BIN)/tidings demo
 
 test: .venv/dev servers ## every test, against real servers
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(PYTEST_OPTIONS)
+
+quick: .venv/dev ## the tests that need no server, and neither kill anything nor install
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) -m $(QUICK) $(PYTEST_OPTIONS)
+
+coverage: .venv/dev ## which lines the quick tests run: a report, no threshold
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m $(QUICK) $(PYTEST_OPTIONS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 servers: ## install the servers that the tests start (root on Debian and Ubuntu; elsewhere a hint)
 	@scripts/install-servers.sh
 
-lint: .venv/dev ## ruff and mypy
+lint: .venv/dev ## ruff, mypy, spelling, and what .editorconfig wants
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/codespell
+	$(BIN)/python scripts/check_editorconfig.py
 
 format: .venv/dev ## let ruff arrange the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+matrix: .venv/dev servers ## every test on Debian 12, 13 and unstable, and on the lowest libraries (root)
+	@$(BIN)/python -m tests.matrix $(MATRIX_OPTIONS)
+
+planted: .venv/dev servers ## how many of the faults planted into an example the suites notice
+	$(BIN)/python -m tests.testing.play
+
 chaos: .venv/dev servers ## the long form: kill, freeze and cut everything, again and again
 	$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
+	$(BIN)/python -m tests.chaos.parted
 
 bench: .venv/dev servers ## speed beside the bare wire and other libraries; see benchmarks/README.md
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)
 
 clean: ## remove the virtual environment and everything that was built
-	rm -rf .venv benchmarks/.venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .matrix benchmarks/.venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Marks of what .venv holds: whoever can test can run the demo, too. Editable, so that the

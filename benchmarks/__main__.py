@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from benchmarks import bodies, exchanges, growth, latency, servers, stages, startup, writing
+from benchmarks import (
+    bodies,
+    exchanges,
+    growth,
+    latency,
+    observers,
+    servers,
+    stages,
+    startup,
+    writing,
+)
 from benchmarks.peers import suite as peers
 from benchmarks.wire import suite
 from benchmarks.wire.backends import BACKENDS
@@ -150,6 +160,16 @@ def stages_command(backends: tuple[str, ...], database: str, events: int, rounds
         stages.run(database, backends, events, rounds, Path(folder))
 
 
+@main.command("observers")
+@click.option("--database", default="sqlite", type=click.Choice(servers.KINDS), show_default=True)
+@events(50_000, "Stored events.")
+@rounds(5)
+def observers_command(database: str, events: int, rounds: int) -> None:
+    """Tell what metrics and traces cost the relay."""
+    with tempfile.TemporaryDirectory() as folder:
+        observers.run(database, events, rounds, Path(folder))
+
+
 @main.command("peers")
 @click.option(
     "--peer",
@@ -183,6 +203,7 @@ def all_command(ctx: click.Context) -> None:
     ctx.invoke(growth_command)
     ctx.invoke(exchanges_command)
     ctx.invoke(stages_command)
+    ctx.invoke(observers_command)
     ctx.invoke(peers_command)
 
 

@@ -91,16 +91,17 @@ def _show_idle(title: str, samples: Mapping[str, Sequence[Sample]], folder: Path
     rows = []
     for name, runs in samples.items():
         notes = [
-            together.Held(*json.loads(line)) for line in (folder / name).read_text().splitlines()
+            together.Footprint(*json.loads(line))
+            for line in (folder / name).read_text().splitlines()
         ]
         share = Spread.of(100 * run.cpu_seconds / run.seconds for run in runs)
         rows.append(
             (
                 name,
-                f"{Spread.of(held.start for held in notes).middle:.1f}",
+                f"{Spread.of(each.start for each in notes).middle:.1f}",
                 f"{share.middle:.1f}",
-                f"{max(held.threads for held in notes)}",
-                f"{max(held.files for held in notes)}",
+                f"{max(each.threads for each in notes)}",
+                f"{max(each.files for each in notes)}",
                 f"{max(run.peak_bytes for run in runs) / 2**20:.0f}",
             )
         )

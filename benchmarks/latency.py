@@ -12,12 +12,13 @@ from contextlib import closing, contextmanager
 from statistics import quantiles
 from typing import TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 from benchmarks import servers
 from benchmarks.background import subscriber, write_steadily
 from benchmarks.stored import new_event
 from benchmarks.tables import show
-from tidings import NewEvent
-from tidings.bootstrap import bootstrap
+from tidings import NewEvent, Tidings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,6 +57,7 @@ class Way(NamedTuple):
     kind: str
     wake_up: bool
 
+    @override
     def __str__(self) -> str:
         return f"{self.kind}, {'wake-up' if self.wake_up else 'polling'}"
 
@@ -100,7 +102,7 @@ class _Bench:
             )
         )
         with (
-            bootstrap(file, environ={}) as self._tidings,
+            Tidings.from_file(file, environ={}) as self._tidings,
             closing(self._tidings.event_store()) as self._store,
             subscriber(self._broker_url, self._exchange, SAMPLED) as self._timed,
         ):

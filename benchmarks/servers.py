@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from tests.servers import ActiveMQ, MariaDB, PostgreSQL, RabbitMQ, Server, new_directory
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ class WarmActiveMQ(ActiveMQ):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory, heap="2g", memory_limit="1 gb", store_limit="20 gb")
 
+    @override
     def command(self) -> Sequence[str | Path]:
         """Leave out what makes a test's broker start quickly."""
         quick = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")

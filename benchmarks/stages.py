@@ -5,20 +5,24 @@ from __future__ import annotations
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 from benchmarks import servers, stored
 from benchmarks.measuring import in_rounds
 from benchmarks.tables import show
 from benchmarks.wire.backends import BACKENDS
-from tidings import MessageProducer, Position
-from tidings.relay.exchange_relay import ExchangeRelay
+from tidings.interfaces import MessageProducer, OpenExchange
+from tidings.relay.owner import Owner
+from tidings.relay.run import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from benchmarks.measuring import Job, Sample
+    from tidings.interfaces import ExchangeContext, Notification
 
 EXCHANGE = "benchmark"
 
@@ -61,38 +65,48 @@ def _least(runs: list[Sample]) -> float:
     return min(run.cpu_per_event for run in runs) * 1e6
 
 
-class _ToNobody(MessageProducer):
+class ToNobody(MessageProducer):
     """Accepts everything at once."""
+
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
+        """Connect to nothing."""
+        return _OpenNothing()
+
+
+class _OpenNothing(OpenExchange):
+    """Has accepted what it was given last."""
 
     def __init__(self) -> None:
         self._accepted: int | None = None
 
-    def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
-        """Connect to nothing."""
+    @override
+    def send(self, notifications: Sequence[Notification]) -> None:
+        """Accept."""
+        for notification in notifications:
+            self._accepted = notification.event_id
 
-    def send(self, *notification: Any) -> None:
-        """Accept; what is sent is ``(exchange_name, message, type, id, occurred_on)``."""
-        self._accepted = notification[3]
-
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
+    @override
+    def flush(self, timeout: float | None = None) -> None:
         """Wait for nothing."""
 
-    def accepted_id(self, _exchange_name: str) -> int | None:
+    @override
+    def accepted_id(self) -> int | None:
         """Return the last id."""
         return self._accepted
 
-    def close(self, exchange_name: str) -> None:
+    @override
+    def close(self) -> None:
         """Let go of nothing."""
 
 
 @contextmanager
 def _to_nobody(exchange_name: str, *, database_url: str) -> Iterator[Callable[[], int]]:
     with stored.configured(database_url, [exchange_name]) as tidings:
-        relay = ExchangeRelay(replace(tidings.route(exchange_name), producer=_ToNobody()))
-        relay.start()
-        stored.relay_on(relay, stored.WARM_UP)
-        yield partial(stored.relay_on, relay, 10**12)
-        relay.stop()
+        route = replace(tidings.route(exchange_name), producer=ToNobody())
+        with running(route, Owner()) as run:
+            stored.relay_on(run, stored.WARM_UP)
+            yield partial(stored.relay_on, run, 10**12)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from sqlalchemy import Integer, String, bindparam, case, cast, insert, literal, 
 from tidings import NewEvent, Tidings
 from tidings.config import parse
 from tidings.plugins.registry import PluginRegistry
-from tidings.relay.exchange_relay import ExchangeRelay
+from tidings.relay.owner import Owner
+from tidings.relay.run import Run, running
 from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tables import event
@@ -113,20 +114,18 @@ def relaying(
     with configured(database_url, [exchange_name], producer, settings) as tidings:
         if after:
             tidings.tracker.replay(exchange_name, after)
-        relay = ExchangeRelay(tidings.route(exchange_name))
-        relay.start()
-        relay_on(relay, warm_up)
-        yield lambda: relay_on(relay, count)
-        relay.stop()
+        with running(tidings.route(exchange_name), Owner()) as run:
+            relay_on(run, warm_up)
+            yield lambda: relay_on(run, count)
 
 
-def relay_on(relay: ExchangeRelay, count: int) -> int:
+def relay_on(run: Run, count: int) -> int:
     """Relay up to ``count`` more events; return how many there were, all tracked by now."""
-    before = relay.accepted_count
-    while (left := before + count - relay.sent_count) and relay.step(left):
+    before = run.accepted_count
+    while (left := before + count - run.sent_count) and run.step(left):
         pass
-    relay.flush()
-    return relay.accepted_count - before
+    run.flush()
+    return run.accepted_count - before
 
 
 def messages(database_url: str, count: int) -> Iterator[tuple[StoredEvent, NotificationMessage]]:

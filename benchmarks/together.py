@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import stored
-from tidings.relay.exchange_relay import ExchangeRelay
+from tidings.relay.owner import Owner
+from tidings.relay.run import Run, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +27,7 @@ LONGEST_START = 300.0
 LOOK_EVERY = 0.02
 
 
-class Held(NamedTuple):
+class Footprint(NamedTuple):
     """What an idle worker has taken."""
 
     start: float
@@ -46,19 +47,19 @@ def carrying(
     """
     each = messages // exchanges
     with _configured(run, database_url, settings, exchanges) as tidings, ExitStack() as stack:
-        relays = [ExchangeRelay(tidings.route(name)) for name in tidings.configuration.exchanges]
-        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in relays]
+        owner = Owner()
+        runs = [
+            stack.enter_context(running(tidings.route(name), owner))
+            for name in tidings.configuration.exchanges
+        ]
+        threads = [stack.enter_context(ThreadPoolExecutor(1)) for _ in runs]
 
-        def in_all(task: Callable[[ExchangeRelay], Any]) -> list[Any]:
-            running = [
-                thread.submit(task, relay) for thread, relay in zip(threads, relays, strict=True)
-            ]
-            return [future.result() for future in running]
+        def in_all(task: Callable[[Run], Any]) -> list[Any]:
+            tasks = [thread.submit(task, run) for thread, run in zip(threads, runs, strict=True)]
+            return [future.result() for future in tasks]
 
-        in_all(ExchangeRelay.start)
-        in_all(lambda relay: stored.relay_on(relay, WARM_UP))
-        yield lambda: sum(in_all(lambda relay: stored.relay_on(relay, each)))
-        in_all(ExchangeRelay.stop)
+        in_all(lambda run: stored.relay_on(run, WARM_UP))
+        yield lambda: sum(in_all(lambda run: stored.relay_on(run, each)))
 
 
 @contextmanager
@@ -81,17 +82,20 @@ def idling(
         began = time.monotonic()
         thread.start()
         _await_all(tidings, newest)
-        took, files = time.monotonic() - began, sum(1 for _ in Path("/dev/fd").iterdir())
-        held = Held(took, threading.active_count(), files)
+        took = time.monotonic() - began
+        while not any(each.name == "tidings-reader" for each in threading.enumerate()):
+            time.sleep(0.01)  # it begins when the first exchange is idle
+        files = sum(1 for _ in Path("/dev/fd").iterdir())
+        footprint = Footprint(took, threading.active_count(), files)
         with notes.open("a") as lines:
-            lines.write(json.dumps(held) + "\n")
+            lines.write(json.dumps(footprint) + "\n")
 
         def work() -> int:
             time.sleep(seconds)
             return exchanges
 
         yield work
-        worker.stop()
+        worker.shut_down()
         thread.join()
 
 

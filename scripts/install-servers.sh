@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the servers that the tests start, from Debian's or Ubuntu's own packages.
+# Install the servers and programs that the tests start, from Debian's or Ubuntu's own packages.
 # Does nothing where they are all there. Where it cannot, it says how else, and is no failure:
 # the tests then skip what is missing (or fail, with TIDINGS_REQUIRE_SERVERS=1).
 set -eu
@@ -14,12 +14,18 @@ need() { # PACKAGE, then a test of whether its server is there
 has_postgresql() { ls /usr/lib/postgresql/*/bin/postgres || command -v postgres; }
 has_activemq() { command -v java && ls "${ACTIVEMQ_HOME:-/usr/share/activemq}/bin/activemq.jar"; }
 has_mariadb() { command -v mariadbd || command -v mysqld; }
+has_librabbitmq() { echo '#include <amqp.h>' | cc -fsyntax-only -x c -; }
 
 need rabbitmq-server command -v rabbitmq-server
 need activemq has_activemq
 need postgresql has_postgresql
 need mariadb-server has_mariadb
 need redis-server command -v redis-server
+need pgbouncer command -v pgbouncer
+need prometheus command -v promtool
+need logrotate command -v logrotate
+need systemd command -v systemd-analyze
+need 'gcc libc6-dev librabbitmq-dev' has_librabbitmq
 
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1; then

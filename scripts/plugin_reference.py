@@ -10,10 +10,11 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import tidings.event
 import tidings.plugins
 import tidings.testing
 from tidings.errors import TidingsError
-from tidings.plugins import collection, hookspecs
+from tidings.plugins import collection, hookspecs, specs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,13 +38,17 @@ functions, each marked with `hookimpl`:
 
 INTERFACES = (
     "MessageProducer",
+    "OpenExchange",
     "MessageConsumer",
     "EventStore",
     "PublishedMessageTracker",
+    "Quarantine",
+    "Journal",
+    "Pauses",
     "Serializer",
     "Observer",
 )
-OFFERING = ("Settings", "Capability", "ProducerContext")
+OFFERING = ("Settings", "Capability", "ProducerContext", "ExchangeContext")
 
 FIELD = ast.AnnAssign | ast.Assign
 
@@ -62,6 +67,7 @@ def page() -> str:
             *_section("Beside the specs", _classes(OFFERING)),
             *_section("Interfaces", _classes(INTERFACES)),
             *_section("What they pass around", _classes(data)),
+            *_section("Functions and numbers", [*_functions(), *_numbers()]),
             *_section("Errors", _errors(errors)),
             *_section("Suites", _suites()),
         ]
@@ -86,9 +92,7 @@ def _classes(names: Sequence[str]) -> list[str]:
 
 
 def _class(name: str) -> Iterator[str]:
-    kind = _object(name)
-    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
-    assert isinstance(tree, ast.ClassDef)  # noqa: S101 - for the type checker
+    tree = _tree(_object(name))
     yield f"### {name}\n"
     yield _markdown(inspect.cleandoc(ast.get_docstring(tree) or "")) + "\n"
     for place, node in enumerate(tree.body):
@@ -102,7 +106,7 @@ def _class(name: str) -> Iterator[str]:
 def _field(node: FIELD) -> str:
     target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
     name = ast.unparse(target)
-    if name == "model_config":
+    if name == "model_config" or name.startswith("_"):
         return ""
     kind = f": {ast.unparse(node.annotation)}" if isinstance(node, ast.AnnAssign) else ""
     value = "" if node.value is None else f" = {_short(ast.unparse(node.value))}"
@@ -127,12 +131,39 @@ def _method(node: ast.FunctionDef) -> Iterator[str]:
 
 
 def _errors(names: Sequence[str]) -> list[str]:
-    lines = ["| error | below | |", "|---|---|---|"]
+    lines = ["| error, and what it is made with | below | |", "|---|---|---|"]
     for name in names:
         kind = _object(name)
         doc = " ".join((inspect.getdoc(kind) or "").split())
-        lines.append(f"| `{name}` | `{kind.__mro__[1].__name__}` | {_markdown(doc)} |")
+        made = f"{name}{_arguments(kind)}"
+        lines.append(f"| `{made}` | `{kind.__mro__[1].__name__}` | {_markdown(doc)} |")
     return [*lines, ""]
+
+
+def _arguments(kind: type) -> str:
+    if not any("__init__" in vars(each) for each in kind.__mro__ if issubclass(each, TidingsError)):
+        return "(message: str)"  # as of every exception
+    made = str(inspect.signature(kind)).partition(" -> ")[0]
+    return made.replace("'", "").replace("|", "\\|")
+
+
+def _functions() -> Iterator[str]:
+    for name in tidings.plugins.__all__:
+        found: object = getattr(tidings.plugins, name)
+        if inspect.isfunction(found) and name != "hookimpl":
+            made = str(inspect.signature(found)).replace("'", "")
+            yield f"- `{name}{made}`  "
+            yield textwrap.indent(_markdown(inspect.getdoc(found)), "  ", lambda _line: True)
+
+
+def _numbers() -> Iterator[str]:
+    for module in (tidings.event, specs):
+        body = ast.parse(inspect.getsource(module)).body
+        for place, node in enumerate(body):
+            name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+            if name in tidings.plugins.__all__ and isinstance(getattr(module, name), int):
+                yield f"- `{name} = {getattr(module, name)}`{_doc_below(body, place)}"
+    yield ""
 
 
 def _suites() -> list[str]:
@@ -142,18 +173,23 @@ def _suites() -> list[str]:
     for name in tidings.testing.__all__:
         if name.endswith("Contract"):
             suite = getattr(tidings.testing, name)
-            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(suite))).body
-            assert isinstance(tree, ast.ClassDef)  # noqa: S101 - for the type checker
             lines += [f"### {name}\n", _markdown(inspect.getdoc(suite)).replace("::\n", ":\n"), ""]
-            lines += ["Fixtures:\n", *_fixtures(tree), ""]
+            lines += ["Fixtures:\n", *_fixtures(suite), ""]
     return lines
 
 
-def _fixtures(tree: ast.ClassDef) -> Iterator[str]:
-    for node in tree.body:
-        doc = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
-        if isinstance(node, ast.FunctionDef) and doc and doc.startswith("Supply"):
-            yield f"- `{node.name}`: {_markdown(doc)}"
+def _fixtures(suite: type) -> Iterator[str]:
+    for kind in suite.__mro__[:-1]:
+        for node in _tree(kind).body:
+            doc = ast.get_docstring(node) if isinstance(node, ast.FunctionDef) else None
+            if isinstance(node, ast.FunctionDef) and doc and doc.startswith("Supply"):
+                yield f"- `{node.name}`: {_markdown(doc)}"
+
+
+def _tree(kind: type) -> ast.ClassDef:
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(tree, ast.ClassDef)  # noqa: S101 - for the type checker
+    return tree
 
 
 def _object(name: str) -> type:
@@ -166,7 +202,7 @@ def _short(text: str) -> str:
 
 
 def _markdown(text: str | None) -> str:
-    text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text or "")
+    text = re.sub(r":\w+:`(?:~[\w.]+\.)?([\w.]+)`", r"`\1`", text or "")
     return text.replace("``", "`")
 
 

@@ -22,13 +22,13 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests.servers import wait_for
 from tidings.cli.main import COMMANDS, main
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATIENCE = 60
+PATIENCE = 120
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["sqlalchemy.orm", "tidings.sql.event_store", "tidings.sql.tracker", "tidings.sql.retention"]
@@ -52,7 +52,8 @@ def _run(
     os.dup2(os.open(streams.stdin, os.O_RDONLY), 0)
     os.dup2(os.open(streams.stdout, os.O_WRONLY | os.O_CREAT), 1)
     os.dup2(os.open(streams.stderr, os.O_WRONLY | os.O_CREAT), 2)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -170,7 +171,7 @@ class Running:
 
     def wait_for_log(self, text: str, seconds: float = PATIENCE) -> None:
         """Wait until `text` stands in what it logged."""
-        wait_for(lambda: text in self.err or self._ended(), f"{text!r} in the log", seconds)
+        eventually(lambda: text in self.err or self._ended(), f"{text!r} in the log", seconds)
         assert text in self.err, self.err
 
     def terminate(self, seconds: float = 10) -> int:

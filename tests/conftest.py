@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import hypothesis
 import pytest
 
 from tests.servers import (
@@ -19,6 +20,7 @@ from tests.servers import (
     Certificates,
     MariaDB,
     PostgreSQL,
+    Prometheus,
     RabbitMQ,
     Redis,
     Server,
@@ -35,12 +37,29 @@ from tests.servers.given import (
     given_url,
     missing,
 )
+from tests.servers.marking import mark
+from tests.servers.process import forget_ports
+from tidings.builtin.memory import of_this_process
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+# How fast this machine is just now says nothing of what is tested.
+hypothesis.settings.register_profile(
+    "tidings", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("tidings")
+
 AnyServer = TypeVar("AnyServer", bound=Server)
 Factory = Callable[..., AnyServer]
+
+
+@pytest.fixture
+def fresh_memory() -> Iterator[None]:
+    """Let nothing of this test stay in the parts in memory, of which a process has one each."""
+    yield
+    for part in (of_this_process.event_store, of_this_process.tracker, of_this_process.broker):
+        part.cache_clear()
 
 
 @pytest.fixture(scope="session")
@@ -121,6 +140,13 @@ def own_mariadb() -> Iterator[Factory[MariaDB]]:
         yield start
 
 
+@pytest.fixture
+def own_prometheus() -> Iterator[Factory[Prometheus]]:
+    """Give a function that starts a Prometheus for this test alone; it takes its target."""
+    with servers(Prometheus) as start:
+        yield start
+
+
 @pytest.fixture(scope="session")
 def certificates() -> Iterator[Certificates]:
     """Give certificates for TLS tests, good ones and bad ones, readable by every server."""
@@ -167,6 +193,17 @@ def given_database_server(url: str) -> Iterator[DatabaseServer]:
     server = GivenDatabaseServer(url)
     yield server
     server.drop_databases()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a server, before marks are looked at."""
+    mark(items)
+
+
+def pytest_sessionfinish() -> None:
+    """Leave no notes behind."""
+    forget_ports()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BROKERS = {"pika", "stomp", "zmq", "rstream"}
+OBSERVERS = {"prometheus_client", "opentelemetry"}
 HEAVY = {"sqlalchemy", "pydantic", "rich", "pluggy", "click"}
 
 
@@ -54,7 +55,7 @@ def test_listing_the_plugins_imports_no_brokers_library(tmp_path: Path) -> None:
     loaded = imported_by(code, tmp_path)
 
     assert {"tidings_rabbitmq", "tidings_activemq", "tidings_zeromq"} <= loaded
-    assert not loaded & (BROKERS | {"sqlalchemy", "rich", "click"})
+    assert not loaded & (BROKERS | OBSERVERS | {"sqlalchemy", "rich", "click"})
 
 
 @pytest.mark.parametrize(
@@ -74,12 +75,14 @@ def test_one_backend_imports_no_other_ones_library(
         f'producer = "{backend}"\n[producers.{backend}]\n{settings}\n'
     )
 
-    read = imported_by("from tidings.bootstrap import bootstrap; bootstrap(environ={})", tmp_path)
+    read = imported_by("from tidings import Tidings; Tidings.from_file(environ={})", tmp_path)
     built = imported_by(
-        "from tidings.bootstrap import bootstrap; bootstrap(environ={}).worker([])", tmp_path
+        "from tidings import Tidings; Tidings.from_file(environ={}).worker([])", tmp_path
     )
 
-    assert not read & (BROKERS | {"sqlalchemy"}), "reading the configuration needs no library"
+    assert not read & (BROKERS | OBSERVERS | {"sqlalchemy"}), (
+        "reading the configuration needs no library"
+    )
     assert built & BROKERS == ({library} if library else set())
     others = {"tidings_rabbitmq", "tidings_activemq", "tidings_zeromq"} - {f"tidings_{backend}"}
     assert not built & others

@@ -18,35 +18,43 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATION = {
-    "Inbox", "NewEvent", "NotificationService", "StoredEvent", "Tidings", "Worker",
-    "record", "record_from",
+    "Inbox", "JsonSerializer", "NewEvent", "NotificationService", "Observers", "Pruned", "Route",
+    "StoredEvent", "Tidings", "Worker", "partition_of", "prune", "record", "record_from",
 }  # fmt: skip
 INTERFACES = {
-    "EventStore", "Hold", "Lease", "MessageConsumer", "MessageProducer", "Notification",
-    "NotificationMessage", "Observer", "Position", "PublishedMessageTracker", "ReceivedMessage",
-    "Serializer", "TrackedExchange",
+    "Capability", "EventStore", "Hold", "Lease", "MessageConsumer", "MessageProducer",
+    "Notification", "NotificationMessage", "Observer", "OpenExchange", "Position",
+    "PublishedMessageTracker", "Quarantine", "QuarantinedEvent", "ReceivedMessage", "Serializer",
+    "Stop", "TrackedExchange",
 }  # fmt: skip
 IN_MEMORY = {
-    "InMemoryBroker", "InMemoryEventStore", "InMemoryMessageConsumer", "InMemoryMessageProducer",
-    "InMemoryPublishedMessageTracker",
+    "InMemoryBroker", "InMemoryEventStore", "InMemoryConsumer", "InMemoryProducer",
+    "InMemoryTracker",
 }  # fmt: skip
 ERRORS = {
     "BrokenPluginError", "BrokerRefusedError", "BrokerUnavailableError", "ConfigurationError",
-    "DeliveryError", "EventStoreError", "ExchangeLockedError", "InvalidEventError", "LeaseError",
-    "LeaseHeldError", "LeaseLostError", "MissingLibraryError", "NotAcceptedError", "PluginError",
+    "DeliveryError", "EventStoreError", "ExchangeLockedError", "ExchangePausedError",
+    "InvalidEventError", "LeaseError",
+    "LeaseHeldError", "LeaseLostError", "MissingLibraryError", "NotAcceptedError",
+    "NotYetStoredError", "OutputClosedError", "PluginError",
     "PositionMismatchError", "StoreNotReadyError", "StoreUnavailableError", "TidingsError",
-    "UndeliverableEventError", "UnknownBackendError", "UnsafeStoreError",
+    "UndeliverableEventError", "UnknownBackendError", "UnreadableEventError",
+    "UnsafeStoreError",
 }  # fmt: skip
 FOR_AUTHORS = {
-    "API", "BrokerRefusedError", "BrokerUnavailableError", "Capability", "DeliveryError",
-    "EventStore", "EventStoreError", "EventStoreSpec", "ExchangeLockedError", "Hold", "Lease",
-    "LeaseHeldError", "LeaseLostError", "MAX_EVENT_ID", "MessageConsumer", "MessageConsumerSpec",
+    "API", "Accepted", "AcceptedBatch", "BrokerRefusedError", "BrokerUnavailableError",
+    "Capability", "DeliveryError", "EventStore", "EventStoreError", "EventStoreSpec",
+    "ExchangeContext", "ExchangeLockedError", "Exposition", "Hold", "IdleRelay", "KeyPatterns",
+    "Lease", "LeaseHeldError", "LeaseLostError", "MAX_EVENT_ID", "MessageConsumer",
+    "MessageConsumerSpec",
     "MessageProducer", "MessageProducerSpec", "NewEvent", "NotAcceptedError", "Notification",
-    "NotificationMessage", "Observer", "ObserverSpec", "Position", "ProducerContext",
-    "PublishedMessageTracker", "Quarantine", "QuarantinedEvent", "ReceivedMessage", "Serializer",
-    "SerializerSpec", "Settings", "Stop", "StoreNotReadyError", "StoreUnavailableError",
-    "StoredEvent", "TrackedExchange", "TrackerSpec",
-    "UndeliverableEventError", "fingerprint", "hookimpl",
+    "NotificationMessage", "ObservedRelay", "Observer", "ObserverSpec", "OpenExchange", "Opening",
+    "Position", "ProducerContext", "PublishedMessageTracker", "Quarantine", "QuarantinedEvent",
+    "ReceivedMessage", "Serializer", "SerializerSpec", "Settings", "Standing", "Stop",
+    "StoreNotReadyError", "StoreUnavailableError", "StoredEvent", "TrackedExchange", "TrackerSpec",
+    "UndeliverableEventError", "UnreadableEventError", "Waited", "escaping_logger", "fingerprint",
+    "fingerprint_of", "hookimpl", "partition_of",
+    "InvalidEventError", "Journal", "JournalEntry", "Pause", "Pauses", "UnsafeStoreError",
 }  # fmt: skip
 
 

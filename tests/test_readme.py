@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.command import Project
+from tests.docs.pages import PAGES
 
 if TYPE_CHECKING:
     from tests.servers.given import StreamBroker
@@ -53,9 +54,22 @@ def test_the_two_commands_are_targets_of_the_makefile(target: str) -> None:
     assert f"\n{target}: " in (ROOT / "Makefile").read_text()
 
 
+def test_every_task_that_contributing_names_is_a_target_of_the_makefile() -> None:
+    contributing = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`make (\w+)", contributing))
+    targets = set(re.findall(r"^(\w+): ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"quick", "lint", "test", "coverage"} <= named
+    assert named <= targets
+
+
 def test_every_link_leads_somewhere() -> None:
-    pages = [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")]
-    for page in pages:
+    for page in PAGES:
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.relative_to(ROOT)}: {link}"
+
+
+def test_every_page_of_the_docs_is_listed() -> None:
+    listed = {ROOT / link for link in re.findall(r"\]\(([^)#]+\.md)\)", README)}
+    assert [page.name for page in sorted(ROOT.glob("docs/*.md")) if page not in listed] == []
+    assert {ROOT / "SECURITY.md", ROOT / "docs" / "decisions" / "README.md"} <= listed

@@ -15,6 +15,7 @@ from pika import frame, spec
 
 from benchmarks.stored import messages
 from benchmarks.wire.pieces import pieces
+from tidings.plugins import Position
 from tidings_rabbitmq.frames import OCCURRED_ON, MessageEncoder
 from tidings_rabbitmq.settings import RabbitMQSettings
 
@@ -35,7 +36,7 @@ def bare(
 ) -> Iterator[Callable[[], int]]:
     """Push messages that were encoded beforehand, in a window of unconfirmed ones."""
     declare(url, exchange_name)
-    encoder = MessageEncoder(CHANNEL, exchange_name, FRAME_MAX, APP_ID, 0)
+    encoder = MessageEncoder(CHANNEL, exchange_name, FRAME_MAX, APP_ID, Position())
     encoded = (
         encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
         for event, message in messages(database_url, count)

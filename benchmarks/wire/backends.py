@@ -14,8 +14,8 @@ from benchmarks.wire import amqp, librabbitmq, stomp_client, stream_client, zmq_
 from tidings_activemq.settings import ActiveMQSettings
 from tidings_rabbitmq.settings import RabbitMQSettings
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
-from tidings_zeromq.conversation import FRAME_EVENTS
 from tidings_zeromq.settings import ZeroMQSettings
+from tidings_zeromq.supply import FRAME_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -16,6 +16,7 @@ from rstream.encoding import decode_frame, encode_frame
 
 from benchmarks.stored import messages
 from benchmarks.wire.pieces import pieces
+from tidings.plugins import Position
 from tidings_rabbitmq.stream.messages import APP_ID as BASIC_APP_ID
 from tidings_rabbitmq.stream.messages import OCCURRED_ON, MessageEncoder
 from tidings_rabbitmq.stream.messages import TYPE as BASIC_TYPE
@@ -74,7 +75,7 @@ def blocking(
 
 
 def _encoded(database_url: str, count: int) -> Iterator[bytes]:
-    encoder = MessageEncoder(APP_ID, 0)
+    encoder = MessageEncoder(APP_ID, Position())
     for event, message in messages(database_url, count):
         data = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
         yield event.event_id.to_bytes(8) + len(data).to_bytes(4) + data

@@ -15,9 +15,11 @@ from tests.servers import free_port
 
 from benchmarks.stored import messages, relaying
 from tidings_zeromq import Subscriber
-from tidings_zeromq.conversation import FRAME_BYTES, FRAME_EVENTS
+from tidings_zeromq.event_wire import encode_event
+from tidings_zeromq.selection import address_of
+from tidings_zeromq.supply import FRAME_BYTES, FRAME_EVENTS
 from tidings_zeromq.window import Window
-from tidings_zeromq.wire import decode_request, encode_beginning, encode_event, encode_events
+from tidings_zeromq.wire import decode_request, encode_beginning, encode_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -85,12 +87,12 @@ def decoded(
         _socket(zmq.ROUTER) as (socket, address),
         _beside(_subscribe, address, exchange_name),
     ):
-        stream = Stream(socket, load)
-        stream.hear()  # the subscriber is there
-        yield stream.push
+        feed = Feed(socket, load)
+        feed.hear()  # the subscriber is there
+        yield feed.push
 
 
-class Stream:
+class Feed:
     """What one `tidings_zeromq.Subscriber` is sent, from where it says."""
 
     def __init__(self, socket: zmq.Socket[bytes], load: Load) -> None:
@@ -115,7 +117,7 @@ class Stream:
         return load.events
 
     def hear(self) -> None:
-        """Wait for a request; begin the stream that it asks for."""
+        """Wait for a request; begin the feed that it asks for."""
         self._connection, frame = self._socket.recv_multipart()
         request = decode_request(frame)
         self._acknowledged = bisect_right(self._last_ids, request.acknowledged_id)
@@ -164,7 +166,7 @@ def _frames(database_url: str, count: int, together: int) -> list[Frame]:
     window = Window(0, count, sys.maxsize)
     for event, message in messages(database_url, count):
         encoded = encode_event(message, event.type_name, event.event_id, event.occurred_on)
-        window.append(event.event_id, encoded)
+        window.append(event.event_id, encoded, address_of(message))
     frames: list[Frame] = []
     last_id = 0
     while last_id < window.newest_id:

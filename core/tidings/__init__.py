@@ -1,6 +1,6 @@
 """tidings: carries domain events from your SQL database to a message broker, losing none.
 
-What an application needs stands here, and is imported when it is first asked for: ``import
+What an application needs stands here, and is imported when it is first asked for. So ``import
 tidings`` alone brings in no database, no broker and no configuration library. Authors of plugins
 import from :mod:`tidings.plugins`, and test with :mod:`tidings.testing`.
 """
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidings.bootstrap import Tidings
+    from tidings.builtin.json_serializer import JsonSerializer
     from tidings.builtin.memory import (
         InMemoryBroker,
+        InMemoryConsumer,
         InMemoryEventStore,
-        InMemoryMessageConsumer,
-        InMemoryMessageProducer,
-        InMemoryPublishedMessageTracker,
+        InMemoryProducer,
+        InMemoryTracker,
     )
     from tidings.errors import (
         BrokenPluginError,
@@ -27,12 +28,15 @@ if TYPE_CHECKING:
         DeliveryError,
         EventStoreError,
         ExchangeLockedError,
+        ExchangePausedError,
         InvalidEventError,
         LeaseError,
         LeaseHeldError,
         LeaseLostError,
         MissingLibraryError,
         NotAcceptedError,
+        NotYetStoredError,
+        OutputClosedError,
         PluginError,
         PositionMismatchError,
         StoreNotReadyError,
@@ -40,10 +44,12 @@ if TYPE_CHECKING:
         TidingsError,
         UndeliverableEventError,
         UnknownBackendError,
+        UnreadableEventError,
         UnsafeStoreError,
     )
     from tidings.event import NewEvent, StoredEvent
     from tidings.interfaces import (
+        Capability,
         EventStore,
         Hold,
         Lease,
@@ -52,25 +58,34 @@ if TYPE_CHECKING:
         Notification,
         NotificationMessage,
         Observer,
+        OpenExchange,
         Position,
         PublishedMessageTracker,
+        Quarantine,
+        QuarantinedEvent,
         ReceivedMessage,
         Serializer,
+        Stop,
         TrackedExchange,
+        partition_of,
     )
     from tidings.relay.notification_service import NotificationService
+    from tidings.relay.observers import Observers
+    from tidings.relay.retention import Pruned, prune
+    from tidings.relay.route import Route
     from tidings.relay.worker import Worker
     from tidings.sql import Inbox, record, record_from
 
 __version__ = "0.1.0"
 
 _NAMES = {
+    "tidings.builtin.json_serializer": ("JsonSerializer",),
     "tidings.builtin.memory": (
         "InMemoryBroker",
         "InMemoryEventStore",
-        "InMemoryMessageConsumer",
-        "InMemoryMessageProducer",
-        "InMemoryPublishedMessageTracker",
+        "InMemoryConsumer",
+        "InMemoryProducer",
+        "InMemoryTracker",
     ),
     "tidings.bootstrap": ("Tidings",),
     "tidings.errors": (
@@ -81,12 +96,15 @@ _NAMES = {
         "DeliveryError",
         "EventStoreError",
         "ExchangeLockedError",
+        "ExchangePausedError",
         "InvalidEventError",
         "LeaseError",
         "LeaseHeldError",
         "LeaseLostError",
         "MissingLibraryError",
         "NotAcceptedError",
+        "NotYetStoredError",
+        "OutputClosedError",
         "PluginError",
         "PositionMismatchError",
         "StoreNotReadyError",
@@ -94,10 +112,12 @@ _NAMES = {
         "TidingsError",
         "UndeliverableEventError",
         "UnknownBackendError",
+        "UnreadableEventError",
         "UnsafeStoreError",
     ),
     "tidings.event": ("NewEvent", "StoredEvent"),
     "tidings.interfaces": (
+        "Capability",
         "EventStore",
         "Hold",
         "Lease",
@@ -106,13 +126,21 @@ _NAMES = {
         "Notification",
         "NotificationMessage",
         "Observer",
+        "OpenExchange",
         "Position",
         "PublishedMessageTracker",
+        "Quarantine",
+        "QuarantinedEvent",
         "ReceivedMessage",
         "Serializer",
+        "Stop",
         "TrackedExchange",
+        "partition_of",
     ),
     "tidings.relay.notification_service": ("NotificationService",),
+    "tidings.relay.observers": ("Observers",),
+    "tidings.relay.retention": ("Pruned", "prune"),
+    "tidings.relay.route": ("Route",),
     "tidings.relay.worker": ("Worker",),
     "tidings.sql": ("Inbox", "record", "record_from"),
 }
@@ -122,19 +150,22 @@ __all__ = [
     "BrokenPluginError",
     "BrokerRefusedError",
     "BrokerUnavailableError",
+    "Capability",
     "ConfigurationError",
     "DeliveryError",
     "EventStore",
     "EventStoreError",
     "ExchangeLockedError",
+    "ExchangePausedError",
     "Hold",
     "InMemoryBroker",
+    "InMemoryConsumer",
     "InMemoryEventStore",
-    "InMemoryMessageConsumer",
-    "InMemoryMessageProducer",
-    "InMemoryPublishedMessageTracker",
+    "InMemoryProducer",
+    "InMemoryTracker",
     "Inbox",
     "InvalidEventError",
+    "JsonSerializer",
     "Lease",
     "LeaseError",
     "LeaseHeldError",
@@ -144,16 +175,25 @@ __all__ = [
     "MissingLibraryError",
     "NewEvent",
     "NotAcceptedError",
+    "NotYetStoredError",
     "Notification",
     "NotificationMessage",
     "NotificationService",
     "Observer",
+    "Observers",
+    "OpenExchange",
+    "OutputClosedError",
     "PluginError",
     "Position",
     "PositionMismatchError",
+    "Pruned",
     "PublishedMessageTracker",
+    "Quarantine",
+    "QuarantinedEvent",
     "ReceivedMessage",
+    "Route",
     "Serializer",
+    "Stop",
     "StoreNotReadyError",
     "StoreUnavailableError",
     "StoredEvent",
@@ -162,8 +202,11 @@ __all__ = [
     "TrackedExchange",
     "UndeliverableEventError",
     "UnknownBackendError",
+    "UnreadableEventError",
     "UnsafeStoreError",
     "Worker",
+    "partition_of",
+    "prune",
     "record",
     "record_from",
 ]

@@ -6,101 +6,110 @@ Nothing connects here; each part connects when it is first used.
 from __future__ import annotations
 
 import os
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-
-from pydantic import ValidationError
+from contextlib import closing
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Self
 
 from tidings import config
-from tidings.errors import ConfigurationError, PluginError
-from tidings.interfaces import Quarantine
+from tidings.errors import ConfigurationError
+from tidings.interfaces import Capability, ObservedRelay
+from tidings.plugins.backends import Backends
+from tidings.plugins.choosing import choose_partitions, choose_routing_keys
 from tidings.plugins.registry import PluginRegistry
 from tidings.plugins.specs import (
-    Capability,
     EventStoreSpec,
     MessageConsumerSpec,
-    MessageProducerSpec,
     ObserverSpec,
     ProducerContext,
     SerializerSpec,
-    Settings,
-    Spec,
     TrackerSpec,
 )
-from tidings.plugins.used import used_backends
+from tidings.relay.journal_writer import JournalBounds
+from tidings.relay.lag import standing
 from tidings.relay.notification_service import NotificationService
 from tidings.relay.observers import Observers
 from tidings.relay.route import Route
 from tidings.relay.serialized_once import SerializedOnce
+from tidings.relay.shared_reader import SharedReader
 from tidings.relay.stored_notifications import StoredNotifications
 from tidings.relay.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Collection, Mapping, Sequence
 
-    from tidings.config import Configuration, Table
+    from tidings.config import Configuration
     from tidings.interfaces import (
         EventStore,
+        Journal,
         MessageConsumer,
         MessageProducer,
+        Pauses,
         PublishedMessageTracker,
+        Quarantine,
         Serializer,
+        Standing,
     )
-
-S = TypeVar("S", bound=Spec)
-
-DEFAULT_EXCHANGE = "my-bc-app"
-
-
-def bootstrap(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    environ: Mapping[str, str] | None = None,
-    registry: PluginRegistry | None = None,
-) -> Tidings:
-    """Read and check a configuration file, and return what it describes.
-
-    ``path`` as in :func:`tidings.config.find_file`; ``environ`` is ``os.environ`` where none is
-    given. Raises :class:`ConfigurationError` with every fault found, those of the plugins that the
-    configuration names among them.
-    """
-    environ = os.environ if environ is None else environ
-    registry = registry or PluginRegistry()
-    file = config.find_file(path, environ)
-    data, problems = config.read(file, environ)
-    configuration, faults = config.parse(data)
-    tidings = Tidings(configuration, registry)
-    problems += faults + tidings.problems()
-    if problems:
-        raise ConfigurationError(problems, str(file))
-    return tidings
 
 
 class Tidings:
     """What a configuration describes; each part is made when it is asked for.
 
-    What its methods return belongs to the caller, who closes it; :meth:`close`, or the end of a
+    What its methods return belongs to the caller, who closes it. :meth:`close`, or the end of a
     ``with``, closes the tracker that all of it shares.
 
     **Threads.** Every method may be called from any thread; what it returns has its own rules.
     """
 
-    def __init__(self, configuration: Configuration, registry: PluginRegistry) -> None:
+    def __init__(
+        self, configuration: Configuration, registry: PluginRegistry, file: str = ""
+    ) -> None:
+        """Take what was read; ``file`` is where it stands, for sentences about it."""
         self.configuration = configuration
-        self.registry = registry
+        self._backends = Backends(configuration, registry, file)
+        self._lack: ConfigurationError | None = None
+        """Why there is no relay to be had, if consumers can be had all the same."""
+        self._unset = config.Unset(configuration)
         self._serializers: dict[str, Serializer] = {}
         self._trackers: dict[str, PublishedMessageTracker] = {}
+        self._readers: dict[str, SharedReader] = {}
+        self._windows: dict[str, int] = {}
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        registry: PluginRegistry | None = None,
+    ) -> Self:
+        """Read and check a configuration file, and return what it describes.
+
+        ``path`` as in :func:`tidings.config.find_file`; ``environ`` is ``os.environ`` if none is
+        given. Raises :class:`ConfigurationError` with every problem found, those of the plugins
+        that the configuration names among them. A file without ``[event_store]`` is one for
+        consumers: then what needs the event store raises, and :meth:`consumer` does not. So it is
+        if nothing else is wrong than that environment variables are not set: a consumer needs
+        those alone that its exchange's producer asks for.
+        """
+        environ = os.environ if environ is None else environ
+        file = config.find_file(path, environ)
+        data, problems, unset = config.read(file, environ)
+        configuration, found = config.parse(data, unset)
+        used = {path: names for path, names in unset.items() if configuration.uses(path)}
+        missing = config.describe_unset(used)
+        tidings = cls(configuration, registry or PluginRegistry(), str(file))
+        others = found + tidings.problems(unset)
+        error = ConfigurationError(problems + missing + others, str(file))
+        if missing:
+            tidings._lack, tidings._unset = error, config.Unset(configuration, list(used))
+        if problems or others or not tidings._unset.serves_anybody():
+            raise error
+        return tidings
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_failure: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -115,162 +124,189 @@ class Tidings:
 
         Without an exchange it is the configured event store, whatever exchanges may read.
         """
+        self._check_for_relay()
         place = (
             self.configuration.store_part()
             if exchange_name is None
             else self.configuration.source_part(exchange_name)
         )
-        store: EventStore = self._build(EventStoreSpec, *place)
+        store: EventStore = self._backends.build(EventStoreSpec, *place)
         return store
 
     def exchange_tracker(self, exchange_name: str) -> PublishedMessageTracker:
         """Return the tracker, with what the exchange's source does as its position moves."""
         if exchange_name not in self._trackers:
-            backend, table, path = self.configuration.source_part(exchange_name)
-            spec = self.registry.spec(EventStoreSpec, backend)
-            if spec.tracker is None:
-                return self.tracker
-            settings = self._settings(spec, table, path)
-            self._trackers[exchange_name] = spec.tracker(settings, self.tracker)
+            self._trackers[exchange_name] = self._backends.tracker(exchange_name, self.tracker)
         return self._trackers[exchange_name]
 
     @cached_property
     def tracker(self) -> PublishedMessageTracker:
         """The tracker; one for all threads."""
-        tracker: PublishedMessageTracker = self._build(
+        self._check_for_relay()
+        tracker: PublishedMessageTracker = self._backends.build(
             TrackerSpec, *self.configuration.tracker_part()
         )
         return tracker
 
     def producer(self, exchange_name: str) -> MessageProducer:
         """Return a producer for that exchange, of the caller's own."""
+        self._check_for_relay()
         notifications = StoredNotifications(
             lambda: self.event_store(exchange_name),
             self.serializer,
             lambda name: self.configuration.exchange(name).events,
             self._passes_poison,
+            lambda name: self.configuration.exchange(name).addressing,
         )
-        context = ProducerContext(notifications.since, self._passes_poison)
-        producer: MessageProducer = self._build(
-            MessageProducerSpec, *self.configuration.producer_part(exchange_name), context
+        context = ProducerContext(
+            notifications.since, self._passes_poison, notifications.oldest_event_id
         )
-        return producer
+        return self._backends.producer(exchange_name, context)
 
     def _passes_poison(self, exchange_name: str) -> bool:
         return self.configuration.exchange(exchange_name).passes_poison
 
-    def consumer(self, exchange_name: str, subscriber: str | None = None) -> MessageConsumer:
-        """Return a consumer that reads that exchange as ``subscriber``."""
-        consumer: MessageConsumer = self._build(
+    def consumer(
+        self,
+        exchange_name: str,
+        subscriber: str | None = None,
+        routing_keys: Sequence[str] = (),
+        partitions: Sequence[int] = (),
+    ) -> MessageConsumer:
+        """Return a consumer that reads that exchange as ``subscriber``.
+
+        With ``routing_keys``, patterns in the broker's own language, it gets only such messages;
+        with ``partitions`` only those of these partitions.
+        """
+        if not self._unset.lets_consume(exchange_name):
+            self._check_for_relay()
+        consumer: MessageConsumer = self._backends.build(
             MessageConsumerSpec, *self.configuration.producer_part(exchange_name), subscriber
         )
+        exchange = self.configuration.exchange(exchange_name)
+        choose_routing_keys(consumer, exchange_name, exchange, routing_keys)
+        choose_partitions(consumer, exchange_name, exchange, partitions)
         return consumer
 
     def serializer(self, exchange_name: str) -> Serializer:
         """Return the exchange's serializer; one for all threads, and all exchanges that name it."""
+        self._check_for_relay()
         name = self.configuration.exchange(exchange_name).serializer
         if name not in self._serializers:
-            serializer = self._build(
+            serializer = self._backends.build(
                 SerializerSpec, *self.configuration.serializer_part(exchange_name)
             )
-            sharing = [
-                each for each in self.configuration.exchanges.values() if each.serializer == name
-            ]
-            self._serializers[name] = SerializedOnce(serializer) if sharing[1:] else serializer
+            named = [each.serializer for each in self.configuration.exchanges.values()]
+            is_shared = named.count(name) > 1
+            self._serializers[name] = SerializedOnce(serializer) if is_shared else serializer
         return self._serializers[name]
 
     def notification_service(self, exchange_name: str) -> NotificationService:
         """Return a service for that exchange."""
-        route = self.route(exchange_name)
-        return NotificationService(
-            route.event_store,
-            route.tracker,
-            route.producer,
-            route.serializer,
-            capabilities=route.capabilities,
-            events=route.events,
-            batch_size=route.batch_size,
-            lease_seconds=route.lease_seconds,
-            observers=[self.observers],
-            quarantine=route.quarantine if route.passes_poison else None,
-        )
+        return NotificationService(self.route(exchange_name))
 
     def worker(self, exchange_names: Sequence[str], limit: int | None = None) -> Worker:
-        """Return a worker for those exchanges; for all that are configured where none is named."""
+        """Return a worker for those exchanges; for all that are configured if none is named."""
         names = list(dict.fromkeys(exchange_names)) or list(self.configuration.exchanges)
         if not names:
             raise ConfigurationError(["No exchange is configured: add [exchanges.NAME]."])
-        routes = [self.route(name) for name in names]
-        return Worker(routes, poll_seconds=self.configuration.relay.poll_seconds, limit=limit)
+        return Worker([self.route(name) for name in names], limit=limit)
 
     def route(self, exchange_name: str) -> Route:
         """Return everything that an exchange is made of."""
         exchange = self.configuration.exchange(exchange_name)
+        if exchange.passes_poison:
+            self.quarantine()
+        producer = self.producer(exchange_name)
+        if producer.window is not None:
+            self._windows[exchange_name] = producer.window
         return Route(
             exchange_name=exchange_name,
-            event_store=self.event_store(exchange_name),
+            event_store=self._reader(exchange_name).view(),
             tracker=self.exchange_tracker(exchange_name),
-            producer=self.producer(exchange_name),
+            producer=producer,
             serializer=self.serializer(exchange_name),
             observers=self.observers,
-            capabilities=self.capabilities(exchange_name),
             events=exchange.events,
             batch_size=exchange.batch_size,
             lease_seconds=self.configuration.relay.lease_seconds,
-            quarantine=self.quarantine()
-            if exchange.passes_poison or isinstance(self.tracker, Quarantine)
-            else None,
             passes_poison=exchange.passes_poison,
+            addressing=exchange.addressing,
+            journal=self.journal_bounds,
         )
 
+    @property
+    def journal_bounds(self) -> JournalBounds:
+        """How much of what happens is kept."""
+        relay = self.configuration.relay
+        return JournalBounds(relay.journal_entries, relay.journal_days)
+
+    def journal(self) -> Journal:
+        """Return what keeps what happened: the tracker, if it can."""
+        return self._tracker_that_can(Capability.JOURNAL, "keeps no journal")
+
+    def pauses(self) -> Pauses:
+        """Return what keeps which exchanges are paused: the tracker, if it can."""
+        return self._tracker_that_can(Capability.PAUSE, "cannot keep an exchange paused")
+
+    def _reader(self, exchange_name: str) -> SharedReader:
+        """Return what reads the exchange's source, for all exchanges that have it."""
+        _, _, path = self.configuration.source_part(exchange_name)
+        if path not in self._readers:
+            self._readers[path] = SharedReader(
+                partial(self.event_store, exchange_name), self.configuration.relay.poll_seconds
+            )
+        return self._readers[path]
+
     def quarantine(self) -> Quarantine:
-        """Return where events are noted that can never be sent: the tracker, where it can."""
-        if isinstance(self.tracker, Quarantine):
+        """Return what keeps events that can never be sent: the tracker, if it can."""
+        return self._tracker_that_can(Capability.QUARANTINE, "keeps no quarantine")
+
+    def _tracker_that_can(self, capability: Capability, lack: str) -> PublishedMessageTracker:
+        if capability in self.tracker.capabilities:
             return self.tracker
         backend, _, path = self.configuration.tracker_part()
-        raise ConfigurationError([f"{path}.backend: {backend!r} keeps no quarantine."])
-
-    def capabilities(self, exchange_name: str) -> frozenset[Capability]:
-        """Return what the exchange's producer can do with its settings."""
-        name, table, path = self.configuration.producer_part(exchange_name)
-        spec = self.registry.spec(MessageProducerSpec, name)
-        return self.registry.capabilities(spec, self._settings(spec, table, path))
+        raise ConfigurationError([f"{path}.backend: {backend!r} {lack}."])
 
     @cached_property
     def observers(self) -> Observers:
         """All observers as one."""
-        return Observers(
+        self._check_for_relay()
+        observers = Observers(
             [
-                self._build(ObserverSpec, table.backend or name, table, f"observers.{name}")
+                self._backends.build(
+                    ObserverSpec, table.backend or name, table, f"observers.{name}"
+                )
                 for name, table in self.configuration.observers.items()
             ]
         )
+        part = self.configuration.producer_part
+        producers = {name: part(name)[0] for name in self.configuration.exchanges}
+        observers.attached(ObservedRelay(producers, self._look, self._windows))
+        return observers
+
+    def _look(self, exchange_name: str) -> Standing:
+        """Return how far the exchange has got, by parts that nobody else uses."""
+        with (
+            closing(self.event_store(exchange_name)) as store,
+            closing(
+                self._backends.build(TrackerSpec, *self.configuration.tracker_part())
+            ) as tracker,
+        ):
+            return standing(store, tracker, exchange_name)
+
+    def _check_for_relay(self) -> None:
+        if self._lack is not None:
+            raise self._lack
 
     def default_exchange(self) -> str:
         """Return the only configured exchange, else ``my-bc-app``."""
         names = list(self.configuration.exchanges)
-        return names[0] if len(names) == 1 else DEFAULT_EXCHANGE
+        return names[0] if len(names) == 1 else "my-bc-app"
 
-    def problems(self) -> list[str]:
-        """Return what is wrong with the backends that the configuration uses, a sentence each."""
-        found: list[str] = []
-        for use in used_backends(self.configuration):
-            try:
-                spec = self.registry.spec(use.kind, use.backend, use.tables)
-                self._settings(spec, use.table, use.path)
-            except ConfigurationError as error:
-                found += error.problems
-            except PluginError as error:
-                found.append(f"{use.word}: {error}")
-        return list(dict.fromkeys(found))
+    def problems(self, unset: Collection[str] = ()) -> list[str]:
+        """Return what is wrong with the backends that the configuration uses, a sentence each.
 
-    def _settings(self, spec: Spec, table: Table, path: str) -> Settings:
-        try:
-            return self.registry.settings(spec, table.settings())
-        except ValidationError as error:
-            problems = config.explain(error, spec.settings, path)
-            raise ConfigurationError(problems) from error
-
-    def _build(self, kind: type[S], name: str, table: Table, path: str, *arguments: object) -> Any:
-        spec = self.registry.spec(kind, name)
-        return self.registry.build(spec, self._settings(spec, table, path), *arguments)
+        Nothing is said of ``unset`` keys.
+        """
+        return self._backends.problems(unset, self.producer)

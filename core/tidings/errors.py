@@ -10,23 +10,28 @@
     │   └── BrokenPluginError       a plugin is there, and does not work
     ├── EventStoreError             the database said no
     │   ├── InvalidEventError       an event that cannot be stored
-    │   ├── StoreUnavailableError   not reachable just now                        (passes)
+    │   ├── StoreUnavailableError   not reachable just now                        (transient)
     │   ├── StoreNotReadyError      tables missing, or of another version
-    │   ├── UnsafeStoreError        the order of commits cannot be known here
+    │   ├── UnreadableEventError    this one row cannot be read
+    │   ├── UnsafeStoreError        the order of commits, or a rollback, cannot be kept here
     │   └── PositionMismatchError   the position is not of this store
+    │       └── NotYetStoredError   a replay set it beyond the newest event           (transient)
     ├── LeaseError                  somebody else relays this exchange
-    │   ├── LeaseHeldError          held by another relay                         (passes)
-    │   └── LeaseLostError          was ours, and is no longer                    (passes)
+    │   ├── LeaseHeldError          held by another relay                         (transient)
+    │   └── LeaseLostError          was ours, and is no longer                    (transient)
+    ├── ExchangePausedError         somebody has paused this exchange
     └── DeliveryError               the broker did not accept
-        ├── BrokerUnavailableError  not reachable, or it stopped answering        (passes)
-        ├── ExchangeLockedError     the broker knows another publisher            (passes)
-        ├── NotAcceptedError        nacked, returned, or a queue is full          (passes)
+        ├── BrokerUnavailableError  not reachable, or it stopped answering        (transient)
+        ├── ExchangeLockedError     the broker knows another publisher            (transient)
+        ├── NotAcceptedError        nacked, returned, or a queue is full          (transient)
         ├── BrokerRefusedError      login, permission, or a precondition
+        ├── OutputClosedError       whoever read our output has gone               (final)
         └── UndeliverableEventError this one event can never be sent
 
-*Passes* means that the same call may succeed later without anybody's doing;
+*Transient* means that the same call may succeed later without anybody's doing;
 the worker retries those soon. It retries the others too, at growing intervals,
-because an operator may mend them while it runs.
+because an operator may mend them while it runs. *Final* means that nothing but
+another process can help: the worker stops.
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 
 class TidingsError(Exception):
@@ -43,8 +49,11 @@ class TidingsError(Exception):
     ``str()`` of it is a sentence for a person: what failed, and what to do. It holds no secret.
     """
 
-    passes: ClassVar[bool] = False
+    transient: ClassVar[bool] = False
     """Whether the same call may succeed later without anybody's doing."""
+
+    final: ClassVar[bool] = False
+    """Whether no later call of this process can succeed, whatever anybody does."""
 
 
 class ConfigurationError(TidingsError):
@@ -84,25 +93,46 @@ class InvalidEventError(EventStoreError):
 class StoreUnavailableError(EventStoreError):
     """The database is not reachable just now."""
 
-    passes: ClassVar[bool] = True
+    transient: ClassVar[bool] = True
 
 
 class StoreNotReadyError(EventStoreError):
     """The tables are missing, or made by another version of tidings."""
 
 
+class UnreadableEventError(EventStoreError):
+    """This one event's row cannot be read: its time is none, its text is no text.
+
+    ``type_name`` is the event's, or ``None`` if that cannot be read either.
+    """
+
+    def __init__(self, message: str, *, event_id: int, type_name: str | None = None) -> None:
+        self.event_id = event_id
+        self.type_name = type_name
+        super().__init__(message)
+
+
 class UnsafeStoreError(EventStoreError):
-    """On this database, or with these settings, the order of commits cannot be known."""
+    """Here the order of commits cannot be known, or what is written cannot be rolled back.
+
+    By this database, these settings, or this connection.
+    """
 
 
 class PositionMismatchError(EventStoreError):
     """The tracked position is not one of this event store: restored, truncated, or another."""
 
 
+class NotYetStoredError(PositionMismatchError):
+    """A replay set the position beyond the newest event: there is nothing to send until then."""
+
+    transient: ClassVar[bool] = True
+
+
 class LeaseError(TidingsError):
     """Another relay works on this exchange."""
 
-    passes: ClassVar[bool] = True
+    transient: ClassVar[bool] = True
 
 
 class LeaseHeldError(LeaseError):
@@ -120,20 +150,39 @@ class LeaseHeldError(LeaseError):
 
 
 class LeaseLostError(LeaseError):
-    """The lease was ours, and another relay has taken it; no position was moved."""
+    """The lease was ours, and is no longer for certain; no position was moved."""
 
     def __init__(self, exchange_name: str) -> None:
         self.exchange_name = exchange_name
         super().__init__(
             f"Another relay has taken exchange {exchange_name!r} over, or it was replayed, while "
-            "this one was paused or cut off. Its position was not moved by this relay."
+            "this one was paused or cut off; or the database was too slow to renew the lease in "
+            "time. Its position was not moved by this relay."
+        )
+
+
+class ExchangePausedError(TidingsError):
+    """Somebody has paused this exchange, so that no relay carries it."""
+
+    def __init__(
+        self, exchange_name: str, paused_by: str, reason: str | None, paused_on: datetime
+    ) -> None:
+        self.exchange_name = exchange_name
+        self.paused_by = paused_by
+        self.reason = reason
+        self.paused_on = paused_on
+        why = f" ({reason})" if reason else ""
+        super().__init__(
+            f"Exchange {exchange_name!r} is paused by {paused_by} since "
+            f"{paused_on:%Y-%m-%d %H:%M:%S} UTC{why}. `tidings resume {exchange_name}` lets it go "
+            "on."
         )
 
 
 class DeliveryError(TidingsError):
     """The broker did not accept what was sent.
 
-    ``event_id`` is the event that failed, where it is known.
+    ``event_id`` is the event that failed, if it is known.
     """
 
     def __init__(self, message: str, *, exchange_name: str, event_id: int | None = None) -> None:
@@ -145,23 +194,29 @@ class DeliveryError(TidingsError):
 class BrokerUnavailableError(DeliveryError):
     """The broker cannot be reached, or has stopped answering."""
 
-    passes: ClassVar[bool] = True
+    transient: ClassVar[bool] = True
 
 
 class ExchangeLockedError(DeliveryError):
     """The broker itself says that another publisher holds this exchange."""
 
-    passes: ClassVar[bool] = True
+    transient: ClassVar[bool] = True
 
 
 class NotAcceptedError(DeliveryError):
     """The broker took the message and gave it back: nacked, unroutable, a queue is full."""
 
-    passes: ClassVar[bool] = True
+    transient: ClassVar[bool] = True
 
 
 class BrokerRefusedError(DeliveryError):
     """The broker refuses us until somebody changes something: login, permission, precondition."""
+
+
+class OutputClosedError(DeliveryError):
+    """The process's own output, which stands for the broker, was closed by whoever read it."""
+
+    final: ClassVar[bool] = True
 
 
 class UndeliverableEventError(DeliveryError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, NoReturn
@@ -13,6 +14,10 @@ MAX_TYPE_NAME = 255
 """Characters in an event's type name: what the column and an AMQP short string hold."""
 
 MAX_EVENT_ID = 2**63 - 1
+"""The greatest id that an event store may give: what 64 bits with a sign hold."""
+
+UNREADABLE_TIME = datetime.min.replace(tzinfo=UTC)
+"""The time of what stands for an event that cannot be read: it tells nothing about the event."""
 
 
 class StoredEvent(NamedTuple):
@@ -31,7 +36,7 @@ class StoredEvent(NamedTuple):
     """When it happened: UTC, to the microsecond."""
 
     aggregate_id: str | None = None
-    """Which thing it happened to, where the application says so."""
+    """Which thing it happened to, if the application says so."""
 
     metadata: str | None = None
     """What the application wants to travel along: the JSON text of an object, or ``None``."""
@@ -42,7 +47,7 @@ class NewEvent:
     """An event that is not stored yet.
 
     ``body`` and ``metadata`` are Python values that JSON can hold. ``occurred_on`` must have a
-    time zone; without one given it is now. Raises :class:`InvalidEventError` where a field cannot
+    time zone; without one given it is now. Raises :class:`InvalidEventError` if a field cannot
     be stored.
     """
 
@@ -68,11 +73,18 @@ class NewEvent:
                 f"({self.occurred_on.isoformat()}); use datetime.now(timezone.utc), or add Z or "
                 "an offset such as +02:00."
             )
+        try:
+            self.occurred_on.astimezone(UTC)
+        except OverflowError:
+            raise InvalidEventError(
+                f"occurred_on of {self.type_name!r} is no time in UTC "
+                f"({self.occurred_on.isoformat()}): only the years 1 to 9999 are."
+            ) from None
         if self.metadata is not None and not isinstance(self.metadata, dict):
             raise InvalidEventError(f"metadata of {self.type_name!r} must be an object (dict).")
 
     def body_text(self) -> str:
-        """Return the body as JSON text; :class:`InvalidEventError` where JSON cannot hold it."""
+        """Return the body as JSON text; :class:`InvalidEventError` if JSON cannot hold it."""
         return to_json(self.body, f"the body of {self.type_name!r}")
 
     def metadata_text(self) -> str | None:
@@ -95,7 +107,10 @@ def to_json(value: Any, what: str) -> str:
 def from_json(text: str | bytes) -> Any:
     """Return the value of strict JSON text (no NaN); raises ``ValueError``."""
     # Made once: `json.loads` makes a decoder for each call that has an argument.
-    return _STRICT.decode(text if isinstance(text, str) else text.decode())
+    try:
+        return _STRICT.decode(text if isinstance(text, str) else text.decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -103,6 +118,10 @@ def _no_constant(name: str) -> NoReturn:
 
 
 _STRICT = json.JSONDecoder(parse_constant=_no_constant)
+
+
+# All of Unicode's category Cc; what joins letters, or spaces them, is text.
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f]")
 
 
 def _check_name(field_name: str, value: object) -> None:
@@ -115,7 +134,7 @@ def _check_name(field_name: str, value: object) -> None:
             f"{field_name} has {len(value)} characters; {MAX_TYPE_NAME} are allowed "
             f"({value[:40]}…)."
         )
-    if not value.isprintable():
+    if _CONTROL.search(value):
         raise InvalidEventError(f"{field_name} holds a control character: {value!r}.")
     try:
         size = len(value.encode())

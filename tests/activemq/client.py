@@ -109,7 +109,7 @@ class Client:
         """Return ``count`` messages, and lose those that come behind them."""
         self.subscribe(f"/queue/{queue}", ack="auto", **{"activemq.prefetchSize": "5000"})
         found: list[Frame] = []
-        while len(found) < count and (frame := self.frame(5)) is not None:
+        while len(found) < count and (frame := self.frame(30)) is not None:
             found.append(frame)
         return found
 

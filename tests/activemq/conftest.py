@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from typing_extensions import override
 
 from tests.activemq.client import Client
 from tests.conftest import Factory, servers
@@ -35,6 +36,7 @@ class ConfiguredActiveMQ(ActiveMQ):
         super().__init__(directory, **options)
         self._replacing = replacing or {}
 
+    @override
     def _configuration(self) -> str:
         text = super()._configuration()
         for old, new in self._replacing.items():
@@ -74,7 +76,7 @@ def make_producer(activemq: Broker) -> Iterator[MakeProducer]:
 
     yield make
     for producer in made:
-        for exchange_name in [*producer._publishers]:
+        for exchange_name in [*producer._exchanges]:
             producer.close(exchange_name)
 
 

@@ -12,6 +12,7 @@ import json
 import sys
 
 from tests.activemq.sending import send
+from tests.remembered import newest_id
 from tidings.plugins import BrokerUnavailableError, ExchangeLockedError, NotAcceptedError
 from tidings_activemq.producer import ActiveMQProducer
 from tidings_activemq.settings import ActiveMQSettings
@@ -28,7 +29,7 @@ def main() -> None:
 
 def run(producer: ActiveMQProducer, exchange: str) -> None:
     producer.open(exchange)
-    event_id = producer.most_recent_accepted_id(exchange) or 0
+    event_id = newest_id(producer, exchange) or 0
     print(event_id, flush=True)  # noqa: T201 - how it speaks to the test
     while True:
         event_id += 1

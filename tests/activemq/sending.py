@@ -8,8 +8,6 @@ from tests.activemq.client import NOW
 from tidings.plugins import NotificationMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tidings.plugins import MessageProducer
 
 MESSAGE = NotificationMessage(b'{"number":1}', "application/json", {})
@@ -24,8 +22,3 @@ def send(
 ) -> None:
     message = NotificationMessage(body, MESSAGE.content_type, headers or {})
     producer.send(exchange, message, "OrderPlaced", event_id, NOW)
-
-
-def send_all(producer: MessageProducer, exchange: str, event_ids: Iterable[int]) -> None:
-    for event_id in event_ids:
-        send(producer, exchange, event_id)

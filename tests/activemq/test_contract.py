@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 import pytest
+from typing_extensions import override
 
 from tests.activemq.client import Client, Frame, escape, queue_of
 from tests.activemq.conftest import via as url_via
@@ -47,6 +50,8 @@ class OnTheSessionsBroker:
             "connect_timeout": 2,
             "send_timeout": 2,
             "no_progress_timeout": 2,
+            # What has no key is the same without it, but for the queues' names.
+            "routing": "topic",
         }
 
     @pytest.fixture
@@ -55,9 +60,13 @@ class OnTheSessionsBroker:
 
 
 class TestActiveMQConsumer(OnTheSessionsBroker, MessageConsumerContract):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.ROUTING, Capability.PARTITIONS}
+    )
     plugin_module, backend = "tidings_activemq.plugin", "activemq"
 
     @pytest.fixture
+    @override
     def make_consumer(self, settings: Mapping[str, Any]) -> MakeConsumer:
         def make(via: tuple[str, int] | None = None) -> MessageConsumer:
             url = url_via(settings["url"], *via) if via else settings["url"]
@@ -66,6 +75,12 @@ class TestActiveMQConsumer(OnTheSessionsBroker, MessageConsumerContract):
         return make
 
     @pytest.fixture
+    @override
+    def make_other_consumer(self, settings: Mapping[str, Any]) -> MakeConsumer:
+        return lambda via=None: ActiveMQConsumer(ActiveMQSettings(**settings), "audit")
+
+    @pytest.fixture
+    @override
     def publish(self, client: Client) -> Publish:
         def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
             for each in notifications:
@@ -76,13 +91,21 @@ class TestActiveMQConsumer(OnTheSessionsBroker, MessageConsumerContract):
 
 class TestActiveMQProducer(OnTheSessionsBroker, MessageProducerContract):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
-        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID, Capability.OUT_OF_ORDER}
+        {
+            Capability.LOCK,
+            Capability.MOST_RECENT_ACCEPTED,
+            Capability.OUT_OF_ORDER,
+            Capability.REMEMBERS_DURABLY,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
     )
     has_undeliverable = True
     has_login = True
     plugin_module, backend = "tidings_activemq.plugin", "activemq"
 
     @pytest.fixture
+    @override
     def make_producer(self, settings: Mapping[str, Any]) -> MakeProducer:
         def make(via: tuple[str, int] | None = None) -> MessageProducer:
             url = url_via(settings["url"], *via) if via else settings["url"]
@@ -92,25 +115,47 @@ class TestActiveMQProducer(OnTheSessionsBroker, MessageProducerContract):
         return make
 
     @pytest.fixture
+    @override
     def make_refused_producer(self, settings: Mapping[str, Any]) -> Callable[[], MessageProducer]:
         url = settings["url"].replace(":secret@", ":wrong-secret@")
         return lambda: ActiveMQProducer(ActiveMQSettings(**{**settings, "url": url}))
 
     @pytest.fixture
+    @override
     def undeliverable(self) -> Notification:
         message = NotificationMessage(b"{}", "application/json", {"metadata": "x" * 11_000})
         return Notification(message, "OrderPlaced", 1, datetime(2026, 1, 2, tzinfo=UTC))
 
     @pytest.fixture
+    @override
     def read_back(self, client: Client) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         def read(exchange_name: str, count: int) -> Sequence[ReceivedMessage]:
-            return [received(frame) for frame in client.read(queue_of(exchange_name), count)]
+            queue = queue_of(exchange_name)
+            parted = {
+                name: len(found)
+                for partition in range(4)
+                if (found := client.browse(name := f"{queue}.{partition}.>"))
+            }
+            queues = parted or {f"{queue}.>": count}
+            return [received(frame) for name in queues for frame in client.read(name, queues[name])]
 
         return read
 
 
+def unescaped(frame: Frame) -> dict[str, str]:
+    """Undo the escapes of characters above U+FFFF, as the plugin's README tells others to."""
+    names = json.loads(frame.headers.pop("tidings-escaped", "[]"))
+    escapes = re.compile(r"\\\\|(?:\\u[0-9a-f]{4}){2}")
+    return frame.headers | {
+        name: escapes.sub(lambda found: json.loads(f'"{found[0]}"'), frame.headers[name])
+        for name in names
+    }
+
+
 def received(frame: Frame) -> ReceivedMessage:
-    headers = frame.headers
+    headers = unescaped(frame)
+    key = headers.pop("routing_key", "")
+    partition = headers.pop("partition", None)
     return ReceivedMessage(
         message_id=headers["event-id"],
         type_name=headers["type"],
@@ -118,6 +163,8 @@ def received(frame: Frame) -> ReceivedMessage:
         body=frame.body,
         content_type=headers["content-type"],
         headers={k: v for k, v in headers.items() if k not in OF_THE_BROKER | OF_TIDINGS},
+        routing_key=key,
+        partition=None if partition is None else int(partition),
     )
 
 
@@ -131,8 +178,15 @@ def sent_by_hand(exchange_name: str, notification: Notification) -> tuple[dict[s
         "content-type": message.content_type,
         "occurred_on": occurred_on.isoformat(timespec="microseconds"),
     }
+    part = ""
+    if message.partition is not None:
+        part += f".{message.partition}"
+        headers |= {"partition": str(message.partition), "JMSXGroupID": str(message.partition)}
+    if message.routing_key:
+        headers["routing_key"] = message.routing_key
+        part += f".{message.routing_key}"
     fixed = {
-        "destination": f"/topic/VirtualTopic.{exchange_name}",
+        "destination": f"/topic/VirtualTopic.{exchange_name}{part}",
         "persistent": "true",
         "content-length": str(len(message.body)),
     }

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.activemq.client import NOW, Client, ids, queue_of
-from tests.activemq.sending import MESSAGE, send, send_all
+from tests.activemq.sending import MESSAGE, send
 from tidings.plugins import BrokerRefusedError, NotificationMessage, UndeliverableEventError
+from tidings.testing.samples import send_all
 
 if TYPE_CHECKING:
     from tests.activemq.conftest import MakeConsumer, MakeProducer
@@ -73,7 +74,7 @@ def test_subscribers_that_come_later_miss_nothing(
     producer.flush(exchange)
     consumer = make_consumer("late")
     consumer.open(exchange)
-    message = consumer.receive(5)
+    message = consumer.receive(30)
 
     assert message
     assert message.message_id == "1"
@@ -106,7 +107,7 @@ def test_a_destination_in_full_is_used_as_it_is(
     producer.open(exchange)
     send_all(producer, exchange, [1, 2, 3])
     producer.flush(exchange)
-    received = [consumer.receive(5) for _ in range(3)]
+    received = [consumer.receive(30) for _ in range(3)]
 
     assert [message and message.message_id for message in received] == ["1", "2", "3"]
 
@@ -121,7 +122,7 @@ def test_a_consumer_gives_back_all_that_was_sent(
     producer.flush(exchange)
     consumer = make_consumer()
     consumer.open(exchange)
-    received = consumer.receive(5)
+    received = consumer.receive(30)
 
     assert received
     assert received.message_id == "17"
@@ -139,13 +140,13 @@ def test_what_is_not_acknowledged_comes_again_in_order_and_the_rest_does_not(
     producer.flush(exchange)
     consumer = make_consumer()
     consumer.open(exchange)
-    messages = [consumer.receive(5) for _ in range(6)]
+    messages = [consumer.receive(30) for _ in range(6)]
     for message in (messages[0], messages[3]):
         assert message
         consumer.acknowledge(message)
     consumer.close()
     consumer.open(exchange)
-    again = [consumer.receive(5) for _ in range(4)]
+    again = [consumer.receive(30) for _ in range(4)]
 
     assert [message and message.message_id for message in again] == ["2", "3", "5", "6"]
     assert consumer.receive(0.2) is None
@@ -158,7 +159,7 @@ def test_a_strangers_message_can_be_read(
     consumer.open(exchange)
     client.request("SEND", {"destination": f"/topic/VirtualTopic.{exchange}", "x": "y"}, b"hello")
     before = datetime.now(UTC)
-    received = consumer.receive(5)
+    received = consumer.receive(30)
 
     assert received
     assert received.message_id.startswith("ID:")

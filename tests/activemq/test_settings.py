@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from tidings.plugins import Capability
-from tidings_activemq.plugin import tidings_message_producers
+from tidings_activemq.producer import ActiveMQProducer
 from tidings_activemq.settings import ActiveMQSettings
 
 
@@ -17,17 +17,24 @@ def settings(**values: Any) -> ActiveMQSettings:
 
 
 def test_a_url_is_taken_apart() -> None:
-    address = settings(url="stomp+ssl://us%40er:p%2Fw%3A@[::1]:99").address
+    address = settings(url="stomp+ssl://us%40er:p%2Fw%3A@[::1]:99").addresses[0]
 
     assert (address.user, address.password) == ("us@er", "p/w:")
     assert (address.host, address.port, address.tls) == ("::1", 99, True)
     assert str(address) == "stomp+ssl://us@er@[::1]:99"
 
 
+def test_a_url_may_name_several_hosts() -> None:
+    several = settings(url="stomp://u:s3cret@one:1,[::1],three:3").addresses
+
+    assert [each.place for each in several] == ["one:1", "[::1]:61613", "three:3"]
+    assert {(each.user, each.password) for each in several} == {("u", "s3cret")}
+
+
 def test_a_url_may_leave_out_port_and_login() -> None:
-    assert settings(url="stomp://host").address.port == 61613
-    assert settings(url="stomp+ssl://host").address.port == 61612
-    assert settings(url="stomp://host").address.user is None
+    assert settings(url="stomp://host").addresses[0].port == 61613
+    assert settings(url="stomp+ssl://host").addresses[0].port == 61612
+    assert settings(url="stomp://host").addresses[0].user is None
 
 
 @pytest.mark.parametrize(
@@ -36,10 +43,20 @@ def test_a_url_may_leave_out_port_and_login() -> None:
         ({"url": "tcp://u:s3cret@host:1"}, "must look like stomp://"),
         ({"url": "stomp://"}, "must look like stomp://"),
         ({"url": "stomp://u:s3cret@host:port"}, "is not a URL"),
+        ({"url": "stomp://u:s3cret@host:1,"}, "must look like stomp://"),
         ({"url": "stomp://u:s3/cret@host:1"}, "is not a URL|after the port"),
         ({"url": "stomp://u:s3cret%0A@host:1"}, "line break"),
         ({"subscribers": ["a.b"]}, "'a.b' cannot be part"),
         ({"subscribers": [""]}, "cannot be part"),
+        ({"routing": "fanout"}, "'none', 'header' or 'topic'"),
+        ({"subscribers": {"app": ["a.*"]}}, "routing must be 'topic'"),
+        ({"routing": "topic", "subscribers": {"app": ["a b"]}}, "'a b' cannot stand in"),
+        ({"routing": "topic", "destination": "/queue/x"}, "destination is one for all"),
+        ({"topic_name": "orders"}, "must hold {exchange}"),
+        ({"topic_name": "a.{exchange}.{b}"}, "nothing else in braces"),
+        ({"topic_name": "a.>.{exchange}"}, "no destination's name"),
+        ({"topic_name": "a.{{exchange}}"}, "no destination's name"),
+        ({"queue_name": "Consumer.{exchange}"}, "must hold {exchange} and {subscriber}"),
         ({"destination": "orders"}, "must begin with /queue/"),
         ({"ca_file": "/ca.pem"}, "ca_file needs a url that begins with stomp\\+ssl"),
         ({"url": "stomp+ssl://h", "key_file": "/k"}, "key_file needs certificate_file"),
@@ -60,7 +77,7 @@ def test_bad_settings_are_refused_with_a_reason_and_no_secret(
 def test_no_repr_shows_the_password() -> None:
     made = settings()
 
-    shown = f"{made!r} {made} {made.address!r} {made.address} {made.model_dump()}"
+    shown = f"{made!r} {made} {made.addresses!r} {made.addresses[0]} {made.model_dump()}"
     assert "s3cret" not in shown
     assert made.url == SecretStr("stomp://u:s3cret@host:1")
 
@@ -71,8 +88,16 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_capabilities_go_with_the_token() -> None:
-    (spec,) = tidings_message_producers()
+    always = {Capability.OUT_OF_ORDER, Capability.PARTITIONS}
+    of_the_token = {
+        Capability.LOCK,
+        Capability.MOST_RECENT_ACCEPTED,
+        Capability.REMEMBERS_DURABLY,
+    }
+    assert ActiveMQProducer(settings(token=True)).capabilities == always | of_the_token
+    assert ActiveMQProducer(settings(token=False)).capabilities == always
 
-    both = {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID, Capability.OUT_OF_ORDER}
-    assert spec.capabilities(settings(token=True)) == both
-    assert spec.capabilities(settings(token=False)) == {Capability.OUT_OF_ORDER}
+
+@pytest.mark.parametrize("routing", ["header", "topic"])
+def test_routing_is_a_capability_if_it_is_set(routing: str) -> None:
+    assert Capability.ROUTING in ActiveMQProducer(settings(routing=routing)).capabilities

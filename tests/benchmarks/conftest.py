@@ -8,6 +8,8 @@ import pytest
 from benchmarks import stored
 from benchmarks.wire import librabbitmq
 
+from tests.servers.given import missing
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,4 +30,4 @@ def program(tmp_path: Path) -> Path:
     try:
         return librabbitmq.compiled(tmp_path)
     except librabbitmq.NotThereError as reason:
-        pytest.skip(f"{reason}: install gcc and librabbitmq-dev")
+        missing(f"{reason}: install gcc and librabbitmq-dev")

@@ -201,6 +201,15 @@ def test_the_stages_of_an_event_add_up_to_all_of_it() -> None:
     assert alone + producer == pytest.approx(everything, abs=0.2)
 
 
+def test_an_observer_has_its_share_of_the_relays_cpu() -> None:
+    heading, *rows = tables("observers", "--events=5000", "--rounds=1")
+    shares = [float(row[3].rstrip("%")) for row in rows[1:]]
+
+    assert heading == ["", "CPU µs/event", "with it / without", "in its calls alone"]
+    assert [row[0] for row in rows] == ["no observer", "prometheus", "opentelemetry, no SDK"]
+    assert all(0 < share < 50 for share in shares)
+
+
 def test_one_command_runs_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
@@ -212,11 +221,11 @@ def test_one_command_runs_every_part(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"benchmarks.{part}.run", run)
 
     parts = ["wire.suite", "bodies", "writing", "startup", "latency", "growth", "exchanges"]
-    for part in [*parts, "stages", "peers.suite"]:
+    for part in [*parts, "stages", "observers", "peers.suite"]:
         note(part)
 
     outcome = CliRunner().invoke(main, ["all"], catch_exceptions=False)
 
     assert outcome.exit_code == 0, outcome.output
-    assert ran == [*parts, "stages", "peers.suite"]
+    assert ran == [*parts, "stages", "observers", "peers.suite"]
     assert len(ran) == len(main.commands) - 1  # all but "all" itself

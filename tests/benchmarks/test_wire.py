@@ -16,17 +16,18 @@ from benchmarks.measuring import Sample
 from benchmarks.wire import amqp, librabbitmq, stream_client
 from benchmarks.wire.backends import BACKENDS
 from benchmarks.wire.pieces import pieces
-from benchmarks.wire.zmq_client import Frame, Load, Stream
+from benchmarks.wire.zmq_client import Feed, Frame, Load
 from rstream.amqp import amqp_decoder
 
 from tests.benchmarks.conftest import EVENTS
 from tests.benchmarks.gate import Gate
 from tests.servers import ActiveMQ, RabbitMQ
 from tests.servers.given import missing
+from tidings.plugins import Position
 from tidings_rabbitmq.pipeline import PIECE_BYTES, PIECE_MESSAGES
 from tidings_rabbitmq.stream.messages import MessageEncoder
 from tidings_zeromq import Subscriber
-from tidings_zeromq.wire import encode_event
+from tidings_zeromq.event_wire import encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ def test_every_contender_publishes_the_very_messages_of_the_relay(
 
 
 def test_rstream_sends_what_the_relay_sends_to_a_stream(filled_url: str) -> None:
-    encoder = MessageEncoder(stream_client.APP_ID, 0)
+    encoder = MessageEncoder(stream_client.APP_ID, Position())
 
     for event, message in stored.messages(filled_url, EVENTS):
         encoded = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
@@ -176,9 +177,9 @@ def test_a_subscriber_that_begins_anew_still_gets_every_event_of_the_bare_client
         port = socket.bind_to_random_port("tcp://127.0.0.1")
         thread = threading.Thread(target=_read_in_two_parts, args=(port, ids))
         thread.start()
-        stream = Stream(socket, Load(frames, 10, 1_000_000))
-        stream.hear()
-        assert stream.push() == EVENTS
+        feed = Feed(socket, Load(frames, 10, 1_000_000))
+        feed.hear()
+        assert feed.push() == EVENTS
         thread.join(30)
 
     assert ids == list(range(1, EVENTS + 1))

@@ -11,6 +11,7 @@ import pytest
 from cloudevents.core.bindings.amqp import AMQPMessage, from_amqp
 from cloudevents.core.formats.json import JSONFormat
 from pydantic import ValidationError
+from typing_extensions import override
 
 from tests.command import Project
 from tidings.builtin.cloudevents import CloudEventsSerializer, CloudEventsSettings
@@ -77,18 +78,21 @@ class OfCloudEvents(SerializerContract):
     plugin_module, backend = "tidings.builtin.plugin", "cloudevents"
 
     @pytest.fixture
+    @override
     def make_serializer(self, settings: Mapping[str, Any]) -> Callable[[], Serializer]:
         return lambda: CloudEventsSerializer(CloudEventsSettings(**settings))
 
 
 class TestStructuredCloudEvents(OfCloudEvents):
     @pytest.fixture
+    @override
     def settings(self) -> Mapping[str, Any]:
         return {"source": SOURCE}
 
 
 class TestBinaryCloudEvents(OfCloudEvents):
     @pytest.fixture
+    @override
     def settings(self) -> Mapping[str, Any]:
         return {"source": SOURCE, "mode": "binary"}
 
@@ -111,6 +115,31 @@ def test_the_sdk_reads_every_attribute_and_the_data(mode: str) -> None:
         "metadata": EVENT.metadata,
     }
     assert read.get_data() == json.loads(EVENT.body)
+
+
+@MODES
+def test_the_trace_context_is_the_extension_of_that_name(mode: str) -> None:
+    metadata = {"traceparent": "00-1-2-01", "tracestate": "a=1", "baggage": "k=v"}
+    event = EVENT._replace(metadata=json.dumps(metadata))
+
+    found = read_by_sdk(serialize(event, mode=mode)).get_attributes()
+    assert (found["traceparent"], found["tracestate"]) == ("00-1-2-01", "a=1")
+    assert "baggage" not in found
+
+
+@MODES
+@pytest.mark.parametrize("value", [None, 7, ["x"], "", "a\nb"])
+def test_a_trace_context_that_is_none_is_left_out(mode: str, value: object) -> None:
+    event = EVENT._replace(metadata=json.dumps({"traceparent": value}))
+
+    assert "traceparent" not in read_by_sdk(serialize(event, mode=mode)).get_attributes()
+
+
+def test_an_extension_that_is_configured_comes_before_the_events_own_trace() -> None:
+    event = EVENT._replace(metadata='{"traceparent":"its own","trace":"ours"}')
+
+    found = json.loads(serialize(event, extensions={"traceparent": "trace"}).body)
+    assert found["traceparent"] == "ours"
 
 
 @MODES

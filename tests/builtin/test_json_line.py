@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.builtin.lines import WHEN, ids, message, opened, write
 from tidings import UndeliverableEventError
 from tidings.builtin import json_line
-from tidings.interfaces import Notification, NotificationMessage
+from tidings.interfaces import Accepted, Notification, NotificationMessage, fingerprint_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,24 @@ def test_a_line_holds_everything_known_of_the_event(tmp_path: Path) -> None:
         '{"exchange":"x","event_id":7,"type_name":"Order Placed",'
         '"occurred_on":"2026-01-02T03:04:05.000006+00:00","generation":2,"aggregate_id":"é",'
         '"metadata":{"user": 7},"headers":{"trace":"t"},"body":{"n": 1.00}}\n'
+    )
+
+
+def test_a_line_holds_the_partition_of_a_message_that_has_one() -> None:
+    sent = message()._replace(partition=0)
+
+    assert json_line.line("x", 0, Notification(sent, "A", 1, WHEN)).decode() == (
+        '{"exchange":"x","event_id":1,"type_name":"A",'
+        '"occurred_on":"2026-01-02T03:04:05.000006+00:00","partition":0,"body":{"n":1}}\n'
+    )
+
+
+def test_a_line_holds_the_routing_key_of_a_message_that_has_one() -> None:
+    sent = message()._replace(routing_key="shop.Ä")
+
+    assert json_line.line("x", 0, Notification(sent, "A", 1, WHEN)).decode() == (
+        '{"exchange":"x","event_id":1,"type_name":"A",'
+        '"occurred_on":"2026-01-02T03:04:05.000006+00:00","routing_key":"shop.Ä","body":{"n":1}}\n'
     )
 
 
@@ -73,7 +91,7 @@ def test_whatever_is_sent_is_one_line(body: bytes, type_name: str, text: str) ->
 
     assert line.count(b"\n") == 1
     assert json.loads(line)["type_name"] == type_name
-    assert json_line.event_id_of(line, 0) == 9
+    assert json_line.accepted_of(line) == Accepted(9, fingerprint_of(type_name, WHEN))
 
 
 def test_text_that_no_file_can_hold_is_poison_and_nothing_else(tmp_path: Path) -> None:

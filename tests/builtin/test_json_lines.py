@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.builtin.lines import WHEN, ids, lines, message, opened, write
-from tidings import BrokerUnavailableError
+from tests.remembered import newest_id
+from tidings import BrokerRefusedError
 from tidings.builtin.json_lines import JsonLinesProducer, JsonLinesSettings
 
 if TYPE_CHECKING:
@@ -54,17 +56,53 @@ def test_a_line_torn_by_a_crash_is_cut_before_the_next(tmp_path: Path) -> None:
         file.write(b'{"exchange":"x","event_id":2,"type_na' + b"x" * 200_000)
 
     producer = opened(path)
-    assert producer.most_recent_accepted_id("x") == 1
+    assert newest_id(producer, "x") == 1
     write(producer, 2)
     assert ids(path) == [1, 2]
 
 
-def test_a_file_that_is_one_torn_line_is_emptied(tmp_path: Path) -> None:
+@pytest.mark.parametrize("torn", [b'{"exch', b"{", b'{"exchange":"'])
+def test_a_line_torn_at_its_beginning_is_cut_where_a_line_of_ours_stands_before_it(
+    tmp_path: Path, torn: bytes
+) -> None:
     path = tmp_path / "out.jsonl"
-    path.write_bytes(b'{"exch')
-
     write(opened(path), 1)
-    assert ids(path) == [1]
+    with path.open("ab") as file:
+        file.write(torn)
+
+    write(opened(path), 2)
+    assert ids(path) == [1, 2]
+
+
+def test_opening_mends_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(torn := b'{"exchange":"x","event_id":2,"type_na')
+
+    opened(path).close("x")
+    assert path.read_bytes() == torn
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        b'{"exchange":"NYSE","price":3}',
+        b'{"name": "shop", "version": "1.0"}',
+        b"SQLite format 3\0" + bytes(5000),
+        b"a line\nand one without an end",
+        b'{"exch',
+    ],
+)
+def test_a_file_of_others_is_refused_and_left_as_it_is(tmp_path: Path, foreign: bytes) -> None:
+    path = tmp_path / "package.json"
+    producer = opened(path)
+    path.write_bytes(foreign)
+
+    with pytest.raises(BrokerRefusedError, match="Nothing in it was changed") as caught:
+        write(producer, 1)
+    assert caught.value.event_id == 1
+    with pytest.raises(BrokerRefusedError, match="tidings did not write it"):
+        opened(path)
+    assert path.read_bytes() == foreign
 
 
 def test_a_line_torn_by_another_writer_meanwhile_is_cut_too(tmp_path: Path) -> None:
@@ -83,10 +121,10 @@ def test_two_exchanges_in_one_file_each_find_their_own_end(tmp_path: Path) -> No
     write(y, 1, exchange="y")
     write(y, *range(2, 3000), exchange="y")
 
-    assert opened(path, "x").most_recent_accepted_id("x") == 2
-    assert opened(path, "y").most_recent_accepted_id("y") == 2999
-    assert opened(path, "z").most_recent_accepted_id("z") is None
-    assert opened(path, "").most_recent_accepted_id("") is None
+    assert newest_id(opened(path, "x"), "x") == 2
+    assert newest_id(opened(path, "y"), "y") == 2999
+    assert newest_id(opened(path, "z"), "z") is None
+    assert newest_id(opened(path, ""), "") is None
 
 
 def test_writers_at_once_leave_only_whole_lines(tmp_path: Path) -> None:
@@ -128,7 +166,7 @@ def test_a_line_that_only_looks_like_ours_is_no_end(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     path.write_bytes(b'{"exchange":"x","event_id":oops}\n')
 
-    assert opened(path).most_recent_accepted_id("x") is None
+    assert newest_id(opened(path), "x") is None
 
 
 def test_what_was_written_before_a_replay_says_nothing(tmp_path: Path) -> None:
@@ -136,10 +174,10 @@ def test_what_was_written_before_a_replay_says_nothing(tmp_path: Path) -> None:
     write(opened(path), 1, 2)
 
     replayed = opened(path, generation=1)
-    assert replayed.most_recent_accepted_id("x") is None
+    assert newest_id(replayed, "x", generation=1) is None
     write(replayed, 1)
-    assert opened(path, generation=1).most_recent_accepted_id("x") == 1
-    assert opened(path, generation=0).most_recent_accepted_id("x") is None
+    assert newest_id(opened(path, generation=1), "x", generation=1) == 1
+    assert newest_id(opened(path, generation=0), "x", generation=0) is None
 
 
 def test_lines_of_others_at_the_end_are_passed_over(tmp_path: Path) -> None:
@@ -148,7 +186,7 @@ def test_lines_of_others_at_the_end_are_passed_over(tmp_path: Path) -> None:
     with path.open("ab") as file:
         file.write(b'null\n[]\n\n\xff\n{"exchange":"xx","event_id":9}\n')
 
-    assert opened(path).most_recent_accepted_id("x") == 1
+    assert newest_id(opened(path), "x") == 1
 
 
 def test_the_exchanges_name_can_stand_in_the_path(tmp_path: Path) -> None:
@@ -160,24 +198,57 @@ def test_the_exchanges_name_can_stand_in_the_path(tmp_path: Path) -> None:
     assert ids(tmp_path / "a/x/b.jsonl") == ids(tmp_path / "a/y/b.jsonl") == [1]
 
 
-def test_a_deleted_file_is_noticed_and_nothing_in_it_accepted(tmp_path: Path) -> None:
+def test_after_a_rotation_lines_go_into_a_new_file(tmp_path: Path) -> None:
     producer = opened(path := tmp_path / "out.jsonl")
     write(producer, 1)
-    path.unlink()
+    path.rename(tmp_path / "out.1.jsonl")
+    write(producer, 2)
+    path.rename(tmp_path / "out.2.jsonl")
+    path.touch()  # as logrotate's `create` does
+    write(producer, 3)
 
-    with pytest.raises(BrokerUnavailableError, match="it was deleted meanwhile"):
-        write(producer, 2)
-    assert producer.accepted_id("x") == 1
-    producer.close("x")
-    producer.open("x")
+    assert ids(tmp_path / "out.1.jsonl") == [1]
+    assert ids(tmp_path / "out.2.jsonl") == [2]
+    assert ids(path) == [3]
+    assert newest_id(producer, "x") == 3
+
+
+def test_after_a_deletion_with_its_folder_lines_go_into_a_new_file(tmp_path: Path) -> None:
+    producer = opened(path := tmp_path / "a" / "out.jsonl")
+    write(producer, 1)
+    path.unlink()
+    path.parent.rmdir()
+
     write(producer, 2)
     assert ids(path) == [2]
 
 
-def test_a_renamed_file_keeps_its_lines(tmp_path: Path) -> None:
+def test_lines_written_while_the_file_goes_away_are_in_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     producer = opened(path := tmp_path / "out.jsonl")
     write(producer, 1)
-    path.rename(tmp_path / "out.1.jsonl")
+    fsync = os.fsync
 
+    def rotated_meanwhile(descriptor: int) -> None:
+        monkeypatch.undo()
+        fsync(descriptor)
+        path.rename(tmp_path / "out.1.jsonl")
+
+    monkeypatch.setattr(os, "fsync", rotated_meanwhile)
     write(producer, 2)
-    assert ids(tmp_path / "out.1.jsonl") == [1, 2]
+    assert ids(path) == [2]
+
+
+def test_a_file_cut_in_its_place_is_told_of_and_written_to(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    producer = opened(path := tmp_path / "out.jsonl")
+    write(producer, 1, 2)
+    os.truncate(path, 0)  # as logrotate's `copytruncate` does
+    write(producer, 3)
+    write(producer, 4)
+
+    assert ids(path) == [3, 4]
+    (record,) = caplog.records
+    assert f"{path} was cut while lines were appended to it" in record.getMessage()

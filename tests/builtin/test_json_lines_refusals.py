@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.builtin.lines import WHEN, message, opened, write
+from tests.remembered import newest_id
 from tidings import BrokerRefusedError, BrokerUnavailableError
 
 
@@ -62,7 +63,7 @@ def test_a_device_takes_lines_and_remembers_nothing() -> None:
     write(producer, 1)
 
     assert producer.accepted_id("x") == 1
-    assert producer.most_recent_accepted_id("x") is None
+    assert newest_id(producer, "x") is None
 
 
 def test_what_can_never_be_written_is_refused(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_standard_output_gets_whole_lines_after_what_was_printed() -> None:
     code = (
         "from tests.builtin.lines import opened, write\n"
         "print('before')\np = opened(None)\nprint('and this')\nwrite(p, 1, 2)\nprint('after')\n"
-        "assert p.most_recent_accepted_id('x') is None\nassert p.accepted_id('x') == 2"
+        "assert p.most_recent_accepted('x') is None\nassert p.accepted_id('x') == 2"
     )
 
     environ = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}

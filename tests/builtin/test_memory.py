@@ -9,9 +9,9 @@ import pytest
 
 from tidings.builtin.memory import (
     InMemoryBroker,
+    InMemoryConsumer,
     InMemoryEventStore,
-    InMemoryMessageConsumer,
-    InMemoryMessageProducer,
+    InMemoryProducer,
 )
 from tidings.errors import BrokerUnavailableError, NotAcceptedError
 from tidings.event import NewEvent
@@ -20,13 +20,13 @@ from tidings.interfaces import NotificationMessage
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
-def send(producer: InMemoryMessageProducer, *ids: int) -> None:
+def send(producer: InMemoryProducer, *ids: int) -> None:
     for event_id in ids:
         message = NotificationMessage(b"{}", "application/json", {"aggregate_id": "order-1"})
         producer.send("my-bc-app", message, "OrderPlaced", event_id, NOON)
 
 
-def send_and_flush(producer: InMemoryMessageProducer, *ids: int) -> None:
+def send_and_flush(producer: InMemoryProducer, *ids: int) -> None:
     send(producer, *ids)
     producer.flush("my-bc-app")
 
@@ -36,7 +36,7 @@ def ids(broker: InMemoryBroker) -> list[str]:
 
 
 def test_the_broker_lists_what_it_accepted() -> None:
-    producer = InMemoryMessageProducer()
+    producer = InMemoryProducer()
     producer.open("my-bc-app")
     send(producer, 1, 2)
     first = producer.broker.messages("my-bc-app")[0]
@@ -47,7 +47,7 @@ def test_the_broker_lists_what_it_accepted() -> None:
 
 
 def test_a_frozen_broker_accepts_later_and_flush_waits_for_it() -> None:
-    producer = InMemoryMessageProducer(no_progress=30)
+    producer = InMemoryProducer(no_progress=30)
     producer.open("my-bc-app")
     producer.broker.freeze()
     send(producer, 1, 2)
@@ -61,7 +61,7 @@ def test_a_frozen_broker_accepts_later_and_flush_waits_for_it() -> None:
 
 
 def test_a_full_window_blocks_until_the_broker_thaws() -> None:
-    producer = InMemoryMessageProducer(window=2, no_progress=30)
+    producer = InMemoryProducer(window=2, no_progress=30)
     producer.open("my-bc-app")
     producer.broker.freeze()
     send(producer, 1, 2)
@@ -75,7 +75,7 @@ def test_a_full_window_blocks_until_the_broker_thaws() -> None:
 
 
 def test_rejected_messages_are_not_accepted_as_many_as_asked() -> None:
-    producer = InMemoryMessageProducer()
+    producer = InMemoryProducer()
     producer.broker.reject("my-bc-app", 2)
     for _ in range(2):
         producer.open("my-bc-app")
@@ -88,7 +88,7 @@ def test_rejected_messages_are_not_accepted_as_many_as_asked() -> None:
 
 
 def test_an_exchange_that_is_bound_again_accepts_again() -> None:
-    producer = InMemoryMessageProducer()
+    producer = InMemoryProducer()
     producer.broker.unbind("my-bc-app")
     producer.open("my-bc-app")
     with pytest.raises(NotAcceptedError, match="nobody is bound"):
@@ -101,7 +101,7 @@ def test_an_exchange_that_is_bound_again_accepts_again() -> None:
 
 
 def test_a_cut_loses_what_was_not_accepted_and_is_told_to_every_call() -> None:
-    producer = InMemoryMessageProducer()
+    producer = InMemoryProducer()
     producer.open("my-bc-app")
     send(producer, 1)
     producer.broker.freeze()
@@ -116,11 +116,11 @@ def test_a_cut_loses_what_was_not_accepted_and_is_told_to_every_call() -> None:
 
 def test_each_subscriber_reads_everything() -> None:
     broker = InMemoryBroker()
-    producer = InMemoryMessageProducer(broker)
+    producer = InMemoryProducer(broker)
     producer.open("my-bc-app")
     send(producer, 1, 2)
     for subscriber in ("app", "audit"):
-        consumer = InMemoryMessageConsumer(broker, subscriber)
+        consumer = InMemoryConsumer(broker, subscriber)
         consumer.open("my-bc-app")
         received = [consumer.receive(0), consumer.receive(0)]
         assert [message and message.message_id for message in received] == ["1", "2"]
@@ -129,12 +129,12 @@ def test_each_subscriber_reads_everything() -> None:
 
 def test_a_waiting_consumer_is_woken_by_a_message() -> None:
     broker = InMemoryBroker()
-    consumer = InMemoryMessageConsumer(broker)
+    consumer = InMemoryConsumer(broker)
     consumer.open("my-bc-app")
     received: list[object] = []
     reader = threading.Thread(target=lambda: received.append(consumer.receive(60)))
     reader.start()
-    producer = InMemoryMessageProducer(broker)
+    producer = InMemoryProducer(broker)
     producer.open("my-bc-app")
     send(producer, 1)
     reader.join(30)
@@ -165,3 +165,58 @@ def test_an_ended_transaction_takes_no_more_events() -> None:
     with pytest.raises(RuntimeError, match="has ended"):
         store.append(transaction, NewEvent("A", 1))
     assert store.newest_event_id() is None
+
+
+@pytest.mark.parametrize(
+    ("pattern", "keys"),
+    [
+        ("#", ["", "a", "a.b", "a.b.c", "b"]),
+        ("a", ["a"]),
+        ("*", ["a", "b"]),
+        ("a.*", ["a.b"]),
+        ("a.#", ["a", "a.b", "a.b.c"]),
+        ("#.c", ["a.b.c"]),
+        ("#.b.#", ["a.b", "a.b.c", "b"]),
+        ("#.*", ["a", "a.b", "a.b.c", "b"]),
+        ("a.#.c", ["a.b.c"]),
+        ("", [""]),
+        ("[ab]", []),
+    ],
+)
+def test_a_consumer_selects_as_from_a_topic_exchange(pattern: str, keys: list[str]) -> None:
+    broker = InMemoryBroker()
+    producer, consumer = InMemoryProducer(broker), InMemoryConsumer(broker)
+    producer.open("x")
+    for number, key in enumerate(["", "a", "a.b", "a.b.c", "b"]):
+        message = NotificationMessage(b"{}", "application/json", {}, key)
+        producer.send("x", message, "A", number, NOON)
+    consumer.select([pattern])
+    consumer.open("x")
+
+    found = []
+    while message_received := consumer.receive(0):
+        found.append(message_received.routing_key)
+
+    assert found == keys
+
+
+def test_a_message_of_an_earlier_opening_is_refused_with_words_true_of_both_cases() -> None:
+    broker = InMemoryBroker()
+    producer = InMemoryProducer(broker)
+    producer.open("my-bc-app")
+    send(producer, 1, 2)
+    consumer = InMemoryConsumer(broker)
+    consumer.open("my-bc-app")
+    done, left = consumer.receive(0), consumer.receive(0)
+    assert done is not None
+    assert left is not None
+    consumer.acknowledge(done)
+    consumer.close()
+    consumer.open("my-bc-app")
+    for message in (done, left):
+        with pytest.raises(RuntimeError, match=r"any more\. Unless it had been, it comes again"):
+            consumer.acknowledge(message)
+    again = consumer.receive(0)
+    assert again is not None
+    assert again.message_id == left.message_id
+    assert consumer.receive(0) is None

@@ -13,6 +13,7 @@ from rich.table import Table
 from tests.chaos.backends import BACKENDS
 from tests.chaos.experiment import Outcome, experiment
 from tests.chaos.faults import FAULTS
+from tests.matrix import versions
 
 COLUMNS = ("rounds", "sent", "lost", "duplicated", "reordered", "longest stall", "kept")
 
@@ -28,6 +29,7 @@ def main(rounds: int, backends: tuple[str, ...], faults: tuple[str, ...], seed: 
     seed = int(time.time()) if seed is None else seed
     console = Console(soft_wrap=True, width=140)  # the table is for a page, too
     console.print(f"seed {seed}")
+    console.print(", ".join(f"{name} {version}" for name, version in versions.servers().items()))
     outcomes: list[Outcome] = []
     failed = False
     for name in faults or FAULTS:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.pool import NullPool
+from typing_extensions import override
 
 from tests.servers import PostgreSQL
 from tidings.testing.proxy import TcpProxy
@@ -68,12 +69,14 @@ class SmallDisk(Database):
         """Return why there can be none here, if so."""
         return None if os.geteuid() == 0 else "only root can mount a small disk"
 
+    @override
     def start(self) -> None:
         self.folder.mkdir()
         subprocess.run(
             ["mount", "-t", "tmpfs", "-o", "size=256m", "tidings-chaos", self.folder], check=True
         )
 
+    @override
     def stop(self) -> None:
         subprocess.run(["umount", "--lazy", self.folder], check=True)
 
@@ -102,19 +105,23 @@ class PostgreSQLDatabase(Database):
         self.server = PostgreSQL(folder / "postgresql")
 
     @property
+    @override
     def url(self) -> str:
         return self._url
 
     @property
+    @override
     def relay_url(self) -> str:
         proxied = make_url(self._url).set(port=self.proxy.address[1])
         return proxied.render_as_string(hide_password=False)
 
+    @override
     def start(self) -> None:
         self.server.start()
         self._url = self.server.new_database()
         self.proxy = TcpProxy("127.0.0.1", self.server.port)
 
+    @override
     def stop(self) -> None:
         self.proxy.close()
         self.server.stop()

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, TypeVar
 from tests.chaos.backends import EXCHANGE
 from tests.chaos.process import Process, run_relay
 from tests.chaos.writer import BODY, Writer
-from tests.servers import wait_for
-from tests.servers.process import POLL_SECONDS
 from tidings import NewEvent
-from tidings.bootstrap import Tidings, bootstrap
+from tidings.bootstrap import Tidings
 from tidings.errors import StoreUnavailableError
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     import random
@@ -40,7 +39,7 @@ lease_seconds = 3
 
 [exchanges.{exchange}]
 producer = "{producer}"
-
+{exchange_settings}
 [producers.{producer}]
 {settings}
 """
@@ -56,6 +55,10 @@ class Stage:
     random: random.Random
     proxy: TcpProxy | None = None
     """What stands between the relays and who listens to them, where the fault needs it."""
+    exchange_settings: str = ""
+    """More lines of the exchange's table."""
+    keys: int = 0
+    """How many aggregates the bulk of the events is of; of none at all if 0."""
     stalls: list[float] = field(default_factory=list)
     relays: list[Process] = field(default_factory=list)
 
@@ -90,7 +93,7 @@ class Stage:
         at, newest = self.position(), self.newest()
         moment = at + 1 + int(self.random.uniform(0, 0.5) * (newest - at))
         self._wait_for(lambda: self.position() >= moment, f"event {moment} to be tracked")
-        self.pause(POLL_SECONDS)
+        self.pause(0.02)
         return relay
 
     def kill(self, relay: Process) -> None:
@@ -166,7 +169,10 @@ class Stage:
 
     def _append(self) -> None:
         with self.store.transaction() as transaction:
-            self.store.append(transaction, *[NewEvent("Bulk", BODY)] * LOAD)
+            ids = [f"order-{n % self.keys}" if self.keys else None for n in range(LOAD)]
+            self.store.append(
+                transaction, *(NewEvent("Bulk", BODY, aggregate_id=each) for each in ids)
+            )
 
     def _answer(self, ask: Callable[[], T]) -> T:
         """Ask the database; its first answer after a fault may be that the connection is gone."""
@@ -183,7 +189,7 @@ class Stage:
             return condition()
 
         try:
-            wait_for(met, what, PATIENCE)
+            eventually(met, what, PATIENCE)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.log_end()}") from None
 
@@ -192,7 +198,8 @@ class Stage:
             database=database_url,
             exchange=EXCHANGE,
             producer=self.backend.producer,
+            exchange_settings=self.exchange_settings,
             settings=self.backend.settings(),
         )
         (self.folder / name).write_text(text)
-        return bootstrap(self.folder / name, environ={})
+        return Tidings.from_file(self.folder / name, environ={})

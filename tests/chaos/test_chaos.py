@@ -12,6 +12,8 @@ from tests.chaos.experiment import experiment
 from tests.chaos.faults import FAULTS
 from tests.chaos.oracle import Verdict, judge
 
+pytestmark = pytest.mark.server  # a backend starts its own
+
 ROUNDS = 2
 CASES = [
     *(("kill relay", backend) for backend in BACKENDS),

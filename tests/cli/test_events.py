@@ -87,3 +87,32 @@ def test_listening_to_a_producer_that_nobody_can_read_is_a_clear_error(project: 
 
     assert result.code == 1
     assert "no consumer 'jsonlines'" in result.err
+
+
+def test_listening_by_key_where_nobody_can_choose_is_a_clear_error(
+    project: Project,
+) -> None:
+    project.configure(
+        '[event_store]\nurl = "sqlite:///events.db"\n'
+        '[exchanges.orders]\nproducer = "rabbitmq-stream"\n'
+        '[producers.rabbitmq-stream]\nurl = "rabbitmq-stream://localhost"\n'
+    )
+
+    result = project.run("listen", "orders", "--routing-key", "shop.*")
+
+    assert result.code == 2
+    assert "cannot choose by routing key" in result.err
+
+
+def test_listening_to_a_partition_of_what_is_not_parted_is_a_clear_error(
+    project: Project,
+) -> None:
+    project.configure(
+        '[event_store]\nurl = "sqlite:///events.db"\n[exchanges.orders]\nproducer = "zeromq-pub"\n'
+        '[producers.zeromq-pub]\nbind = "tcp://127.0.0.1:5557"\n'
+    )
+
+    result = project.run("listen", "orders", "--partition", "3")
+
+    assert result.code == 2
+    assert "set partition_by and partitions" in result.err

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.command import Project
 
-OURS = {"rabbitmq", "rabbitmq-stream", "activemq", "zeromq", "zeromq-pub"}
+OURS = {
+    "rabbitmq",
+    "rabbitmq-stream",
+    "activemq",
+    "zeromq",
+    "zeromq-pub",
+    "prometheus",
+    "opentelemetry",
+}
 
 
 def test_every_backend_is_listed_and_ready(empty: Project) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from tidings import ConfigurationError, Tidings
-from tidings.bootstrap import bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +30,7 @@ def load(tmp_path: Path) -> Load:
     def load(text: str, environ: Mapping[str, str] = {}) -> Tidings:
         path = tmp_path / "tidings.toml"
         path.write_text(text, encoding="utf-8")
-        return bootstrap(path, environ=environ)
+        return Tidings.from_file(path, environ=environ)
 
     return load
 

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 from tests.config.conftest import MEMORY
 from tidings import ConfigurationError, InMemoryEventStore, NewEvent, StoredEvent, Tidings
 from tidings.builtin.json_serializer import JsonSerializer
+from tidings.relay.shared_store import SharedStore
 from tidings.relay.stored_notifications import StoredNotifications
 
 if TYPE_CHECKING:
@@ -78,13 +80,24 @@ def test_positions_can_be_kept_elsewhere(load: Load, tmp_path: Path) -> None:
 
 def test_a_settings_of_an_exchange_reach_its_route(load: Load) -> None:
     tidings = load(
-        MEMORY + '[exchanges.a]\nproducer = "memory"\nevents = "order.*"\nbatch_size = 7\n'
+        MEMORY + '[exchanges.a]\nproducer = "memory"\nevents = ["order.*"]\nbatch_size = 7\n'
         "[relay]\nlease_seconds = 3"
     )
     route = tidings.route("a")
 
     assert (route.events, route.batch_size, route.lease_seconds) == (["order.*"], 7, 3)
-    assert tidings.route("a").event_store is tidings.event_store(), "of memory there is one"
+    with tidings.event_store().transaction() as transaction:
+        tidings.event_store().append(transaction, NewEvent("order.placed", {}))
+    assert route.event_store.newest_event_id() == 1, "of memory there is one"
+
+
+def test_exchanges_of_one_source_share_what_reads_it(load: Load) -> None:
+    tidings = load(MEMORY + "".join(f'[exchanges.{name}]\nproducer = "memory"\n' for name in "ab"))
+    stores = [tidings.route(name).event_store for name in "ab"]
+
+    assert all(isinstance(store, SharedStore) for store in stores)
+    assert stores[0] is not stores[1]
+    assert len({id(vars(store)["_reader"]) for store in stores}) == 1
 
 
 @pytest.mark.parametrize(
@@ -112,6 +125,7 @@ class Counting(InMemoryEventStore):
 
     closed = 0
 
+    @override
     def close(self) -> None:
         self.closed += 1
 
@@ -124,10 +138,11 @@ def test_stored_notifications_are_what_the_relay_would_send() -> None:
     notifications = StoredNotifications(lambda: store, lambda _: JsonSerializer(), lambda _: ["a"])
 
     first = notifications.since("x", 2, 3)
-    assert [each.event_id for each in first] == [3, 5, 7]
+    assert [each.event_id for each in first] == [3, 5], "one batch of three, of which two are meant"
     assert first[0].message.body == b"3"
+    assert [each.event_id for each in notifications.since("x", 5, 3)] == [7]
     assert store.closed == 0, "there is more to come"
-    assert [each.event_id for each in notifications.since("x", 7, 3)] == [9]
+    assert [each.event_id for each in notifications.since("x", 8, 3)] == [9]
     assert store.closed == 1
     assert notifications.since("x", 10, 3) == []
 
@@ -144,3 +159,23 @@ def test_exchanges_that_name_one_serializer_share_it_and_its_work(load: Load) ->
     assert tidings.serializer("a") is tidings.serializer("b")
     assert tidings.serializer("a").serialize(event) is tidings.serializer("b").serialize(event)
     assert type(tidings.serializer("c")) is JsonSerializer
+
+
+def test_two_exchanges_cannot_empty_one_outbox(load: Load, tmp_path: Path) -> None:
+    text = (
+        f'[event_store]\nurl = "sqlite:///{tmp_path}/events.db"\n'
+        '[exchanges.a]\nproducer = "jsonlines"\nsource = "orders"\n'
+        '[exchanges.b]\nproducer = "jsonlines"\nsource = "the-same"\n'
+        '[exchanges.c]\nproducer = "jsonlines"\nsource = "other"\n'
+        f'[sources.orders]\nbackend = "outbox"\nurl = "sqlite:///{tmp_path}/app.db"\n'
+        f'[sources.the-same]\nbackend = "outbox"\nthen = "remove"\n'
+        f'url = "sqlite:///{tmp_path}/./app.db"\n'
+        f'[sources.other]\nbackend = "outbox"\ntable_name = "other"\n'
+        f'url = "sqlite:///{tmp_path}/app.db"\n'
+    )
+
+    with pytest.raises(ConfigurationError) as refused:
+        load(text)
+
+    (sentence,) = refused.value.problems
+    assert sentence.startswith("exchanges.b.source: the exchange 'a' empties the same table")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.config.conftest import MEMORY
+from tidings import ConfigurationError
 
 if TYPE_CHECKING:
     from tests.config.conftest import Faults, Load
@@ -40,6 +41,142 @@ def test_every_missing_variable_is_named_with_its_place(faults: Faults) -> None:
         "producers.archive.path: the environment variable A is not set.",
         "producers.archive.path: the environment variable B is not set.",
     ]
+
+
+def test_a_variable_that_several_keys_ask_for_gives_one_line(faults: Faults) -> None:
+    found = faults(
+        '[event_store]\nurl = "postgresql://app:${PASSWORD}@db/${DB}"\n'
+        '[relay]\nlease_seconds = "${SECONDS}"\n'
+        '[exchanges.b]\nproducer = "${P}"\n[exchanges.c]\nproducer = "mq"\nbatch_size = "${N}"\n'
+        '[producers.mq]\nbackend = "${B}"\nurl = "amqp://${PASSWORD}@${HOST}:${PORT}/"'
+    )
+
+    assert found == [
+        "event_store.url, producers.mq.url: the environment variable PASSWORD is not set.",
+        *[
+            f"{key}: the environment variable {name} is not set."
+            for key, name in {
+                "event_store.url": "DB",
+                "relay.lease_seconds": "SECONDS",
+                "exchanges.b.producer": "P",
+                "exchanges.c.batch_size": "N",
+                "producers.mq.backend": "B",
+            }.items()
+        ],
+        "producers.mq.url: the environment variable HOST is not set.",
+        "producers.mq.url: the environment variable PORT is not set.",
+    ]
+
+
+def test_beside_an_unset_variable_other_faults_are_told(faults: Faults) -> None:
+    found = faults(
+        MEMORY + '[exchanges.a]\nproducer = "rabbitmq"\nbatch_size = 0\n'
+        '[producers.rabbitmq]\nurl = "${URL}"\nwindow = "many"'
+    )
+
+    assert [fault.partition(": ")[0] for fault in found] == [
+        "producers.rabbitmq.url",
+        "exchanges.a.batch_size",
+        "producers.rabbitmq.window",
+    ]
+
+
+@pytest.mark.parametrize("group", ["producers", "sources", "serializers"])
+def test_an_unset_variable_in_a_table_that_is_not_used_is_no_fault(load: Load, group: str) -> None:
+    load(
+        MEMORY + '[exchanges.a]\nproducer = "memory"\n'
+        f'[{group}.other]\nbackend = "${{B}}"\nurl = ["${{UNSET}}"]'
+    )
+
+
+SHARED = """
+[event_store]
+url = "${EVENTS_URL}"
+[tracker]
+url = "${POSITIONS_URL}"
+[exchanges.a]
+producer = "zeromq"
+[producers.zeromq]
+bind = "tcp://127.0.0.1:1"
+"""
+
+
+def test_a_consumer_does_without_the_relays_variables(load: Load) -> None:
+    tidings = load(SHARED)
+
+    assert tidings.consumer("a", "billing")
+    for needed in (tidings.event_store, lambda: tidings.tracker, lambda: tidings.worker(["a"])):
+        with pytest.raises(ConfigurationError) as caught:
+            needed()
+        assert caught.value.problems == [
+            "event_store.url: the environment variable EVENTS_URL is not set.",
+            "tracker.url: the environment variable POSITIONS_URL is not set.",
+        ]
+
+
+def test_beside_the_consumers_own_faults_the_relays_variables_are_told(faults: Faults) -> None:
+    for text in [SHARED.replace("tcp://127.0.0.1:1", "${BIND}"), SHARED + "windowed = 1"]:
+        found = faults(text)
+
+        assert found[0] == "event_store.url: the environment variable EVENTS_URL is not set."
+        assert found[-1].startswith("producers.zeromq.")
+
+
+@pytest.mark.parametrize("group", ["producers", "sources", "serializers"])
+def test_an_unset_variable_in_a_table_that_is_used_is_a_fault(faults: Faults, group: str) -> None:
+    key = group.removesuffix("s")
+    used = {"producer": "memory", key: "in.use"}
+    words = "".join(f'{word} = "{value}"\n' for word, value in used.items())
+
+    assert f'{group}."in.use".url[0]: the environment variable UNSET is not set.' in faults(
+        MEMORY + f'[exchanges.a]\n{words}[{group}."in.use"]\nurl = ["${{UNSET}}"]'
+    )
+
+
+@pytest.mark.parametrize("environ", [{}, {"DIR": ""}])
+def test_a_default_stands_in_for_what_is_unset_or_empty(
+    load: Load, environ: dict[str, str]
+) -> None:
+    text = ONE + 'backend = "jsonlines"\npath = "${DIR:-/var/a-b:c}/$${DIR}${NONE:-}"'
+
+    table = load(text, environ).configuration.producers["archive"]
+    assert table.settings() == {"path": "/var/a-b:c/${DIR}"}
+    table = load(text, {"DIR": "/srv"}).configuration.producers["archive"]
+    assert table.settings() == {"path": "/srv/${DIR}"}
+
+
+@pytest.mark.parametrize(
+    "text", ["${", "${}", "${A-b}", "${A:?no}", "${1}", "${A", "${A:-{exchange}}", "${A:-${B}}"]
+)
+def test_a_reference_that_is_not_understood_is_a_fault(faults: Faults, text: str) -> None:
+    fault = faults(ONE + f'backend = "jsonlines"\npath = "x{text}"', {"A": "1", "B": "2"})[0]
+
+    assert fault.startswith("producers.archive.path: a ${ that is not understood. Write ${NAME}")
+
+
+@pytest.mark.parametrize(
+    "value", ["Order*,Invoice*", "[Order*, InvoiceSent]", "Order* Invoice*", "Order*", "", '["a",']
+)
+def test_a_list_by_a_variable_has_one_form(faults: Faults, value: str) -> None:
+    found = faults(
+        MEMORY + '[exchanges.a]\nproducer = "memory"\n[exchanges.b]\nproducer = "zeromq"',
+        {"TIDINGS_EXCHANGES__A__EVENTS": value, "TIDINGS_PRODUCERS__ZEROMQ__SUBSCRIBERS": value},
+    )
+
+    assert found == [
+        f'{key}: a list is wanted: ["one", "two"], by environment variable too.'
+        for key in ["exchanges.a.events", "producers.zeromq.subscribers"]
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["", " ", "Order* "])
+def test_a_pattern_that_can_match_nothing_is_refused(faults: Faults, pattern: str) -> None:
+    found = faults(
+        MEMORY + '[exchanges.a]\nproducer = "memory"',
+        {"TIDINGS_EXCHANGES__A__EVENTS": f'["Order*", "{pattern}"]'},
+    )
+
+    assert found == [f"exchanges.a.events[1]: {pattern!r} matches no type name."]
 
 
 def test_a_variable_overrides_what_the_file_says(load: Load) -> None:

@@ -14,7 +14,6 @@ from pydantic import BaseModel
 from rich.pretty import pretty_repr
 
 from tidings import ConfigurationError, Tidings, TidingsError
-from tidings.bootstrap import bootstrap
 from tidings.config import Table
 
 # Begins so that it is found nowhere by chance.
@@ -27,7 +26,9 @@ def everything_shown(secret: str, text: str) -> str:
         path = Path(folder) / "tidings.toml"
         path.write_text(text, encoding="utf-8")
         try:
-            tidings = bootstrap(path, environ={"SECRET": secret, "QUOTED": quote(secret, safe="")})
+            tidings = Tidings.from_file(
+                path, environ={"SECRET": secret, "QUOTED": quote(secret, safe="")}
+            )
         except ConfigurationError as error:
             return "".join(traceback.format_exception(error)) + repr(error)
         return shown(tidings)
@@ -74,7 +75,7 @@ def shown(tidings: Tidings) -> str:
         ),
     ],
 )
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(secret=secrets)
 @example(secret="hunter2-${HUNTER2}-hunter2")
 @example(secret='quote"and\\back\nslash')
@@ -95,7 +96,7 @@ def test_an_override_that_cannot_be_read_shows_nothing_of_itself(tmp_path: Path)
     }
 
     with pytest.raises(ConfigurationError) as caught:
-        bootstrap(path, environ=environ)
+        Tidings.from_file(path, environ=environ)
 
     assert "HUNTER2" not in str(caught.value)
     assert "s3cret" not in str(caught.value)

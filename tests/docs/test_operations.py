@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import sqlite3
+import tomllib
+import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.command import Project
+from tests.docs.pages import ROOT, codes, rows, text_of
 from tests.docs.rights import PAGE
+from tests.servers import free_port
 from tests.sql.databases import application_engine, event_store
 from tidings import NewEvent
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.servers.given import StreamBroker
+
+PROJECT = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
 
 CONFIGURATION = """
 [event_store]
@@ -142,7 +152,9 @@ def test_an_exchange_goes_on_at_another_broker_where_it_had_got_to(project: Proj
     assert sent(project, "new") == [3, 4, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize(("replay", "expected"), [([], [1, 2, 3]), (["--from", "3"], [3])])
+@pytest.mark.parametrize(
+    ("replay", "expected"), [([], [1, 2, 3]), (["--from", "3", "--skip"], [3])]
+)
 def test_a_second_exchange_begins_with_the_oldest_or_where_a_replay_says(
     project: Project, replay: list[str], expected: list[int]
 ) -> None:
@@ -182,3 +194,57 @@ def test_status_shows_a_position_beyond_the_newest_event(project: Project) -> No
     shown = project.status("orders")
     assert (shown["last_published_id"], shown["newest_event_id"]) == (3, 1)
     assert shown["events_behind"] == 0
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """Return every `tidings` command of the page's blocks, in their order."""
+    lines = "".join(blocks("sh")).splitlines()
+    return [shlex.split(line)[1:] for line in lines if line.startswith("tidings ")]
+
+
+def test_the_pages_commands_do_what_they_say_in_their_order(
+    tmp_path: Path, rabbitmq: StreamBroker
+) -> None:
+    exchange = f"orders-{uuid.uuid4().hex}"
+    project = Project(tmp_path)
+    configuration = "".join(blocks("toml")).replace("orders", exchange)
+    project.configure(configuration.replace("9464", str(free_port())))
+    environment = {
+        "TIDINGS_EVENT_STORE__URL": "sqlite:///events.db",
+        "TIDINGS_PRODUCERS__RABBITMQ__URL": rabbitmq.url,
+    }
+    asked = [[exchange if word == "orders" else word for word in each] for each in commands()]
+    start = asked.index(["run"])
+
+    for command in asked[:start]:
+        project.succeed(*command, **environment)
+    with project.running("run", **environment) as relay:
+        eventually(lambda: project.run("health", "--is", "ready", **environment).code == 0)
+        for command in asked[start + 1 :]:
+            project.succeed(*command, **environment)
+        assert relay.terminate() == 0
+
+    assert ["health", "--is", "ready"] in asked[start:]
+    assert "lease taken" in project.succeed("journal", exchange, **environment).out
+
+
+def test_what_is_to_be_installed_is_ours() -> None:
+    (line,) = [each for each in "".join(blocks("sh")).splitlines() if "pip install" in each]
+    (extras,) = re.findall(r"'tidings\[(.*)\]'", line)
+
+    assert set(extras.split(",")) <= set(PROJECT["optional-dependencies"])
+
+
+def test_every_state_is_among_what_may_be_wrong() -> None:
+    table = PAGE.partition("## If something is wrong")[2]
+    page = text_of(ROOT / "docs" / "command-line.md")
+    states = re.findall(
+        r"^\| `([a-z ]+)` \|", page.partition("| `state` | meaning |")[2], re.MULTILINE
+    )
+
+    assert "failing" in states
+    assert set(states) <= set(codes(" ".join(row[0] for row in rows(table))))

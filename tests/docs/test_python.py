@@ -16,20 +16,22 @@ from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from tests.servers import wait_for
 from tidings import (
     BrokerUnavailableError,
     InMemoryBroker,
-    InMemoryMessageConsumer,
+    InMemoryConsumer,
     NewEvent,
     NotAcceptedError,
+    Tidings,
     record,
 )
-from tidings.bootstrap import bootstrap
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tidings.interfaces import ExchangeContext, Notification, OpenExchange
 
 PAGE = (Path(__file__).parents[2] / "docs" / "python.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
@@ -66,12 +68,12 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TIDINGS_CONFIG", raising=False)
     (tmp_path / "tidings.toml").write_text(CONFIGURATION)
-    with bootstrap() as tidings:
-        tidings.event_store().create()
+    with Tidings.from_file() as tidings, closing(tidings.event_store()) as store:
+        store.create()
     reader = Reader(tmp_path)
     yield reader
     if "worker" in reader.names:
-        reader.names["worker"].stop()  # a page that forgot to would keep this process for ever
+        reader.names["worker"].shut_down()  # a page that forgot to would keep this process for ever
 
 
 @pytest.fixture
@@ -102,12 +104,12 @@ def test_what_waits_is_published_and_counted(reader: Reader) -> None:
 def test_a_worker_publishes_while_the_application_serves_and_stops_with_it(reader: Reader) -> None:
     def serve() -> None:
         reader.record("A")
-        wait_for(lambda: reader.lines == ["A"], "the event", 30)
+        eventually(lambda: reader.lines == ["A"], "the event", 60)
 
     reader.names["serve"] = serve
     reader.run(ONCE, WORKER)
     assert not reader.names["relay"].is_alive()
-    with bootstrap() as tidings:
+    with Tidings.from_file() as tidings:
         (tracked,) = tidings.tracker.tracked_exchanges()
     assert (tracked.position.event_id, tracked.owner) == (1, None)
 
@@ -134,13 +136,6 @@ def test_a_service_made_of_its_parts_sends_nothing_twice_after_a_crash(reader: R
     reader.record("B")
     reader.run(PARTS)
     assert reader.lines == ["A", "B"]
-
-
-def test_the_capabilities_of_the_page_are_those_of_its_producer(reader: Reader) -> None:
-    named = set(re.findall(r"Capability\.(\w+)", BLOCKS[PARTS]))
-    with bootstrap() as tidings:
-        declared = {each.name for each in tidings.capabilities("orders")}
-    assert named == declared - {"OUT_OF_ORDER"}  # which is for the quarantine
 
 
 def test_a_refused_event_is_named_and_goes_out_later(reader: Reader) -> None:
@@ -187,14 +182,21 @@ def test_a_cut_ends_the_call_that_is_under_way_and_no_other(
     reader.run(PARTS, IN_TESTS)
     append(reader, "OrderPaid")
     producer, broker = reader.names["producer"], reader.names["broker"]
-    send = producer.send
+    open_exchange = producer.open_exchange
 
-    def cut_and_send(*notification: object) -> None:
-        broker.cut()
-        send(*notification)
+    def open_and_cut_before_sending(context: ExchangeContext) -> OpenExchange:
+        exchange: OpenExchange = open_exchange(context)
+        send = exchange.send
+
+        def cut_and_send(notifications: Sequence[Notification]) -> None:
+            broker.cut()
+            send(notifications)
+
+        monkeypatch.setattr(exchange, "send", cut_and_send)
+        return exchange
 
     with monkeypatch.context() as patch:
-        patch.setattr(producer, "send", cut_and_send)
+        patch.setattr(producer, "open_exchange", open_and_cut_before_sending)
         with pytest.raises(BrokerUnavailableError, match="was cut"):
             reader.names["service"].publish_notifications("orders")
     assert reader.names["service"].publish_notifications("orders") == 1
@@ -202,7 +204,7 @@ def test_a_cut_ends_the_call_that_is_under_way_and_no_other(
 
 def test_what_a_handler_does_not_acknowledge_comes_again(reader: Reader) -> None:
     reader.run(PARTS, IN_TESTS)
-    consumer = InMemoryMessageConsumer(reader.names["broker"], "billing")
+    consumer = InMemoryConsumer(reader.names["broker"], "billing")
     for _ in range(2):
         consumer.open("orders")
         message = consumer.receive(1)
@@ -229,13 +231,13 @@ def test_an_observer_hears_of_a_workers_failures(reader: Reader, metrics: None) 
     reader.record("A")
 
     def serve() -> None:
-        wait_for(lambda: counts()["orders failed"] > 0, "a failure", 30)
+        eventually(lambda: counts()["orders failed"] > 0, "a failure", 60)
 
     def counts() -> Counter[str]:
         found: Counter[str] = sys.modules["shop_metrics"].counting.counts
         return found
 
-    reader.names |= {"serve": serve, "bootstrap": bootstrap}
+    reader.names |= {"serve": serve, "Tidings": Tidings}
     reader.run(WORKER)
     assert set(counts()) == {"orders failed"}
 

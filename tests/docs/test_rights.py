@@ -6,16 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from tests.command import Project, Result
 from tests.docs.rights import PAGE, RIGHTS, Granted, Right, granted
-from tests.servers import wait_for
-from tests.sql.databases import event_store
+from tests.sql.databases import event_store, version_1
 from tidings import NewEvent, record
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +85,9 @@ class Day:
             yield ["quarantine", "retry", "orders", "1"]
             yield ["quarantine", "drop", "orders", "2"]
             yield ["replay", "orders", "--all"]
+            yield ["pause", "orders"]
+            yield ["journal"]
+            yield ["resume", "orders"]
         else:
             self.record()
             self.succeed("relay", "spread")
@@ -114,6 +117,9 @@ def day(database: Granted, tmp_path: Path) -> Day:
     return Day(database, tmp_path)
 
 
+NEW_TABLES = ("shop.idle_relay", "shop.relay_journal")
+"""What version 1 of the tables lacks."""
+
 on_both = pytest.mark.parametrize("database", ["postgresql", "mariadb"], indirect=True)
 
 
@@ -128,9 +134,19 @@ def test_the_rights_are_enough_to_record_relay_watch_and_prune(day: Day) -> None
         assert connection.execute(text("SELECT count(*) FROM event")).scalar() == 1
 
 
-def _parameters(*roles: str) -> list[object]:
+def _of(right: Right) -> str:
+    """Return what a right is for, if nothing fails without it."""
+    if right.on.endswith("relay_journal"):
+        return "journal"
+    return "notes" if right.on.endswith("idle_relay") and right.right != "SELECT" else ""
+
+
+def _parameters(*roles: str, of: str = "") -> list[object]:
+    """Return the rights of those roles: those for that alone, or all that something needs."""
     return [
-        pytest.param(right.server, right, id=str(right)) for right in RIGHTS if right.role in roles
+        pytest.param(right.server, right, id=str(right))
+        for right in RIGHTS
+        if right.role in roles and _of(right) == of
     ]
 
 
@@ -152,13 +168,63 @@ def test_without_one_of_them_a_command_fails_with_a_sentence(day: Day, right: Ri
     assert_sentence(failed, _name(right))
 
 
+@pytest.mark.parametrize(
+    ("database", "right"), _parameters("relay", of="notes"), indirect=["database"]
+)
+def test_without_one_of_them_a_relay_that_cannot_work_warns(day: Day, right: Right) -> None:
+    day.database.revoke(right)
+    nowhere = {"TIDINGS_PRODUCERS__JSONLINES__PATH": "/proc/nowhere/{exchange}"}
+    url = day.database.url_of("relay")
+    with day.project.running("run", URL=url, **nowhere) as relay:
+        relay.wait_for_log("`tidings status` does not see this")
+        assert "idle_relay" in relay.err
+        assert relay.terminate() == 0
+
+
+@pytest.mark.parametrize(
+    ("database", "right"), _parameters("relay", "pruner", of="journal"), indirect=["database"]
+)
+def test_without_one_of_them_the_journal_is_not_written_and_all_is_done(
+    day: Day, right: Right
+) -> None:
+    day.record()
+    for arguments in (["spread"], ["pause", "orders"]):
+        day.succeed("relay", *arguments)
+    day.database.revoke(right)
+    command = ["resume", "orders"] if right.role == "relay" else ["prune", "--keep", "1"]
+    url = day.database.url_of(right.role)
+    done = day.project.run(*command, URL=url, TIDINGS_RELAY__JOURNAL_ENTRIES="1")
+    assert done.code == 0
+    assert "The journal cannot be written" in done.err
+    assert "relay_journal" in done.err
+
+
 @pytest.mark.parametrize(("database", "right"), _parameters("migrator"), indirect=["database"])
-def test_without_one_of_them_no_tables_are_made(
+def test_without_one_of_them_no_tables_are_made_or_migrated(
     database: Granted, tmp_path: Path, right: Right
 ) -> None:
     database.grant("migrator")
     database.revoke(right)
-    assert_sentence(Day(database, tmp_path).run("migrator", "init", "--tables"), _name(right))
+    day = Day(database, tmp_path)
+    if right.right == "ALTER":
+        database.execute(*version_1(make_url(database.url).get_backend_name()))
+        assert_sentence(day.run("migrator", "migrate"), _name(right))
+        return
+    assert_sentence(day.run("migrator", "init", "--tables"), _name(right))
+
+
+@pytest.mark.parametrize("database", ["mariadb"], indirect=True)
+def test_the_rights_are_enough_to_migrate(database: Granted, tmp_path: Path) -> None:
+    database.execute(*version_1(make_url(database.url).get_backend_name()))
+    database.grant("migrator")
+    database.grant("app", "relay", but_on=NEW_TABLES)
+    day = Day(database, tmp_path)
+
+    assert day.run("relay", "check").code == 1
+    assert "`tidings migrate`" in day.run("relay", "check").out
+    day.succeed("migrator", "migrate")
+    database.grant("relay", "pruner")
+    day.succeed("relay", "check")
 
 
 @pytest.mark.parametrize(("database", "right"), _parameters("app"), indirect=["database"])
@@ -188,7 +254,7 @@ def test_status_sees_the_age_of_others_transactions_with_the_right_that_the_page
             query = "SELECT extract(epoch FROM clock_timestamp() - now())"  # now(): its beginning
             return float(waiting.execute(text(query)).scalar_one())
 
-        wait_for(lambda: age() > 2, "a transaction that is two seconds old", 30)
+        eventually(lambda: age() > 2, "a transaction that is two seconds old", 60)
         without = day.hold()
         day.database.grant_statistics("relay")
         with_it = day.hold()

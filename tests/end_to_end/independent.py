@@ -63,11 +63,14 @@ class RabbitMQReader:
 
     def read(self, count: int) -> list[Arrived]:
         arrived: list[Arrived] = []
+        deadline = time.monotonic() + PATIENCE
         for method, properties, body in self._channel.consume(
             self._queue, auto_ack=True, inactivity_timeout=1
         ):
             if method is None:
-                break
+                if len(arrived) >= count or time.monotonic() > deadline:
+                    break
+                continue
             arrived.append(Arrived(int(properties.message_id), properties.type, json.loads(body)))
             assert properties.content_type == "application/json"
             assert properties.delivery_mode == 2

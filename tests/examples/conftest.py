@@ -16,20 +16,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EXAMPLE = ROOT / "examples" / "tidings-redis"
+STORE_EXAMPLE = ROOT / "examples" / "tidings-redis-store"
+EXAMPLES = (EXAMPLE, STORE_EXAMPLE)
 
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """Give a fresh virtual environment with tidings and tidings-redis in it."""
-    folder = tmp_path_factory.mktemp("tidings-redis")
-    shutil.copytree(EXAMPLE, folder / "source", ignore=shutil.ignore_patterns("__pycache__", ".*"))
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", folder, folder / "source"],
-        check=True,
-        capture_output=True,
-    )
-    (built,) = folder.glob("*.whl")
+    """Give a fresh virtual environment with tidings and both examples in it.
+
+    Their sources lie beside it, each in a folder of its distribution's name.
+    """
+    folder = tmp_path_factory.mktemp("examples")
+    built = []
+    for example in EXAMPLES:
+        source = folder / example.name
+        shutil.copytree(example, source, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        subprocess.run(
+            [sys.executable, "-m", "build", "--wheel", "--outdir", source / "dist", source],
+            check=True,
+            capture_output=True,
+        )
+        (wheel_of_it,) = (source / "dist").glob("*.whl")
+        built.append(f"{example.name}[test] @ {wheel_of_it.as_uri()}")
     subprocess.run([sys.executable, "-m", "venv", folder / "venv"], check=True, capture_output=True)
     environment = Environment(folder / "venv")
-    environment.pip_install(str(wheel), f"tidings-redis[test] @ {built.as_uri()}")
+    environment.pip_install(str(wheel), *built)
     return environment

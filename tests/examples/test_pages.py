@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.examples.conftest import EXAMPLE
+from tests.examples.conftest import EXAMPLES
 from tests.packaging.conftest import ROOT
 from tidings.plugins import API
 
@@ -16,7 +16,8 @@ TUTORIAL = (ROOT / "docs" / "write-a-plugin.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(?:python|toml)\n(.*?)^```$", TUTORIAL, flags=re.MULTILINE | re.DOTALL)
 SOURCES = [
     path.read_text(encoding="utf-8")
-    for path in sorted(EXAMPLE.rglob("*"))
+    for folder in (*EXAMPLES, ROOT / "tests" / "examples" / "snippets")
+    for path in sorted(folder.rglob("*"))
     if path.suffix in {".py", ".toml", ".md"}
 ]
 
@@ -27,7 +28,7 @@ def test_the_tutorial_shows_code() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n", 1)[0].strip())
 def test_the_tutorial_shows_the_example_as_it_is(block: str) -> None:
-    assert any(block in source for source in SOURCES), f"in no file of {EXAMPLE.name}:\n{block}"
+    assert any(block in source for source in SOURCES), f"in no file of an example:\n{block}"
 
 
 def test_the_tutorial_names_the_number_of_the_interface() -> None:

@@ -30,9 +30,10 @@ def test_orders_placed_from_asyncio_are_recorded_and_taken_back_with_their_trans
         text=True,
         check=False,
     )
-    lines = project.succeed("spread").out.splitlines()
+    spread = project.succeed("spread")
+    lines = spread.out.splitlines()
 
     assert done.stdout == "not placed: 0 is no price\n", done.stderr
-    assert lines[-1] == "3 notification(s) sent!"
+    assert spread.err == "3 notification(s) sent!\n"
     assert '"type_name":"OrderPlaced"' in lines[2]
     assert '"body":{"aggregate_id":"3","total":300}' in lines[2]

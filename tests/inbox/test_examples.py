@@ -16,7 +16,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.command import Project
-from tests.servers import free_port, wait_for
+from tests.servers import free_port
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,7 +120,7 @@ def test_a_subscriber_killed_before_its_acknowledgement_bills_once(
             assert process.wait(60) == -signal.SIGKILL
         assert billing.bills == ['{"n":1}'], "it was not killed right after its first commit"
         with billing.running():
-            wait_for(lambda: len(billing.said) == EVENTS, "the redelivered messages", 60)
+            eventually(lambda: len(billing.said) == EVENTS, "the redelivered messages", 60)
     assert billing.said == ["1 was billed before", "2 billed", "3 billed"]
     assert billing.bills == ['{"n":1}', '{"n":2}', '{"n":3}']
 

@@ -19,7 +19,8 @@ deliveries = st.lists(st.tuples(keys, st.booleans()), max_size=12)
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(deliveries)
 def test_each_message_is_new_until_a_transaction_with_it_commits(

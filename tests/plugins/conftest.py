@@ -21,14 +21,14 @@ _numbers = itertools.count(1)
 HEAD = """
 from tidings.plugins import *
 from tidings.plugins import hookimpl, MessageProducerSpec, ObserverSpec, Settings
-from tidings.builtin.memory import InMemoryMessageProducer
+from tidings.builtin.memory import InMemoryProducer
 
 class Own(Settings):
     pass
 
 def producer(name, **more):
     return MessageProducerSpec(
-        **{"name": name, "settings": Own, "factory": lambda s, c: InMemoryMessageProducer()} | more
+        **{"name": name, "settings": Own, "factory": lambda s: InMemoryProducer()} | more
     )
 """
 

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidings import BrokenPluginError, ConfigurationError, NewEvent, Tidings
-from tidings.bootstrap import bootstrap
-from tidings.builtin import plugin as builtin_plugin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.plugins.conftest import Site
@@ -20,16 +17,7 @@ if TYPE_CHECKING:
 WHAT = "The producer 'carrier-pigeon' (tidings-pigeon 1.2)"
 
 
-@pytest.fixture(autouse=True)
-def _fresh_memory() -> Iterator[None]:
-    parts = [
-        builtin_plugin._memory_event_store,
-        builtin_plugin._memory_tracker,
-        builtin_plugin._memory_broker,
-    ]
-    yield
-    for part in parts:
-        part.cache_clear()
+pytestmark = pytest.mark.usefixtures("fresh_memory")
 
 
 def configured(tmp_path: Path, more: str = "") -> Tidings:
@@ -40,7 +28,7 @@ def configured(tmp_path: Path, more: str = "") -> Tidings:
         '[exchanges.bad]\nproducer = "carrier-pigeon"\n'
         f"[producers.carrier-pigeon]\n{more}"
     )
-    return bootstrap(path, environ={})
+    return Tidings.from_file(path, environ={})
 
 
 def one_event(tidings: Tidings) -> None:
@@ -60,7 +48,7 @@ def refusal(tidings: Tidings) -> str:
 
 def test_a_factory_that_raises_is_named_with_the_cause(site: Site, tmp_path: Path) -> None:
     site.install("""
-        def factory(settings, context):
+        def factory(settings):
             raise RuntimeError("no wind")
 
         @hookimpl
@@ -71,6 +59,69 @@ def test_a_factory_that_raises_is_named_with_the_cause(site: Site, tmp_path: Pat
     assert refusal(configured(tmp_path)) == f"{WHAT} could not be made: RuntimeError: no wind"
 
 
+@pytest.mark.parametrize(
+    ("place", "cause"),
+    [
+        ("no.such_module:Producer", "ModuleNotFoundError: No module named 'no'"),
+        ("tidings.builtin.memory:Producer", "AttributeError: module 'tidings.builtin.memory' has "),
+    ],
+)
+def test_a_factory_that_cannot_be_imported_is_named_with_its_place(
+    site: Site, tmp_path: Path, place: str, cause: str
+) -> None:
+    site.install(f"""
+        @hookimpl
+        def tidings_message_producers():
+            return [producer("carrier-pigeon", factory="{place}")]
+    """)
+
+    said = refusal(configured(tmp_path))
+    assert said.startswith(f"{WHAT}: its factory {place!r} cannot be imported: {cause}")
+
+
+def test_a_factory_is_text_of_one_form(site: Site, tmp_path: Path) -> None:
+    site.install("""
+        @hookimpl
+        def tidings_message_producers():
+            return [producer("carrier-pigeon", factory="pigeon.Producer")]
+    """)
+
+    with pytest.raises(ConfigurationError) as caught:
+        configured(tmp_path)
+    assert (
+        "(tidings-pigeon 1.2): the factory of 'carrier-pigeon' is the text 'pigeon.Producer'; "
+        '"module:name" is wanted, or a function.'
+    ) in str(caught.value)
+
+
+def test_a_factory_may_be_text_and_is_imported_when_it_is_called(
+    site: Site, tmp_path: Path
+) -> None:
+    site.install("""
+        @hookimpl
+        def tidings_message_producers():
+            place = "tidings.builtin.memory.of_this_process:producer"
+            return [producer("carrier-pigeon", factory=place)]
+    """)
+
+    assert configured(tmp_path).producer("bad").open("bad").accepted_id() is None
+
+
+def test_a_factory_that_wants_the_context_is_given_it(site: Site, tmp_path: Path) -> None:
+    site.install("""
+        class Pigeon(InMemoryProducer):
+            def __init__(self, settings, context):
+                super().__init__()
+                self.events = context.notifications_since("bad", 0, 10)
+
+        @hookimpl
+        def tidings_message_producers():
+            return [producer("carrier-pigeon", factory=Pigeon, wants_context=True)]
+    """)
+
+    assert vars(configured(tmp_path).producer("bad"))["events"] == []
+
+
 def test_a_factory_that_shows_a_secret_is_silenced(site: Site, tmp_path: Path) -> None:
     site.install("""
         from pydantic import SecretStr
@@ -79,7 +130,7 @@ def test_a_factory_that_shows_a_secret_is_silenced(site: Site, tmp_path: Path) -
             url: SecretStr
             keys: list[SecretStr]
 
-        def factory(settings, context):
+        def factory(settings):
             raise RuntimeError(f"{settings.url.get_secret_value()} p%77 pw two")
 
         @hookimpl
@@ -94,14 +145,14 @@ def test_a_factory_that_shows_a_secret_is_silenced(site: Site, tmp_path: Path) -
     )
 
 
-@pytest.mark.parametrize("made", ["None", "42", "object()", "InMemoryMessageProducer"])
+@pytest.mark.parametrize("made", ["None", "42", "object()", "InMemoryProducer"])
 def test_a_factory_that_returns_rubbish_is_told_what_is_wanted(
     site: Site, tmp_path: Path, made: str
 ) -> None:
     site.install(f"""
         @hookimpl
         def tidings_message_producers():
-            return [producer("carrier-pigeon", factory=lambda s, c: {made})]
+            return [producer("carrier-pigeon", factory=lambda s: {made})]
     """)
 
     said = refusal(configured(tmp_path))
@@ -110,15 +161,64 @@ def test_a_factory_that_returns_rubbish_is_told_what_is_wanted(
     assert said.endswith("a tidings.plugins.MessageProducer is wanted.")
 
 
-@pytest.mark.parametrize("found", ["1 / 0", "3", "['fly']"])
+@pytest.mark.parametrize("found", ["1 / 0", "3", "['fly']", "frozenset({'fly'})"])
 def test_broken_capabilities_are_named(site: Site, tmp_path: Path, found: str) -> None:
     site.install(f"""
+        class Pigeon(InMemoryProducer):
+            @property
+            def capabilities(self):
+                return {found}
+
         @hookimpl
         def tidings_message_producers():
-            return [producer("carrier-pigeon", capabilities=lambda s: {found})]
+            return [producer("carrier-pigeon", factory=lambda s: Pigeon())]
     """)
 
     assert refusal(configured(tmp_path)).startswith(f"{WHAT} has broken capabilities: ")
+
+
+def test_broken_capabilities_of_a_tracker_are_named(site: Site, tmp_path: Path) -> None:
+    site.install("""
+        from tidings.builtin.memory import InMemoryTracker
+
+        class Pigeon(InMemoryTracker):
+            capabilities = {Capability.NOTES}
+
+        @hookimpl
+        def tidings_trackers():
+            spec = TrackerSpec(name="carrier-pigeon", settings=Own, factory=lambda s: Pigeon())
+            return [spec]
+    """)
+    file = tmp_path / "tidings.toml"
+    file.write_text('[event_store]\nbackend = "memory"\n[tracker]\nbackend = "carrier-pigeon"\n')
+
+    with pytest.raises(BrokenPluginError, match=r"carrier-pigeon.*has broken capabilities: "):
+        _ = Tidings.from_file(file).tracker
+
+
+def test_a_store_without_a_tracker_of_its_own_is_told_to_name_one(
+    site: Site, tmp_path: Path
+) -> None:
+    site.install("""
+        from tidings.builtin.memory import InMemoryEventStore
+
+        @hookimpl
+        def tidings_event_stores():
+            make = lambda s: InMemoryEventStore()
+            return [EventStoreSpec(name="carrier-pigeon", settings=Own, factory=make)]
+    """)
+    file = tmp_path / "tidings.toml"
+    file.write_text('[event_store]\nbackend = "carrier-pigeon"\n')
+
+    with pytest.raises(ConfigurationError) as caught:
+        Tidings.from_file(file, environ={})
+
+    (problem,) = caught.value.problems
+    assert "(tidings-pigeon 1.2) offers no tracker 'carrier-pigeon'" in problem
+    assert problem.endswith('add [tracker] with a backend that can, such as "sqlalchemy".')
+
+    file.write_text(file.read_text() + '[tracker]\nbackend = "memory"\n')
+    assert Tidings.from_file(file, environ={}).tracker.tracked_exchanges() == []
 
 
 def test_settings_that_do_not_validate_are_told_with_their_place(
@@ -193,7 +293,7 @@ def test_an_observer_that_raises_is_logged_and_stops_nothing(
         '[event_store]\nbackend = "memory"\n[exchanges.good]\nproducer = "memory"\n'
         "[observers.carrier-pigeon]"
     )
-    tidings = bootstrap(path, environ={})
+    tidings = Tidings.from_file(path, environ={})
     one_event(tidings)
 
     with caplog.at_level(logging.ERROR):
@@ -217,7 +317,7 @@ def test_an_observer_that_is_none_is_refused(site: Site, tmp_path: Path) -> None
     )
 
     with pytest.raises(BrokenPluginError, match=r"a tidings\.plugins\.Observer is wanted"):
-        bootstrap(path, environ={}).notification_service("good")
+        Tidings.from_file(path, environ={}).notification_service("good")
 
 
 def test_a_broken_plugin_is_a_fault_where_the_configuration_names_it(

@@ -9,9 +9,12 @@ import pytest
 
 from tidings import BrokenPluginError, MissingLibraryError, UnknownBackendError
 from tidings.plugins import API, MessageConsumerSpec, MessageProducerSpec, SerializerSpec
+from tidings.plugins.installing import install_command
 from tidings.plugins.registry import InstalledPlugin, PluginRegistry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.plugins.conftest import Site
 
 PLUGIN = r"Plugin 'carrier-pigeon' \(tidings-pigeon 1.2\)"
@@ -31,6 +34,23 @@ def refusal(registry: PluginRegistry) -> str:
 def shown(registry: PluginRegistry, name: str = "carrier-pigeon") -> InstalledPlugin:
     (found,) = [plugin for plugin in registry.installed() if plugin.name == name]
     return found
+
+
+@pytest.mark.parametrize(
+    ("receipt", "command"),
+    [
+        ("pyvenv.cfg", "pip install 'tidings[rabbitmq]'"),
+        ("pipx_metadata.json", "pipx inject --force tidings 'tidings[rabbitmq]'"),
+        ("uv-receipt.toml", "uv tool install --with 'tidings[rabbitmq]' tidings"),
+    ],
+)
+def test_the_advice_fits_how_tidings_was_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, receipt: str, command: str
+) -> None:
+    (tmp_path / receipt).touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+
+    assert install_command("tidings[rabbitmq]").startswith(command)
 
 
 def test_a_plugin_is_found_and_shown_as_ready(site: Site, registry: PluginRegistry) -> None:

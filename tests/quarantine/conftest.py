@@ -39,6 +39,16 @@ class Poisoned(Project):
     def mend(self, event_id: int) -> None:
         self._update(event_id, f'{{"n":{event_id}}}')
 
+    def mend_type(self, event_id: int, type_name: str) -> None:
+        self._execute("UPDATE event SET type_name = ? WHERE event_id = ?", type_name, event_id)
+
+    def spoil_time(self, event_id: int) -> None:
+        """Give an event a time that cannot be read."""
+        self._execute("UPDATE event SET occurred_on = '1790000000' WHERE event_id = ?", event_id)
+
+    def mend_time(self, event_id: int) -> None:
+        self._execute("UPDATE event SET occurred_on = '2026-01-02' WHERE event_id = ?", event_id)
+
     def set_up(
         self, exchange: str, producer: str, *settings: str, on_poison: str = "quarantine"
     ) -> None:

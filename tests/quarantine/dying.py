@@ -20,7 +20,7 @@ def die() -> None:
 
 
 put = quarantine.put
-whole = tracker.SqlAlchemyPublishedMessageTracker.quarantine
+whole = tracker.SqlAlchemyTracker.quarantine
 
 
 def put_and_die(*arguments: Any) -> None:
@@ -37,5 +37,5 @@ when = sys.argv.pop(1)
 if when == "before":
     quarantine.put = put_and_die  # type: ignore[assignment]  # what this program is for
 else:
-    tracker.SqlAlchemyPublishedMessageTracker.quarantine = commit_and_die  # type: ignore[assignment, method-assign]  # what this program is for
+    tracker.SqlAlchemyTracker.quarantine = commit_and_die  # type: ignore[assignment, method-assign]  # what this program is for
 main()

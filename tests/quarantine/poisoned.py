@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tidings import InMemoryBroker, InMemoryMessageProducer, UndeliverableEventError
+from typing_extensions import override
+
+from tests.relay.parts import PassingOn, X
+from tidings import InMemoryBroker, InMemoryProducer, UndeliverableEventError
 from tidings.errors import BrokerUnavailableError
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from tidings import NotificationMessage, Position
+    from tidings.plugins import ExchangeContext, Notification, OpenExchange
 
 AT_SEND, LATE, LATE_UNNAMED, AT_SEND_AND_CLOSED = "at send", "late", "late, unnamed", "closed"
 WAYS = [AT_SEND, LATE, LATE_UNNAMED, AT_SEND_AND_CLOSED]
 
 
-class PoisonedProducer(InMemoryMessageProducer):
+class PoisonedProducer(InMemoryProducer):
     """Accepts nothing before the flush, or before `window` events wait; refuses some for ever.
 
     `ways` says for each poisonous id how it is refused: by its own `send` (the exchange stays
@@ -28,57 +31,61 @@ class PoisonedProducer(InMemoryMessageProducer):
         super().__init__(InMemoryBroker())
         self.ways = ways
         self.opened = 0
-        self._most = window
-        self._forgetful = forgetful
-        self._pending: list[tuple[Any, ...]] = []
-        self._broken = False
-        self._known: set[int] = set()
+        self.most = window
+        self.forgetful = forgetful
 
-    def open(self, exchange_name: str, position: Position = None) -> None:  # type: ignore[assignment]
-        super().open(exchange_name, position)
-        self._pending, self._broken = [], False
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
         self.opened += 1
+        known = context.memory.setdefault("known", set())
+        return PoisonedExchange(super().open_exchange(context), self, known)
 
-    def send(
-        self,
-        exchange_name: str,
-        notification_message: NotificationMessage,
-        notification_type: str,
-        notification_id: int,
-        notification_occurred_on: datetime,
-    ) -> None:
-        self._check(exchange_name)
-        way = self.ways.get(notification_id)
-        if way == AT_SEND:
-            raise undeliverable(exchange_name, notification_id)
-        self._pending.append(
-            (notification_message, notification_type, notification_id, notification_occurred_on)
-        )
-        if way == AT_SEND_AND_CLOSED or len(self._pending) >= self._most:
-            self._accept_pending(exchange_name)
 
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        self._check(exchange_name)
-        self._accept_pending(exchange_name)
+class PoisonedExchange(PassingOn):
+    """One opening; `known` are the events that were refused in an earlier one."""
 
-    def _check(self, exchange_name: str) -> None:
+    def __init__(self, inside: OpenExchange, producer: PoisonedProducer, known: set[int]) -> None:
+        super().__init__(inside)
+        self._producer = producer
+        self._known = known
+        self._pending: list[Notification] = []
+        self._broken = False
+
+    @override
+    def send(self, notifications: Sequence[Notification]) -> None:
+        for each in notifications:
+            self._check()
+            way = self._producer.ways.get(each.event_id)
+            if way == AT_SEND:
+                raise undeliverable(X, each.event_id)
+            self._pending.append(each)
+            if way == AT_SEND_AND_CLOSED or len(self._pending) >= self._producer.most:
+                self._accept_pending()
+
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        self._check()
+        self._accept_pending()
+
+    def _check(self) -> None:
         if self._broken:
-            raise BrokerUnavailableError("given up; open it again", exchange_name=exchange_name)
+            raise BrokerUnavailableError("given up; open it again", exchange_name=X)
 
-    def _accept_pending(self, exchange_name: str) -> None:
+    def _accept_pending(self) -> None:
         pending, self._pending = self._pending, []
-        refused = next((each[2] for each in pending if each[2] in self.ways), None)
+        ways = self._producer.ways
+        refused = next((each.event_id for each in pending if each.event_id in ways), None)
         if refused is not None:
             self._broken = True
         for each in pending:
-            if refused is not None and (self._forgetful or each[2] >= refused):
+            if refused is not None and (self._producer.forgetful or each.event_id >= refused):
                 break
-            super().send(exchange_name, *each)
+            self.inside.send([each])
         if refused is None:
             return
-        unnamed = self.ways[refused] == LATE_UNNAMED and refused not in self._known
+        unnamed = ways[refused] == LATE_UNNAMED and refused not in self._known
         self._known.add(refused)  # as ActiveMQ's producer, which then sends one by one
-        raise undeliverable(exchange_name, None if unnamed else refused)
+        raise undeliverable(X, None if unnamed else refused)
 
 
 def undeliverable(exchange_name: str, event_id: int | None) -> UndeliverableEventError:

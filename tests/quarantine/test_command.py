@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import wait_for
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from tests.quarantine.conftest import Poisoned
@@ -40,11 +40,13 @@ def test_a_stopped_exchange_is_shown_and_goes_on_by_itself_when_mended(project: 
         assert shown["last_published_id"] == 5
         assert shown["stopped_by"]["event_id"] == 6
         assert "event 6 (Numbered) cannot be serialized" in shown["stopped_by"]["reason"]
-        assert "orders: stopped by event 6: " in project.succeed("status").out
+        said = project.succeed("status").out.splitlines()[-1]
+        assert said.startswith("orders: stopped (since 20")
+        assert "event 6 (Numbered) cannot be serialized" in said
         assert arrived(project) == [1, 2, 3, 4, 5]
         project.mend(6)
-        wait_for(lambda: arrived(project) == list(range(1, 11)), "the rest of the events", 60)
-        wait_for(lambda: project.status("orders")["stopped_by"] is None, "the stop to go", 60)
+        eventually(lambda: arrived(project) == list(range(1, 11)), "the rest of the events", 60)
+        eventually(lambda: project.status("orders")["stopped_by"] is None, "the stop to go", 60)
         assert relay.terminate() == 0
 
 
@@ -59,6 +61,30 @@ def test_quarantine_goes_on_and_says_what_was_passed(project: Poisoned) -> None:
     assert "Numbered" in table
     assert "event 6 (Numbered) cannot be serialized" in table
     assert "orders: 1 event(s) in quarantine" in project.succeed("status").out
+
+
+def test_the_type_of_an_event_may_be_mended_where_the_position_rests_on_it(
+    project: Poisoned,
+) -> None:
+    project.poison(10)
+    project.succeed("spread")
+    assert project.status("orders")["last_published_id"] == 10
+    project.mend(10)
+    project.mend_type(10, "Mended")
+    assert project.status("orders")["state"] == "no relay"
+    project.succeed("quarantine", "retry", "orders", "10")
+    project.append_numbers(11, 11)
+    assert project.succeed("spread").out == "1 notification(s) sent!\n"
+    assert arrived(project) == [1, 2, 3, 4, 5, 7, 8, 9, 10, 11]
+
+
+def test_another_event_where_one_in_quarantine_was_stops_the_exchange(project: Poisoned) -> None:
+    project.poison(10)
+    project.succeed("spread")
+    project.mend_time(10)
+    refused = project.run("spread")
+    assert refused.code == 1
+    assert "has had event 10, which was 'an event of 20" in refused.err
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -105,13 +131,13 @@ def test_a_retry_sends_what_is_mended_and_keeps_what_is_not(project: Poisoned) -
 def test_a_relay_at_work_does_what_is_asked_for(project: Poisoned) -> None:
     with project.running("run") as relay:
         relay.wait_for_log("event 6 is in quarantine")
-        wait_for(lambda: project.status("orders")["last_published_id"] == 10, "the others", 60)
+        eventually(lambda: project.status("orders")["last_published_id"] == 10, "the others", 60)
         project.mend(6)
         retried = project.succeed("quarantine", "retry", "orders")
         assert retried.out == "Event 6 of exchange 'orders' is sent.\n"
         assert "asking" in retried.err
         project.append_numbers(11, 11)
-        wait_for(lambda: arrived(project)[-1] == 11, "the relay to go on", 60)
+        eventually(lambda: arrived(project)[-1] == 11, "the relay to go on", 60)
         assert relay.terminate() == 0
     assert arrived(project) == [*OTHERS, 6, 11]
     assert project.listed() == []

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.quarantine.poisoned import AT_SEND, LATE, WAYS, PoisonedProducer
+from tests.quarantine.poisoned import AT_SEND, LATE, WAYS, PoisonedExchange, PoisonedProducer
+from tests.relay.parts import X
 from tidings import (
     InMemoryEventStore,
-    InMemoryPublishedMessageTracker,
+    InMemoryProducer,
+    InMemoryTracker,
     NewEvent,
     NotificationService,
+    Route,
     UndeliverableEventError,
 )
+from tidings.builtin.json_serializer import JsonSerializer
 from tidings.errors import BrokerUnavailableError, NotAcceptedError
+from tidings.relay.owner import Owner
+from tidings.relay.retry import retry
+from tidings.relay.run import running
 
-X = "orders"
 EVENTS = 12
 
 
@@ -24,18 +32,21 @@ class World:
     """Twelve events, some of them poison, and what has become of them."""
 
     def __init__(self, producer: PoisonedProducer, *, passes: bool, batch_size: int = 5) -> None:
-        self.store, self.tracker = InMemoryEventStore(), InMemoryPublishedMessageTracker()
+        self.store, self.tracker = InMemoryEventStore(), InMemoryTracker()
         with self.store.transaction() as transaction:
             for n in range(EVENTS):
                 self.store.append(transaction, NewEvent("Numbered", {"n": n}))
         self.producer = producer
-        self.service = NotificationService(
+        self.route = Route(
+            X,
             self.store,
             self.tracker,
             producer,
+            JsonSerializer(),
             batch_size=batch_size,
-            quarantine=self.tracker if passes else None,
+            passes_poison=passes,
         )
+        self.service = NotificationService(self.route)
 
     @property
     def arrived(self) -> list[int]:
@@ -50,7 +61,7 @@ class World:
         return self.tracker.most_recent_published_message_id(X)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     ways=st.dictionaries(st.integers(1, EVENTS), st.sampled_from(WAYS), max_size=6),
     window=st.integers(1, 7),
@@ -125,7 +136,7 @@ def test_poison_is_not_passed_while_the_broker_is_away_for_those_before_it(
         producer.broker.refuse()
         raise away
 
-    monkeypatch.setattr(producer, "flush", is_away)
+    monkeypatch.setattr(PoisonedExchange, "flush", is_away)
     with pytest.raises(BrokerUnavailableError):
         world.service.publish_notifications(X)
     assert world.quarantined == []
@@ -143,15 +154,36 @@ def test_events_before_the_poison_that_a_full_queue_refuses_are_what_is_told(
 ) -> None:
     producer = PoisonedProducer({7: LATE}, window=20, forgetful=True)
     world = World(producer, passes=passes, batch_size=20)
-    flush = producer.flush
+    flush = PoisonedExchange.flush
 
-    def full_after_the_first(exchange_name: str, timeout: float | None = None) -> None:
+    def full_after_the_first(exchange: PoisonedExchange, timeout: float | None = None) -> None:
         if producer.opened > 1:
             raise NotAcceptedError("the queue is full", exchange_name=X, event_id=1)
-        flush(exchange_name, timeout)
+        flush(exchange, timeout)
 
-    monkeypatch.setattr(producer, "flush", full_after_the_first)
+    monkeypatch.setattr(PoisonedExchange, "flush", full_after_the_first)
     with pytest.raises(NotAcceptedError, match="full"):
         world.service.publish_notifications(X)
     assert world.quarantined == []
     assert [row.stop for row in world.tracker.tracked_exchanges()] == [None]
+
+
+def test_a_retry_that_the_broker_does_not_accept_leaves_the_event_there_and_holds_up_none() -> None:
+    producer = PoisonedProducer({6: AT_SEND})
+    world = World(producer, passes=True)
+    world.service.publish_notifications(X)
+    mended = replace(world.route, producer=InMemoryProducer(producer.broker))
+    world.tracker.ask_to_retry(X)
+    producer.broker.reject(X)
+    with world.store.transaction() as transaction:
+        world.store.append(transaction, NewEvent("Numbered", {"n": 13}))
+
+    with running(mended, Owner()) as run:
+        retry(run)
+        run.step()
+        run.flush()
+
+    assert world.arrived == [*range(1, 6), *range(7, 14)]
+    (left,) = world.tracker.quarantined_events(X)
+    assert (left.event_id, left.retry_asked) == (6, False)
+    assert "Event 6 was not accepted" in left.reason

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pika
 
-from tidings.plugins import MessageProducer, NotificationMessage
+from tidings.plugins import MessageProducer, Notification, NotificationMessage
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -48,6 +48,10 @@ class Client:
     ) -> None:
         if self._connection.is_open:
             self._connection.close()
+
+    def renew(self) -> None:
+        """Go on after a call for which the broker has closed the channel."""
+        self.channel = self._connection.channel()
 
     def drain(self, queue: str) -> list[Seen]:
         """Take everything out of the queue, in order."""
@@ -95,15 +99,14 @@ def message(event_id: int, body: bytes | None = None) -> NotificationMessage:
     )
 
 
+def notification(event_id: int, body: bytes | None = None) -> Notification:
+    """Return the event of that id."""
+    occurred_on = NOON + timedelta(seconds=event_id % 1000)
+    return Notification(message(event_id, body), "OrderPlaced", event_id, occurred_on)
+
+
 def send(
     producer: MessageProducer, exchange: str, event_id: int, body: bytes | None = None
 ) -> None:
     """Send the event of that id."""
-    occurred_on = NOON + timedelta(seconds=event_id % 1000)
-    producer.send(exchange, message(event_id, body), "OrderPlaced", event_id, occurred_on)
-
-
-def send_all(producer: MessageProducer, exchange: str, first: int, last: int) -> None:
-    """Send the events of these ids."""
-    for event_id in range(first, last + 1):
-        send(producer, exchange, event_id)
+    producer.send(exchange, *notification(event_id, body))

@@ -45,7 +45,7 @@ def make_producer(rabbitmq: StreamBroker) -> Iterator[MakeProducer]:
 
     yield make
     for producer in made:
-        for exchange_name in [*producer._publications]:
+        for exchange_name in [*producer._exchanges]:
             producer.close(exchange_name)
 
 

@@ -10,10 +10,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from tests.servers.process import wait_for
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+    from tests.servers import RabbitMQ
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -42,21 +44,55 @@ def kill_publishers(
     rounds: int, module: str, settings: Mapping[str, object], exchange: str, position: Path
 ) -> list[int]:
     """Start a publisher and kill it, `rounds` times; return the ids that each began with."""
-    arguments = [json.dumps(settings), exchange, str(position)]
-    return [_run_and_kill([sys.executable, "-m", module, *arguments]) for _ in range(rounds)]
+    command = _command(module, settings, exchange, position)
+
+    def kill(process: subprocess.Popen[str]) -> None:
+        process.kill()
+        assert process.wait() == -9, "the publisher ended by itself"
+
+    return [_run_and_end(command, kill) for _ in range(rounds)]
 
 
-def _run_and_kill(command: list[str]) -> int:
-    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+def kill_brokers(
+    rounds: int,
+    module: str,
+    settings: Mapping[str, object],
+    exchange: str,
+    position: Path,
+    *,
+    broker: RabbitMQ,
+) -> None:
+    """Kill the broker under a publisher, `rounds` times; it runs again at the end."""
+    command = _command(module, settings, exchange, position)
+
+    def kill(process: subprocess.Popen[str]) -> None:
+        broker.kill()
+        broker.start()
+        assert process.wait() == 1, "the publisher has not noticed that its broker died"
+
+    for _ in range(rounds):
+        _run_and_end(command, kill)
+
+
+def _command(
+    module: str, settings: Mapping[str, object], exchange: str, position: Path
+) -> list[str]:
+    return [sys.executable, "-m", module, json.dumps(settings), exchange, str(position)]
+
+
+def _run_and_end(command: list[str], end: Callable[[subprocess.Popen[str]], None]) -> int:
+    with subprocess.Popen(
+        command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             begun = int(process.stdout.readline())
             # The moment is random on purpose: anything may be under way.
             delay = random.uniform(0.05, 0.4)  # noqa: S311
-            wait_for(lambda: process.poll() is not None, "the moment", delay)
+            eventually(lambda: process.poll() is not None, "the moment", delay)
         except TimeoutError:
-            pass
+            end(process)
+            return begun
         finally:
             process.kill()
-        assert process.wait() == -9, "the publisher ended by itself"
-    return begun
+    raise AssertionError("the publisher ended by itself")

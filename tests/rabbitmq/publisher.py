@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from tests.rabbitmq.client import send
-from tidings.plugins import ExchangeLockedError, MessageProducer, Position
+from tests.remembered import newest_id
+from tidings.plugins import DeliveryError, MessageProducer, Position
 from tidings_rabbitmq.producer import RabbitMQProducer
 from tidings_rabbitmq.settings import RabbitMQSettings
 
@@ -28,8 +29,8 @@ def main() -> None:
 def run(producer: MessageProducer, exchange: str, file: Path, *, resume: str) -> None:
     tracked = int(file.read_text()) if file.exists() else 0
     open_when_free(producer, exchange)
-    held = producer.most_recent_accepted_id(exchange) if resume == "tail" else None
-    event_id = max(tracked, held or 0)
+    remembered = newest_id(producer, exchange) if resume == "tail" else None
+    event_id = max(tracked, remembered or 0)
     sys.stdout.write(f"{event_id + 1}\n")
     sys.stdout.flush()
     while True:
@@ -43,9 +44,11 @@ def open_when_free(producer: MessageProducer, exchange: str) -> None:
     while True:
         try:
             producer.open(exchange, Position())
-        except ExchangeLockedError:
-            continue
-        return
+        except DeliveryError as error:  # locked, or a broker that has just been started
+            if not error.transient:
+                raise
+        else:
+            return
 
 
 def track(file: Path, accepted: int | None) -> None:

@@ -10,14 +10,15 @@ import pika
 import pytest
 from pydantic import SecretStr
 
-from tests.rabbitmq.client import Client, send_all
 from tidings.plugins import BrokerUnavailableError, NotificationMessage
+from tidings.testing.samples import send_all
 from tidings_rabbitmq.consumer import RabbitMQConsumer
 from tidings_rabbitmq.settings import RabbitMQSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.rabbitmq.client import Client
     from tests.servers.given import StreamBroker
     from tidings.testing.proxy import TcpProxy
     from tidings_rabbitmq.producer import RabbitMQProducer
@@ -45,7 +46,7 @@ def receive_ids(consumer: RabbitMQConsumer, count: int) -> list[int]:
     """Receive and acknowledge so many messages."""
     ids = []
     for _ in range(count):
-        message = consumer.receive(10)
+        message = consumer.receive(30)
         assert message is not None
         ids.append(int(message.message_id))
         consumer.acknowledge(message)
@@ -64,7 +65,7 @@ def test_a_message_comes_back_as_it_was_sent(
         exchange, NotificationMessage(b"\0\xff", "a/b", headers), "Überwiesen", 7, occurred_on
     )
     producer.flush(exchange)
-    message = consumer.receive(10)
+    message = consumer.receive(30)
 
     assert message is not None
     assert message.message_id == "7"
@@ -79,12 +80,12 @@ def test_what_was_not_acknowledged_comes_again_in_its_place(
     producer: RabbitMQProducer, make_consumer: MakeConsumer, exchange: str
 ) -> None:
     producer.open(exchange)
-    send_all(producer, exchange, 1, 5)
+    send_all(producer, exchange, range(1, 6))
     producer.flush(exchange)
     consumer = make_consumer()
     consumer.open(exchange)
     first = receive_ids(consumer, 2)
-    seen = [consumer.receive(10), consumer.receive(10)]
+    seen = [consumer.receive(30), consumer.receive(30)]
     consumer.close()
     consumer.open(exchange)
 
@@ -98,7 +99,7 @@ def test_more_messages_than_are_sent_ahead_all_arrive(
     producer: RabbitMQProducer, make_consumer: MakeConsumer, exchange: str
 ) -> None:
     producer.open(exchange)
-    send_all(producer, exchange, 1, 1000)
+    send_all(producer, exchange, range(1, 1001))
     producer.flush(exchange)
     consumer = make_consumer(prefetch=7)
     consumer.open(exchange)
@@ -114,7 +115,7 @@ def test_each_named_subscriber_has_everything_from_its_first_opening_on(
     billing.open(exchange)
     billing.close()
     producer.open(exchange)
-    send_all(producer, exchange, 1, 3)
+    send_all(producer, exchange, range(1, 4))
     producer.flush(exchange)
     billing.open(exchange)
 
@@ -141,7 +142,7 @@ def test_a_message_that_another_program_wrote_is_read_as_far_as_it_goes(
     client.channel.basic_publish(exchange, "", b"bare")
     properties = pika.BasicProperties(timestamp=1767323045, headers={"n": 1, "occurred_on": "?"})
     client.channel.basic_publish(exchange, "", b"", properties)
-    bare, full = consumer.receive(10), consumer.receive(10)
+    bare, full = consumer.receive(30), consumer.receive(30)
 
     assert bare is not None
     assert (bare.message_id, bare.type_name, bare.occurred_on, bare.body) == ("", "", None, b"bare")

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 from pydantic import SecretStr
 from sqlalchemy import make_url
+from typing_extensions import override
 
 from tidings.plugins import Capability, Notification, NotificationMessage, ReceivedMessage
 from tidings.testing import MessageConsumerContract, MessageProducerContract
@@ -29,6 +31,7 @@ PASSWORD = "guest"
 SECRET = "a-s3cr3t-of-the-contract"
 READ_SECONDS = 10.0
 NO_PROGRESS_SECONDS = 2.0
+PARTITIONS = 4
 
 
 def settings(
@@ -45,7 +48,9 @@ def settings(
         url=SecretStr(url.render_as_string(hide_password=False)),
         no_progress_timeout=no_progress_seconds,
         connect_timeout=NO_PROGRESS_SECONDS,
-        heartbeat=1,
+        # Setting a policy takes its time, and nobody steps the producer meanwhile. Behind the
+        # proxy it is the heartbeat that tells the broker of a peer that fell silent.
+        heartbeat=0 if via is None else 1,
         **values,
     )
 
@@ -53,6 +58,7 @@ def settings(
 def received(seen: Seen) -> ReceivedMessage:
     """Translate what pika's own client read."""
     headers = dict(seen.properties.headers)
+    partition = headers.pop("partition", None)
     occurred_on = datetime.fromisoformat(headers.pop("occurred_on"))
     return ReceivedMessage(
         message_id=seen.properties.message_id,
@@ -61,11 +67,31 @@ def received(seen: Seen) -> ReceivedMessage:
         body=seen.body,
         content_type=seen.properties.content_type,
         headers=headers,
+        routing_key=seen.routing.routing_key,
+        partition=partition and int(partition),
     )
 
 
+def queues_of(client: Client, exchange_name: str) -> list[str]:
+    """Return the exchange's queue, or those of its partitions."""
+    try:
+        client.count(exchange_name)
+    except ChannelClosedByBroker:
+        client.renew()
+        return [f"{exchange_name}.{partition}" for partition in range(PARTITIONS)]
+    return [exchange_name]
+
+
 class TestRabbitMQProducer(MessageProducerContract):
-    capabilities = frozenset({Capability.LOCK, Capability.UNROUTABLE, Capability.OUT_OF_ORDER})
+    capabilities = frozenset(
+        {
+            Capability.LOCK,
+            Capability.UNROUTABLE,
+            Capability.OUT_OF_ORDER,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
+    )
     no_progress_seconds = NO_PROGRESS_SECONDS
     has_undeliverable = True
     has_login = True
@@ -74,11 +100,13 @@ class TestRabbitMQProducer(MessageProducerContract):
     options: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
 
     @pytest.fixture
+    @override
     def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
         url = make_url(rabbitmq.url)
         return url.host or "", url.port or 5672
 
     @pytest.fixture
+    @override
     def make_producer(self, rabbitmq: StreamBroker, context: ProducerContext) -> MakeProducer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQProducer:
             return RabbitMQProducer(
@@ -88,6 +116,7 @@ class TestRabbitMQProducer(MessageProducerContract):
         return make
 
     @pytest.fixture
+    @override
     def make_refused_producer(self, rabbitmq: StreamBroker) -> Callable[[], RabbitMQProducer]:
         url = make_url(rabbitmq.url).set(password=SECRET)
 
@@ -99,16 +128,19 @@ class TestRabbitMQProducer(MessageProducerContract):
         return make
 
     @pytest.fixture
+    @override
     def read_back(self, client: Client) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         def read(exchange_name: str, count: int) -> list[ReceivedMessage]:
             deadline = time.monotonic() + READ_SECONDS
-            while client.count(exchange_name) < count and time.monotonic() < deadline:
+            queues = queues_of(client, exchange_name)
+            while sum(map(client.count, queues)) < count and time.monotonic() < deadline:
                 time.sleep(0.02)  # between two looks
-            return [received(seen) for seen in client.drain(exchange_name)]
+            return [received(seen) for queue in queues for seen in client.drain(queue)]
 
         return read
 
     @pytest.fixture
+    @override
     def unbind(self, client: Client) -> Callable[[str], None]:
         def unbind(exchange_name: str) -> None:
             client.channel.queue_unbind(exchange_name, exchange_name)
@@ -116,6 +148,7 @@ class TestRabbitMQProducer(MessageProducerContract):
         return unbind
 
     @pytest.fixture
+    @override
     def reject(self, rabbitmq: StreamBroker, client: Client) -> Iterator[Callable[[str], None]]:
         policies: list[str] = []
 
@@ -129,48 +162,75 @@ class TestRabbitMQProducer(MessageProducerContract):
             rabbitmq.ctl("clear_policy", policy)
 
     @pytest.fixture
+    @override
     def undeliverable(self) -> Notification:
         headers = {"metadata": "x" * 200_000}
         message = NotificationMessage(b"{}", "application/json", headers)
         return Notification(message, "TooMuch", 5, datetime.fromisoformat("2026-01-02T00:00Z"))
 
     @pytest.fixture
+    @override
     def secrets(self) -> Sequence[str]:
         return (SECRET,)
 
     @pytest.fixture
+    @override
     def settings(self) -> Mapping[str, Any]:
         return {"url": "amqp://localhost/"} | self.options
 
 
 class TestRabbitMQProducerWithTail(TestRabbitMQProducer):
     capabilities = frozenset(
-        {Capability.LOCK, Capability.MOST_RECENT_ACCEPTED_ID, Capability.OUT_OF_ORDER}
+        {
+            Capability.LOCK,
+            Capability.MOST_RECENT_ACCEPTED,
+            Capability.OUT_OF_ORDER,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
     )
-    options = {"resume": "tail"}  # noqa: RUF012 - nobody writes to it
+    options: dict[str, Any] = {"resume": "tail"}  # noqa: RUF012 - nobody writes to it
+
+
+class TestRabbitMQTopicProducerWithTail(TestRabbitMQProducerWithTail):
+    options: dict[str, Any] = {  # noqa: RUF012 - nobody writes to it
+        "resume": "tail",
+        "exchange_type": "topic",
+    }
 
 
 class TestRabbitMQConsumer(MessageConsumerContract):
+    capabilities = frozenset({Capability.PARTITIONS})
     plugin_module, backend = "tidings_rabbitmq.plugin", "rabbitmq"
+    options: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
 
     @pytest.fixture
+    @override
     def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
         url = make_url(rabbitmq.url)
         return url.host or "", url.port or 5672
 
     @pytest.fixture
+    @override
     def make_consumer(self, rabbitmq: StreamBroker) -> MakeConsumer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQConsumer:
-            return RabbitMQConsumer(settings(rabbitmq, via), None)
+            return RabbitMQConsumer(settings(rabbitmq, via, **self.options), None)
 
         return make
 
     @pytest.fixture
+    @override
+    def make_other_consumer(self, rabbitmq: StreamBroker) -> MakeConsumer:
+        return lambda via=None: RabbitMQConsumer(settings(rabbitmq, via, **self.options), "audit")
+
+    @pytest.fixture
+    @override
     def publish(self, rabbitmq: StreamBroker) -> Publish:
         def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
-            producer = RabbitMQProducer(settings(rabbitmq, None))
+            producer = RabbitMQProducer(settings(rabbitmq, None, **self.options))
+            is_parted = any(each.message.partition is not None for each in notifications)
             try:
-                producer.open(exchange_name)
+                producer.open(exchange_name, partitions=PARTITIONS if is_parted else 0)
                 for notification in notifications:
                     producer.send(exchange_name, *notification)
                 producer.flush(exchange_name)
@@ -180,5 +240,11 @@ class TestRabbitMQConsumer(MessageConsumerContract):
         return publish
 
     @pytest.fixture
+    @override
     def settings(self) -> Mapping[str, Any]:
         return {"url": "amqp://localhost/"}
+
+
+class TestRabbitMQTopicConsumer(TestRabbitMQConsumer):
+    capabilities = frozenset({Capability.ROUTING, Capability.PARTITIONS})
+    options: dict[str, Any] = {"exchange_type": "topic"}  # noqa: RUF012 - nobody writes to it

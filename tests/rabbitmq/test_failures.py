@@ -9,11 +9,13 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from pika import exceptions
 from pydantic import SecretStr
 
 from tests.rabbitmq.client import Client, send
 from tests.servers.process import free_port
 from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, DeliveryError
+from tidings_rabbitmq.failures import explain
 from tidings_rabbitmq.settings import RabbitMQSettings
 
 if TYPE_CHECKING:
@@ -114,10 +116,14 @@ def test_an_exchange_of_another_type_is_refused(
 ) -> None:
     client.channel.exchange_declare(exchange, "topic", durable=True)
 
-    with pytest.raises(BrokerRefusedError, match="inequivalent arg 'type'") as raised:
+    with pytest.raises(BrokerRefusedError) as raised:
         make_producer().open(exchange)
 
-    assert "delete it, or make the settings" in str(raised.value)
+    assert str(raised.value).endswith(
+        "has an exchange of that name and of the type 'topic'; exchange_type says 'fanout'. Set "
+        "exchange_type = 'topic', or delete the exchange and bind its queues anew: RabbitMQ cannot "
+        "change a type."
+    )
 
 
 def test_a_queue_with_other_arguments_is_refused(
@@ -161,18 +167,65 @@ def test_a_permission_taken_away_while_publishing_is_refused(
     make_producer: MakeProducer, rabbitmq: StreamBroker, exchange: str
 ) -> None:
     url = rabbitmq.add_user(exchange, "pw", configure=".*", write=".*", read=".*")
-    producer = make_producer(url=url)
+    # While rabbitmqctl runs nobody answers a heartbeat, and it may run for long on a busy machine.
+    producer = make_producer(url=url, heartbeat=0)
     producer.open(exchange)
     send(producer, exchange, 1)
     producer.flush(exchange)
     rabbitmq.ctl("set_permissions", exchange, ".*", "^$", ".*")
-    producer.wait(exchange, 2.5)  # a channel forgets what it was permitted when it goes to sleep
-    send(producer, exchange, 2)
 
-    with pytest.raises(BrokerRefusedError, match="access to exchange"):
+    def send_later() -> None:
+        producer.wait(exchange, 2.5)  # a channel forgets what it was permitted when it sleeps
+        send(producer, exchange, 2)
         producer.flush(exchange)
 
+    # Of the queue, where the look after it, every ten seconds, comes first.
+    with pytest.raises(BrokerRefusedError, match=r"access to (exchange|queue)"):
+        send_later()
+
     assert producer.accepted_id(exchange) == 1
+
+
+@pytest.mark.parametrize("limit", ["max-connections", "max-queues"])
+def test_a_limit_of_the_virtual_host_is_told_as_what_it_is(
+    make_producer: MakeProducer, rabbitmq: StreamBroker, exchange: str, limit: str
+) -> None:
+    url = rabbitmq.add_vhost(exchange, "pw", {limit: 0})
+
+    with pytest.raises(BrokerRefusedError, match="has reached a limit: ") as raised:
+        make_producer(url=url).open(exchange)
+
+    assert "set_vhost_limits" in str(raised.value)
+
+
+def test_one_channel_is_enough_and_no_channel_is_told_as_what_it_is(
+    make_producer: MakeProducer, rabbitmq: StreamBroker, exchange: str
+) -> None:
+    url = rabbitmq.add_vhost(exchange, "pw", {})
+    rabbitmq.ctl("set_user_limits", exchange, '{"max-channels": 1}')
+    for resume in ("tracker", "tail", "tracker"):
+        producer = make_producer(url=url, resume=resume)
+        producer.open(exchange)
+        send(producer, exchange, 1)
+        producer.flush(exchange)
+        producer.close(exchange)
+    rabbitmq.ctl("set_user_limits", exchange, '{"max-channels": 0}')
+
+    with pytest.raises(BrokerRefusedError, match=r"has reached a limit: .*channel"):
+        make_producer(url=url).open(exchange)
+
+
+def test_what_a_broker_says_of_a_dead_node_or_a_deprecated_feature_is_passed_on() -> None:
+    address = RabbitMQSettings(url=SecretStr("amqp://broker/")).address
+    node = "NOT_FOUND - home node 'rabbit@b' of durable queue 'q' in vhost '/' is down"
+    feature = "INTERNAL_ERROR - Feature `transient_nonexcl_queues` is deprecated."
+    down = explain(exceptions.ChannelClosedByBroker(404, node), address, "orders")
+    denied = explain(exceptions.ConnectionClosedByBroker(541, feature), address, "orders")
+
+    assert isinstance(down, BrokerUnavailableError)
+    assert "Start that node" in str(down)
+    assert isinstance(denied, BrokerRefusedError)
+    assert "deprecated_features.permit" in str(denied)
 
 
 @pytest.fixture
@@ -221,10 +274,10 @@ def test_what_an_open_producer_logs_shows_no_password(
 ) -> None:
     url = rabbitmq.add_user(exchange, "s3cr3t", configure=".*", write=".*", read=".*")
     producer = make_producer(url=url)
-    producer.open(exchange)
+    opened = producer.open(exchange)
     send(producer, exchange, 1)
     producer.flush(exchange)
-    shown = logged.text + repr(producer._publications[exchange].__dict__)
+    shown = logged.text + repr(vars(producer)) + repr(vars(opened))
 
     assert "pika" in logged.text
     assert "s3cr3t" not in shown

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from tests.rabbitmq.client import Client, message, send
+from tests.rabbitmq.client import Client, message, notification, send
 from tidings.plugins import (
     BrokerRefusedError,
+    Notification,
     NotificationMessage,
     Position,
     UndeliverableEventError,
@@ -155,27 +156,32 @@ def test_what_amqp_cannot_hold_is_refused_by_name_and_the_exchange_goes_on(
     type_name: str,
     reason: str,
 ) -> None:
-    producer.open(exchange)
-    send(producer, exchange, 1)
+    opened = producer.open(exchange)
 
     with pytest.raises(UndeliverableEventError, match=reason) as raised:
-        producer.send(exchange, undeliverable, type_name, 2, OCCURRED_ON)
-    send(producer, exchange, 3)
-    producer.flush(exchange)
+        opened.send(
+            [
+                notification(1),
+                Notification(undeliverable, type_name, 2, OCCURRED_ON),
+                notification(3),
+            ]
+        )
+    opened.send([notification(3)])
+    opened.flush()
 
     assert raised.value.event_id == 2
     assert exchange in str(raised.value)
     assert "event 2 " in str(raised.value)
     assert client.ids(exchange) == [1, 3]
-    assert producer.accepted_id(exchange) == 3
+    assert opened.accepted_id() == 3
 
 
-@pytest.mark.parametrize("name", ["", "x" * 250, "ü" * 125])
+@pytest.mark.parametrize("name", ["", "x" * 249, "ü" * 125])
 def test_a_name_that_amqp_cannot_hold_is_refused_before_connecting(name: str) -> None:
     settings = RabbitMQSettings(url=SecretStr("amqp://nobody.invalid/"))
     producer = RabbitMQProducer(settings)
 
-    with pytest.raises(BrokerRefusedError, match="between 1 and 249 bytes"):
+    with pytest.raises(BrokerRefusedError, match="between 1 and 248 bytes"):
         producer.open(name)
 
 

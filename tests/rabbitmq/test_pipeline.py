@@ -8,15 +8,32 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from tidings.plugins import StoreUnavailableError
-from tidings_rabbitmq.pipeline import Pipeline
+from tidings_rabbitmq.pipeline import PIECE_BYTES, WINDOW_BYTES, Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Self
 
 BURSTS = st.lists(st.integers(0, 40), max_size=60)
 """How many messages the broker confirms at each look at the connection."""
+
+
+class Sized(bytes):
+    """An event's id as what goes out, which says that it is larger than it is."""
+
+    size: int
+
+    def __new__(cls, event_id: int, size: int) -> Self:
+        made = super().__new__(cls, b"%d" % event_id)
+        made.size = size
+        return made
+
+    @override
+    def __len__(self) -> int:
+        return self.size
 
 
 class Broker:
@@ -103,6 +120,32 @@ def test_without_a_tracker_no_more_than_a_window_is_unconfirmed(
     assert broker.received == list(range(1, count + 1))
 
 
+@given(
+    sizes=st.lists(st.integers(0, WINDOW_BYTES // 2), min_size=20, max_size=120),
+    bursts=BURSTS,
+    tracks=st.booleans(),
+)
+def test_no_more_than_the_window_of_bytes_is_unconfirmed(
+    sizes: list[int], bursts: list[int], *, tracks: bool
+) -> None:
+    broker = Broker(bursts)
+    pipeline = connected(broker, 50, broker.track if tracks else None)
+    most = 0
+
+    def note(messages: Sequence[bytes]) -> None:
+        nonlocal most
+        Broker.write(broker, messages)
+        most = max(most, sum(sizes[broker.confirmed : len(broker.received)]))
+
+    broker.write = note  # type: ignore[method-assign]
+    for event_id, size in enumerate(sizes, 1):
+        pipeline.send(event_id, size, Sized(event_id, size))
+    pipeline.flush(None)
+
+    assert most <= WINDOW_BYTES + PIECE_BYTES + max(sizes)
+    assert pipeline.accepted_id() == len(sizes)
+
+
 def test_what_comes_after_a_full_window_is_taken_meanwhile_and_goes_out_with_its_confirm() -> None:
     broker = Broker([0] * 100)
     pipeline = connected(broker, 10, None)
@@ -129,6 +172,23 @@ def test_nobody_waits_for_confirms_that_have_come_already() -> None:
     send(pipeline, 21)
 
     assert broker.received[:20] == list(range(1, 21))
+
+
+def test_nothing_is_tracked_and_nothing_sent_beyond_it_while_somebody_else_waits() -> None:
+    def fail() -> None:
+        raise AssertionError("who waits may be who waits for the database")
+
+    broker = Broker([0] * 100)
+    pipeline = connected(broker, 10, fail)
+    send(pipeline, *range(1, 21))
+    broker.confirm(10)
+
+    pipeline.wait(0.01)
+
+    assert broker.received == list(range(1, 11))
+    assert pipeline.accepted_id() == 10
+    pipeline.wait(0.01)
+    assert broker.received == list(range(1, 21))
 
 
 def test_what_cannot_be_tracked_is_not_followed_by_more() -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.rabbitmq.client import Client, send, send_all
-from tidings.plugins import BrokerUnavailableError, NotAcceptedError
+from tests.rabbitmq.client import Client, send
+from tidings.plugins import BrokerUnavailableError, ExchangeLockedError, NotAcceptedError
+from tidings.testing.samples import send_all
 
 if TYPE_CHECKING:
     from tests.rabbitmq.conftest import MakeProducer
@@ -21,7 +22,7 @@ def test_ten_thousand_arrive_once_each_and_in_order(
     producer: RabbitMQProducer, client: Client, exchange: str
 ) -> None:
     producer.open(exchange)
-    send_all(producer, exchange, 1, 10_000)
+    send_all(producer, exchange, range(1, 10_001))
     producer.flush(exchange)
 
     assert producer.accepted_id(exchange) == 10_000
@@ -34,7 +35,7 @@ def test_any_window_delivers_everything(
 ) -> None:
     producer = make_producer(window=window)
     producer.open(exchange)
-    send_all(producer, exchange, 1, 500)
+    send_all(producer, exchange, range(1, 501))
     producer.flush(exchange)
 
     assert client.ids(exchange) == list(range(1, 501))
@@ -46,7 +47,7 @@ def test_no_more_than_the_window_is_under_way(
     producer = make_producer(url=proxied, window=10, no_progress_timeout=0.3)
     producer.open(exchange)
     proxy.freeze()
-    send_all(producer, exchange, 1, 20)  # ten under way, and ten that wait for room
+    send_all(producer, exchange, range(1, 21))  # ten under way, and ten that wait for room
 
     with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
         send(producer, exchange, 21)
@@ -70,7 +71,7 @@ def test_nothing_is_accepted_before_the_broker_says_so(
     producer = make_producer(url=proxied)
     producer.open(exchange)
     proxy.freeze()
-    send_all(producer, exchange, 1, 300)
+    send_all(producer, exchange, range(1, 301))
     producer.wait(exchange, 0.2)
     before = producer.accepted_id(exchange)
     proxy.thaw()
@@ -98,7 +99,7 @@ def test_a_full_queue_stops_at_the_message_that_it_refused(
     full = {"x-max-length": 5, "x-overflow": "reject-publish"}
     producer = make_producer(queue_arguments=full)
     producer.open(exchange)
-    send_all(producer, exchange, 1, 20)
+    send_all(producer, exchange, range(1, 21))
 
     with pytest.raises(NotAcceptedError, match="a queue is full") as raised:
         producer.flush(exchange)
@@ -112,7 +113,7 @@ def test_a_full_queue_stops_at_the_message_that_it_refused(
 
     producer.close(exchange)
     producer.open(exchange)
-    send_all(producer, exchange, accepted + 1, accepted + 3)
+    send_all(producer, exchange, range(accepted + 1, accepted + 4))
     producer.flush(exchange)
     assert client.ids(exchange) == [accepted + 1, accepted + 2, accepted + 3]
 
@@ -121,10 +122,10 @@ def test_a_message_that_would_reach_no_queue_is_not_accepted(
     producer: RabbitMQProducer, client: Client, exchange: str
 ) -> None:
     producer.open(exchange)
-    send_all(producer, exchange, 1, 3)
+    send_all(producer, exchange, range(1, 4))
     producer.flush(exchange)
     client.channel.queue_unbind(exchange, exchange)
-    send_all(producer, exchange, 4, 6)
+    send_all(producer, exchange, range(4, 7))
 
     with pytest.raises(NotAcceptedError, match="event 4: it would reach no queue") as raised:
         producer.flush(exchange)
@@ -136,7 +137,7 @@ def test_a_message_that_would_reach_no_queue_is_not_accepted(
 
     producer.close(exchange)
     producer.open(exchange)
-    send_all(producer, exchange, 4, 6)
+    send_all(producer, exchange, range(4, 7))
     producer.flush(exchange)
     assert client.ids(exchange) == [1, 2, 3, 4, 5, 6]
 
@@ -145,10 +146,10 @@ def test_an_exchange_deleted_under_us_loses_nothing_and_comes_back(
     producer: RabbitMQProducer, client: Client, exchange: str
 ) -> None:
     producer.open(exchange)
-    send_all(producer, exchange, 1, 3)
+    send_all(producer, exchange, range(1, 4))
     producer.flush(exchange)
     client.channel.exchange_delete(exchange)
-    send_all(producer, exchange, 4, 6)
+    send_all(producer, exchange, range(4, 7))
 
     with pytest.raises(NotAcceptedError, match="Somebody deleted it") as raised:
         producer.flush(exchange)
@@ -158,7 +159,7 @@ def test_an_exchange_deleted_under_us_loses_nothing_and_comes_back(
 
     producer.close(exchange)
     producer.open(exchange)
-    send_all(producer, exchange, 4, 6)
+    send_all(producer, exchange, range(4, 7))
     producer.flush(exchange)
     assert client.ids(exchange) == [1, 2, 3, 4, 5, 6]
 
@@ -168,16 +169,16 @@ def test_a_cut_connection_is_noticed_and_the_rest_can_be_sent_again(
 ) -> None:
     producer = make_producer(url=proxied)
     producer.open(exchange)
-    send_all(producer, exchange, 1, 10)
+    send_all(producer, exchange, range(1, 11))
     producer.flush(exchange)
     proxy.cut()
 
     with pytest.raises(BrokerUnavailableError, match="the connection was lost"):
-        send_all(producer, exchange, 11, 100_000)
+        send_all(producer, exchange, range(11, 100_001))
     accepted = producer.accepted_id(exchange)
     producer.close(exchange)
     producer.open(exchange)
-    send_all(producer, exchange, 11, 20)
+    send_all(producer, exchange, range(11, 21))
     producer.flush(exchange)
 
     assert accepted == 10
@@ -215,7 +216,7 @@ def test_close_does_not_wait_for_a_silent_broker(
 ) -> None:
     producer = make_producer(url=proxied)
     producer.open(exchange)
-    send_all(producer, exchange, 1, 100)
+    send_all(producer, exchange, range(1, 101))
     proxy.freeze()
     begin = time.monotonic()
     producer.close(exchange)
@@ -235,7 +236,7 @@ def test_two_exchanges_in_one_producer_do_not_disturb_each_other(
         send(producer, other, event_id)
     client.channel.queue_unbind(exchange, exchange)
     with pytest.raises(NotAcceptedError):
-        send_all(producer, exchange, 1001, 1_000_000)
+        send_all(producer, exchange, range(1001, 1_000_001))
     producer.close(exchange)
     producer.flush(other)
 
@@ -284,5 +285,18 @@ def test_nothing_is_left_open_after_close(producer: RabbitMQProducer, exchange: 
         send(producer, exchange, 1)
         producer.flush(exchange)
         producer.close(exchange)
+
+    assert process.num_fds() == before
+
+
+def test_nothing_is_left_open_after_an_opening_that_failed(
+    make_producer: MakeProducer, producer: RabbitMQProducer, exchange: str
+) -> None:
+    process = psutil.Process()
+    late = make_producer()
+    producer.open(exchange)
+    before = process.num_fds()
+    with pytest.raises(ExchangeLockedError):
+        late.open(exchange)
 
     assert process.num_fds() == before

@@ -33,7 +33,7 @@ def settings(**values: Any) -> RabbitMQSettings:
 def test_a_url_says_where_the_broker_is(url: str, expected: tuple[object, ...]) -> None:
     address = settings(url=url).address
 
-    host, port, virtual_host, user, password, tls = address
+    host, port, virtual_host, user, password, tls, _ = address
     assert (host, port, virtual_host, user, password.get_secret_value(), tls) == expected
 
 
@@ -108,9 +108,9 @@ def test_the_plugin_and_its_settings_need_no_brokers_library() -> None:
         "import sys, tidings_rabbitmq.plugin as plugin\n"
         "spec, = plugin.tidings_message_producers()\n"
         "settings = spec.settings(url='amqps://h/')\n"
-        "spec.capabilities(settings)\n"
         "assert not {'pika', 'rstream', 'ssl'} & set(sys.modules) - set(before), 'imported'\n"
-        "spec.factory(settings, None)\n"
+        "from tidings.plugins.registry import PluginRegistry\n"
+        "PluginRegistry().build(spec, settings)\n"
         "assert 'pika' in sys.modules\n"
     )
     before = "import sys, pydantic, tidings.plugins\nbefore = set(sys.modules)\n"
@@ -119,3 +119,35 @@ def test_the_plugin_and_its_settings_need_no_brokers_library() -> None:
     )
 
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"bindings": ["a"]}, "an exchange_type = 'fanout' knows no routing keys to bind with"),
+        ({"queues": {"q": ["a"]}, "exchange_type": "headers"}, "knows no routing keys to bind"),
+        ({"exchange_type": "direct"}, "say with bindings which routing keys the queues are for"),
+        ({"exchange_type": "direct", "queues": ["q"]}, "say with bindings which routing keys"),
+        ({"resume": "tail", "topology": "none"}, "leave topology at 'declare'"),
+        ({"resume": "tail", "exchange_type": "direct", "bindings": ["a"]}, "needs every message"),
+        ({"resume": "tail", "exchange_type": "headers"}, "needs every message"),
+        ({"queues": [""]}, "a queue's name is empty"),
+        ({"queues": ["x" * 256]}, "at most 255 characters"),
+        ({"exchange_type": "topic", "bindings": []}, "at least 1 item"),
+    ],
+)
+def test_routing_that_cannot_be_is_refused(values: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        settings(**values)
+
+
+def test_queues_may_be_a_list_and_need_keys_only_where_there_is_no_word_for_all() -> None:
+    direct = {"exchange_type": "direct"}
+
+    assert settings().wanted("x") == {"x": ["x"]}
+    assert settings(exchange_type="topic").wanted("x") == {"x": ["#"]}
+    assert settings(exchange_type="topic", bindings=["a"]).wanted("x") == {"x": ["a"]}
+    assert settings(exchange_type="topic", queues=["q"]).wanted("x") == {"q": ["#"]}
+    assert settings(**direct, queues={"q": ["b"]}).wanted("x") == {"q": ["b"]}
+    assert settings(**direct, queues=[]).wanted("x") == {}
+    assert settings(**direct, topology="none").wanted("x") == {"x": []}

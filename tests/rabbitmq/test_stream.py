@@ -12,19 +12,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from tests.rabbitmq.client import Client, send, send_all
+from tests.rabbitmq.client import Client, notification, send
 from tests.rabbitmq.kills import Verdict, judge, kill_publishers
+from tests.remembered import newest_id
 from tests.servers.process import free_port
 from tidings.plugins import (
+    Accepted,
     BrokerRefusedError,
     BrokerUnavailableError,
     DeliveryError,
     NotAcceptedError,
+    Notification,
     NotificationMessage,
     Position,
     UndeliverableEventError,
+    fingerprint_of,
 )
-from tidings.testing import TcpProxy
+from tidings.testing import TcpProxy, samples
+from tidings.testing.samples import send_all
 from tidings_rabbitmq.stream.consumer import RabbitMQStreamConsumer
 from tidings_rabbitmq.stream.producer import RabbitMQStreamProducer
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
@@ -62,7 +67,7 @@ def make(rabbitmq: StreamBroker) -> Iterator[Make]:
 
     yield make
     for producer in made:
-        for exchange_name in [*producer._publications]:
+        for exchange_name in [*producer._exchanges]:
             producer.close(exchange_name)
 
 
@@ -111,7 +116,7 @@ def test_ten_thousand_arrive_once_each_and_in_order(
 ) -> None:
     producer = make()
     producer.open(exchange)
-    send_all(producer, exchange, 1, 10_000)
+    send_all(producer, exchange, range(1, 10_001))
     producer.flush(exchange)
 
     assert producer.accepted_id(exchange) == 10_000
@@ -124,13 +129,13 @@ def test_the_broker_drops_what_it_has_and_says_what_the_newest_is(
 ) -> None:
     producer = make()
     producer.open(exchange)
-    before = producer.most_recent_accepted_id(exchange)
-    send_all(producer, exchange, 1, 500)
+    before = newest_id(producer, exchange)
+    send_all(producer, exchange, range(1, 501))
     producer.flush(exchange)
     producer.close(exchange)
     producer.open(exchange)
-    after = producer.most_recent_accepted_id(exchange)
-    send_all(producer, exchange, 301, 600)
+    after = newest_id(producer, exchange)
+    send_all(producer, exchange, range(301, 601))
     producer.flush(exchange)
 
     assert (before, after) == (None, 500)
@@ -139,14 +144,29 @@ def test_the_broker_drops_what_it_has_and_says_what_the_newest_is(
     assert [message.event_id for message in seen] == list(range(1, 601))
 
 
+def test_behind_a_strangers_message_only_the_id_is_known(
+    make: Make, client: Client, exchange: str
+) -> None:
+    producer = make()
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 4))
+    producer.flush(exchange)
+    known = producer.most_recent_accepted(exchange)
+    client.channel.confirm_delivery()
+    client.channel.basic_publish("", exchange, b"of another program")
+
+    assert known == Accepted(3, fingerprint_of("OrderPlaced", samples.notification(3).occurred_on))
+    assert producer.most_recent_accepted(exchange) == Accepted(3, None)
+
+
 def test_a_replay_is_not_dropped(make: Make, client: Client, exchange: str) -> None:
     producer = make()
     for generation in (0, 1):
         producer.open(exchange, Position(0, generation))
-        assert producer.most_recent_accepted_id(exchange) is None
-        send_all(producer, exchange, 1, 3)
+        assert newest_id(producer, exchange, generation) is None
+        send_all(producer, exchange, range(1, 4))
         producer.flush(exchange)
-        assert producer.most_recent_accepted_id(exchange) == 3
+        assert newest_id(producer, exchange, generation) == 3
         producer.close(exchange)
 
     seen = client.stream(exchange, 6)
@@ -167,7 +187,7 @@ def test_a_kill_loses_duplicates_and_reorders_nothing(
     )
     with_memory = RabbitMQStreamProducer(settings(rabbitmq.stream_url))
     with_memory.open(exchange)
-    newest = with_memory.most_recent_accepted_id(exchange) or 0
+    newest = newest_id(with_memory, exchange) or 0
     with_memory.close(exchange)
     ids = [seen.event_id for seen in client.stream(exchange, newest)]
 
@@ -181,7 +201,7 @@ def test_no_more_than_the_window_is_under_way_and_silence_is_noticed(
     producer = make(proxied, window=10, no_progress_timeout=0.5)
     producer.open(exchange)
     stream_proxy.freeze()
-    send_all(producer, exchange, 1, 20)  # ten under way, and ten that wait for room
+    send_all(producer, exchange, range(1, 21))  # ten under way, and ten that wait for room
 
     with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
         send(producer, exchange, 21)
@@ -193,7 +213,7 @@ def test_a_deleted_stream_is_noticed_and_created_anew(
 ) -> None:
     producer = make()
     producer.open(exchange)
-    send_all(producer, exchange, 1, 3)
+    send_all(producer, exchange, range(1, 4))
     producer.flush(exchange)
     client.channel.queue_delete(exchange)
 
@@ -201,7 +221,7 @@ def test_a_deleted_stream_is_noticed_and_created_anew(
         producer.wait(exchange, 20)
     producer.close(exchange)
     producer.open(exchange)
-    send_all(producer, exchange, 4, 6)
+    send_all(producer, exchange, range(4, 7))
     producer.flush(exchange)
 
     assert [seen.event_id for seen in client.stream(exchange, 3)] == [4, 5, 6]
@@ -257,12 +277,12 @@ def test_what_a_stream_cannot_hold_is_refused_by_name_and_the_exchange_goes_on(
     make: Make, client: Client, exchange: str, *, message: NotificationMessage, reason: str
 ) -> None:
     producer = make()
-    producer.open(exchange)
-    send(producer, exchange, 1)
+    opened = producer.open(exchange)
+    undeliverable = Notification(message, "T", 2, OCCURRED_ON)
     with pytest.raises(UndeliverableEventError, match=reason) as raised:
-        producer.send(exchange, message, "T", 2, OCCURRED_ON)
-    send(producer, exchange, 3)
-    producer.flush(exchange)
+        opened.send([notification(1), undeliverable, notification(3)])
+    opened.send([notification(3)])
+    opened.flush()
 
     assert raised.value.event_id == 2
     assert "event 2 " in str(raised.value)
@@ -286,8 +306,8 @@ def test_no_frame_is_larger_than_was_agreed(
     make: Make, client: Client, exchange: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     producer = make()
-    producer.open(exchange)
-    link = producer._publications[exchange]._link
+    opened: Any = producer.open(exchange)
+    link = opened._link
     frames: list[bytes] = []
     send_bytes = link.send_bytes
 
@@ -298,7 +318,7 @@ def test_no_frame_is_larger_than_was_agreed(
     # RabbitMQ 3.10 takes larger ones all the same: only looking at them shows a fault.
     monkeypatch.setattr(link, "send_bytes", note_and_send)
     link.frame_max = 2000
-    send_all(producer, exchange, 1, 100)
+    send_all(producer, exchange, range(1, 101))
     producer.flush(exchange)
 
     assert len(frames) > 1
@@ -339,7 +359,7 @@ def test_close_does_not_wait_for_a_silent_broker(
 ) -> None:
     producer = make(proxied)
     producer.open(exchange)
-    send_all(producer, exchange, 1, 100)
+    send_all(producer, exchange, range(1, 101))
     stream_proxy.freeze()
     begin = time.monotonic()
     producer.close(exchange)
@@ -353,7 +373,7 @@ def test_a_subscriber_goes_on_where_it_stopped_and_another_begins_at_the_first(
 ) -> None:
     producer = make()
     producer.open(exchange)
-    send_all(producer, exchange, 1, 250)
+    send_all(producer, exchange, range(1, 251))
     producer.flush(exchange)
 
     def read(subscriber: str, count: int) -> list[int]:
@@ -361,7 +381,7 @@ def test_a_subscriber_goes_on_where_it_stopped_and_another_begins_at_the_first(
         consumer.open(exchange)
         ids = []
         for _ in range(count):
-            message = consumer.receive(10)
+            message = consumer.receive(30)
             assert message is not None
             ids.append(int(message.message_id))
             consumer.acknowledge(message)
@@ -372,6 +392,30 @@ def test_a_subscriber_goes_on_where_it_stopped_and_another_begins_at_the_first(
     assert read("billing", 20) == list(range(131, 151))
     assert read("shipping", 10) == list(range(1, 11))
     assert read("billing", 100) == list(range(151, 251))
+
+
+def test_many_chunks_are_read_to_the_last_without_a_pause(
+    make: Make, rabbitmq: StreamBroker, exchange: str
+) -> None:
+    producer = make()
+    producer.open(exchange)
+    for event_id in range(1, 201):
+        send(producer, exchange, event_id)
+        producer.flush(exchange)  # a chunk of its own
+    consumer = RabbitMQStreamConsumer(settings(rabbitmq.stream_url), "billing")
+    consumer.open(exchange)
+    received: list[int] = []
+    while len(received) < 200:
+        message = consumer.receive(30)
+        assert message is not None
+        received.append(int(message.message_id))
+        consumer.acknowledge(message)
+        if len(received) == 30:
+            consumer.close()
+            consumer.open(exchange)
+    consumer.close()
+
+    assert received == list(range(1, 201))
 
 
 def test_settings_are_checked() -> None:
@@ -390,7 +434,9 @@ def test_streams_do_not_need_pika(rabbitmq: StreamBroker, exchange: str) -> None
         "import sys, tidings_rabbitmq.stream.plugin as plugin\n"
         "assert not {'pika', 'rstream'} & set(sys.modules)\n"
         "spec, = plugin.tidings_message_producers()\n"
-        f"producer = spec.factory(spec.settings(url={rabbitmq.stream_url!r}), None)\n"
+        "from tidings.plugins.registry import PluginRegistry\n"
+        f"settings = spec.settings(url={rabbitmq.stream_url!r})\n"
+        "producer = PluginRegistry().build(spec, settings)\n"
         f"producer.open({exchange!r})\n"
         f"producer.close({exchange!r})\n"
         "assert 'pika' not in sys.modules\n"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pika.exceptions import ChannelClosedByBroker
 from pydantic import SecretStr
+from typing_extensions import override
 
 from tests.conftest import servers
-from tests.rabbitmq.test_contract import NO_PROGRESS_SECONDS, SECRET, received
+from tests.rabbitmq.test_contract import NO_PROGRESS_SECONDS, PARTITIONS, SECRET, received
 from tests.servers import RabbitMQ
 from tidings.plugins import Capability, Notification, NotificationMessage
 from tidings.testing import MessageConsumerContract, MessageProducerContract
@@ -25,8 +28,8 @@ if TYPE_CHECKING:
     from tidings.plugins import ProducerContext, ReceivedMessage
     from tidings.testing import MakeConsumer, MakeProducer, Publish
 
-NOT_OURS = frozenset({"x-stream-offset"})
-"""Headers that RabbitMQ adds when it shows a stream to an AMQP 0-9-1 client."""
+NOT_OURS = frozenset({"x-stream-offset", "x-basic-type", "x-basic-app-id"})
+"""Headers that RabbitMQ adds, or from 4 on leaves, when it shows a stream to AMQP 0-9-1."""
 
 
 def settings(
@@ -46,6 +49,26 @@ def settings(
     )
 
 
+def is_there(client: Client, stream: str) -> bool:
+    try:
+        client.count(stream)
+    except ChannelClosedByBroker:
+        client.renew()
+        return False
+    return True
+
+
+def read_partitions(client: Client, exchange_name: str) -> list[ReceivedMessage]:
+    """Return the ten messages that the suite sends to each partition, as another program does."""
+    found = []
+    for partition in range(PARTITIONS):
+        for seen in client.stream(f"{exchange_name}-{partition}", 10):
+            for name in NOT_OURS & seen.properties.headers.keys():
+                del seen.properties.headers[name]
+            found.append(replace(received(seen), partition=partition))
+    return found
+
+
 @pytest.fixture(scope="module")
 def rabbitmq() -> Iterator[RabbitMQ]:
     """Give a broker whose streams take the suite's largest body, which is over the default."""
@@ -54,18 +77,22 @@ def rabbitmq() -> Iterator[RabbitMQ]:
 
 
 class TestRabbitMQStreamProducer(MessageProducerContract):
-    capabilities = frozenset({Capability.MOST_RECENT_ACCEPTED_ID})
+    capabilities = frozenset(
+        {Capability.MOST_RECENT_ACCEPTED, Capability.ROUTING, Capability.PARTITIONS}
+    )
     no_progress_seconds = NO_PROGRESS_SECONDS
     has_undeliverable = True
     has_login = True
     plugin_module, backend = "tidings_rabbitmq.stream.plugin", "rabbitmq-stream"
 
     @pytest.fixture
+    @override
     def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
         address = settings(rabbitmq, None).address
         return address.host, address.port
 
     @pytest.fixture
+    @override
     def make_producer(self, rabbitmq: StreamBroker, context: ProducerContext) -> MakeProducer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQStreamProducer:
             return RabbitMQStreamProducer(settings(rabbitmq, via, self.no_progress_seconds))
@@ -73,6 +100,7 @@ class TestRabbitMQStreamProducer(MessageProducerContract):
         return make
 
     @pytest.fixture
+    @override
     def make_refused_producer(
         self, server_address: tuple[str, int]
     ) -> Callable[[], RabbitMQStreamProducer]:
@@ -81,10 +109,13 @@ class TestRabbitMQStreamProducer(MessageProducerContract):
         return lambda: RabbitMQStreamProducer(RabbitMQStreamSettings(url=url))
 
     @pytest.fixture
+    @override
     def read_back(self, client: Client) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         returned: dict[str, int] = {}
 
         def read(exchange_name: str, count: int) -> list[ReceivedMessage]:
+            if not is_there(client, exchange_name):
+                return read_partitions(client, exchange_name)
             before = returned.get(exchange_name, 0)
             seen = client.stream(exchange_name, before + count)[before:]
             returned[exchange_name] = before + len(seen)
@@ -96,28 +127,34 @@ class TestRabbitMQStreamProducer(MessageProducerContract):
         return read
 
     @pytest.fixture
+    @override
     def undeliverable(self) -> Notification:
         message = NotificationMessage(b"x" * 5_000_000, "application/json", {})
         return Notification(message, "TooMuch", 5, datetime.fromisoformat("2026-01-02T00:00Z"))
 
     @pytest.fixture
+    @override
     def secrets(self) -> Sequence[str]:
         return (SECRET,)
 
     @pytest.fixture
+    @override
     def settings(self) -> Mapping[str, Any]:
         return {"url": "rabbitmq-stream://localhost/"}
 
 
 class TestRabbitMQStreamConsumer(MessageConsumerContract):
+    capabilities = frozenset({Capability.PARTITIONS})
     plugin_module, backend = "tidings_rabbitmq.stream.plugin", "rabbitmq-stream"
 
     @pytest.fixture
+    @override
     def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
         address = settings(rabbitmq, None).address
         return address.host, address.port
 
     @pytest.fixture
+    @override
     def make_consumer(self, rabbitmq: StreamBroker) -> MakeConsumer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQStreamConsumer:
             return RabbitMQStreamConsumer(settings(rabbitmq, via), None)
@@ -125,11 +162,18 @@ class TestRabbitMQStreamConsumer(MessageConsumerContract):
         return make
 
     @pytest.fixture
+    @override
+    def make_other_consumer(self, rabbitmq: StreamBroker) -> MakeConsumer:
+        return lambda via=None: RabbitMQStreamConsumer(settings(rabbitmq, via), "audit")
+
+    @pytest.fixture
+    @override
     def publish(self, rabbitmq: StreamBroker) -> Publish:
         def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
             producer = RabbitMQStreamProducer(settings(rabbitmq, None))
+            is_parted = any(each.message.partition is not None for each in notifications)
             try:
-                producer.open(exchange_name)
+                producer.open(exchange_name, partitions=PARTITIONS if is_parted else 0)
                 for notification in notifications:
                     producer.send(exchange_name, *notification)
                 producer.flush(exchange_name)
@@ -139,5 +183,6 @@ class TestRabbitMQStreamConsumer(MessageConsumerContract):
         return publish
 
     @pytest.fixture
+    @override
     def settings(self) -> Mapping[str, Any]:
         return {"url": "rabbitmq-stream://localhost/"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING
 
 import pika.exceptions
 import pytest
 
-from tests.rabbitmq.client import Client, send, send_all
+from tests.rabbitmq.client import Client, send
 from tests.rabbitmq.kills import Verdict, judge, kill_publishers
+from tests.remembered import newest_id
 from tidings.plugins import (
     BrokerRefusedError,
     BrokerUnavailableError,
@@ -17,8 +19,9 @@ from tidings.plugins import (
     NotAcceptedError,
     Position,
 )
-from tidings_rabbitmq.plugin import tidings_message_producers
-from tidings_rabbitmq.settings import RabbitMQSettings
+from tidings.testing import eventually
+from tidings.testing.samples import send_all
+from tidings_rabbitmq.pipeline import PIECE_MESSAGES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,17 +110,49 @@ def test_the_tail_is_the_newest_event_that_was_routed_and_stays_there(
 ) -> None:
     producer = make_producer(resume="tail")
     producer.open(exchange)
-    empty = producer.most_recent_accepted_id(exchange)
-    send_all(producer, exchange, 1, 500)
+    empty = newest_id(producer, exchange)
+    send_all(producer, exchange, range(1, 501))
     producer.flush(exchange)
-    open_still = producer.most_recent_accepted_id(exchange)
+    open_still = newest_id(producer, exchange)
     producer.close(exchange)
     producer.open(exchange)
 
     assert empty is None
     assert open_still == 500
-    assert producer.most_recent_accepted_id(exchange) == 500
-    assert producer.most_recent_accepted_id(exchange) == 500
+    assert newest_id(producer, exchange) == 500
+    assert newest_id(producer, exchange) == 500
+
+
+def test_where_the_tail_is_gone_no_more_than_a_window_is_not_tracked(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    window = 50
+    producer = make_producer(resume="tail", window=window)
+    tracked = [0]
+
+    def track() -> None:
+        tracked.append(producer.accepted_id(exchange) or 0)
+
+    producer.open(exchange, on_accepted=track)
+    client.channel.queue_delete(f"{exchange}.tail")  # as a policy that lets it expire would
+    send_all(producer, exchange, range(1, 20 * window + 1))
+
+    assert len(tracked) > 1
+    assert client.count(exchange) - tracked[-1] <= window
+
+
+def test_a_policy_that_keeps_what_queues_drop_gets_nothing_of_the_tail(
+    rabbitmq: StreamBroker, make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    policy = json.dumps({"dead-letter-exchange": exchange})
+    rabbitmq.ctl("set_policy", exchange, f"^{exchange}", policy)
+    producer = make_producer(resume="tail")
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 51))
+    producer.flush(exchange)
+    rabbitmq.ctl("clear_policy", exchange)
+
+    assert client.ids(exchange) == list(range(1, 51))
 
 
 @pytest.mark.parametrize("connected", [True, False])
@@ -135,7 +170,7 @@ def test_the_tail_says_nothing_of_events_that_another_queue_refused(
     full = {"x-max-length": 5, "x-overflow": "reject-publish"}
     client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
     client.channel.queue_bind(f"{exchange}.full", exchange)
-    send_all(producer, exchange, 1, 20)
+    send_all(producer, exchange, range(1, 21))
     with pytest.raises(NotAcceptedError, match="a queue is full"):
         producer.flush(exchange)
     if not connected:
@@ -146,7 +181,60 @@ def test_the_tail_says_nothing_of_events_that_another_queue_refused(
     producer = make_producer(resume="tail") if connected else producer
     producer.open(exchange)
 
-    assert producer.most_recent_accepted_id(exchange) is None
+    assert newest_id(producer, exchange) is None
+
+
+def test_the_tail_says_nothing_where_a_refusal_may_not_have_been_heard(
+    make_producer: MakeProducer, client: Client, proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make_producer(resume="tail", url=proxied)
+    producer.open(exchange)
+    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
+    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
+    client.channel.queue_bind(f"{exchange}.full", exchange)
+    send_all(producer, exchange, range(1, 21))
+    with pytest.raises(NotAcceptedError, match="a queue is full"):
+        producer.flush(exchange)
+    producer.close(exchange)
+    producer.open(exchange)
+    queued = client.count(exchange)
+    # It writes them all at once, and reads no answer.
+    send_all(producer, exchange, range(1, PIECE_MESSAGES + 1))
+    eventually(
+        lambda: client.count(exchange) == queued + PIECE_MESSAGES, "the events to be routed", 20
+    )
+    proxy.cut()
+    producer.close(exchange)
+    producer.open(exchange)
+
+    assert newest_id(producer, exchange) is None
+
+
+def test_once_a_queue_has_refused_the_tail_says_nothing_of_a_relay_that_died_unheard(
+    make_producer: MakeProducer, client: Client, proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    first = make_producer(resume="tail")
+    first.open(exchange)
+    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
+    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
+    client.channel.queue_bind(f"{exchange}.full", exchange)
+    send_all(first, exchange, range(1, 21))
+    with pytest.raises(NotAcceptedError, match="a queue is full"):
+        first.flush(exchange)
+    first.close(exchange)
+    queued = client.count(exchange)
+    killed = make_producer(resume="tail", url=proxied)
+    killed.open(exchange)
+    # It writes them all at once, and reads no answer.
+    send_all(killed, exchange, range(1, PIECE_MESSAGES + 1))
+    eventually(
+        lambda: client.count(exchange) == queued + PIECE_MESSAGES, "the events to be routed", 20
+    )
+    proxy.cut()
+    third = make_producer(resume="tail")
+    third.open(exchange)
+
+    assert newest_id(third, exchange) is None
 
 
 def test_the_tail_of_another_generation_says_nothing(
@@ -155,10 +243,10 @@ def test_the_tail_of_another_generation_says_nothing(
     producer = make_producer(resume="tail")
     for generation in (0, 1, 2):
         producer.open(exchange, Position(0, generation))
-        before = producer.most_recent_accepted_id(exchange)
+        before = newest_id(producer, exchange, generation)
         send(producer, exchange, 7)
         producer.flush(exchange)
-        after = producer.most_recent_accepted_id(exchange)
+        after = newest_id(producer, exchange, generation)
         producer.close(exchange)
 
         assert (before, after) == (None, 7)
@@ -175,7 +263,7 @@ def test_a_strangers_message_in_the_tail_says_nothing(
     client.channel.confirm_delivery()
     client.channel.basic_publish(exchange, "", b"", properties)
 
-    assert producer.most_recent_accepted_id(exchange) is None
+    assert newest_id(producer, exchange) is None
 
 
 def test_a_tail_that_is_no_longer_wanted_hides_no_unroutable_message(
@@ -185,9 +273,11 @@ def test_a_tail_that_is_no_longer_wanted_hides_no_unroutable_message(
     with_tail.open(exchange)
     with_tail.close(exchange)
     without.open(exchange)
+    client.channel.queue_unbind(exchange, exchange)
+    send(without, exchange, 1)
 
-    with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="no queue"):
-        client.channel.queue_declare(f"{exchange}.tail", passive=True)
+    with pytest.raises(NotAcceptedError, match="would reach no queue"):
+        without.flush(exchange)
 
 
 def test_a_queue_of_the_tails_name_that_is_no_tail_is_left_alone(
@@ -199,7 +289,7 @@ def test_a_queue_of_the_tails_name_that_is_no_tail_is_left_alone(
     producer = make_producer()
 
     producer.open(exchange)
-    send_all(producer, exchange, 1, 3)
+    send_all(producer, exchange, range(1, 4))
     producer.flush(exchange)
 
     assert client.channel.basic_get(name)[2] == b"somebody else's"
@@ -214,7 +304,7 @@ def test_a_broker_that_is_away_after_a_refusal_is_told_in_a_sentence(
     full = {"x-max-length": 5, "x-overflow": "reject-publish"}
     client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
     client.channel.queue_bind(f"{exchange}.full", exchange)
-    send_all(producer, exchange, 1, 20)
+    send_all(producer, exchange, range(1, 21))
     with pytest.raises(NotAcceptedError, match="a queue is full"):
         producer.flush(exchange)
     proxy.cut()
@@ -236,18 +326,16 @@ def test_the_tail_is_refused_where_the_queue_is_a_quorum_queue(
         producer.open(exchange)
 
 
-def test_capabilities_say_what_the_settings_give(rabbitmq: StreamBroker) -> None:
-    (spec,) = tidings_message_producers()
+def test_capabilities_say_what_the_settings_give(make_producer: MakeProducer) -> None:
     lock, memory, unroutable, any_order = (
         Capability.LOCK,
-        Capability.MOST_RECENT_ACCEPTED_ID,
+        Capability.MOST_RECENT_ACCEPTED,
         Capability.UNROUTABLE,
         Capability.OUT_OF_ORDER,
     )
+    always = {any_order, Capability.ROUTING, Capability.PARTITIONS}
 
-    def capabilities(**settings: Any) -> set[Capability]:
-        return set(spec.capabilities(RabbitMQSettings(**{"url": rabbitmq.url} | settings)))
-
-    assert capabilities() == {lock, unroutable, any_order}
-    assert capabilities(lock=False) == {unroutable, any_order}
-    assert capabilities(resume="tail") == {lock, memory, any_order}
+    assert make_producer().capabilities == always | {lock, unroutable}
+    assert make_producer(lock=False).capabilities == always | {unroutable}
+    assert make_producer(unroutable="ignore").capabilities == always | {lock}
+    assert make_producer(resume="tail").capabilities == always | {lock, memory}

@@ -88,6 +88,7 @@ def test_our_own_certificate_is_shown_where_one_is_configured(
         ca_file=broker.certificates.authority,
         certificate_file=client.certificate,
         key_file=client.key,
+        heartbeat=0,  # nobody answers one while rabbitmqctl runs, however long that takes
     )
     producer.open(exchange)
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.relay.parts import Parts, relay_threads, until
+from tests.relay.parts import Parts, relay_threads
 from tidings.relay import worker as worker_module
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +17,12 @@ if TYPE_CHECKING:
 @pytest.fixture
 def parts() -> Iterator[Parts]:
     yield Parts()
-    until(lambda: not relay_threads())
+    eventually(lambda: not relay_threads())
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker try again soon."""
     monkeypatch.setattr(worker_module, "STANDBY_PAUSE", 0.05)
-    monkeypatch.setattr("tidings.relay.retry.LONGEST_PASSING", 0.05)
-    monkeypatch.setattr("tidings.relay.retry.LONGEST_LASTING", 0.05)
+    monkeypatch.setattr("tidings.relay.backoff.LONGEST_TRANSIENT", 0.05)
+    monkeypatch.setattr("tidings.relay.backoff.LONGEST_LASTING", 0.05)

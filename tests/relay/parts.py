@@ -3,64 +3,105 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
 
 from tidings import (
     InMemoryBroker,
     InMemoryEventStore,
-    InMemoryMessageProducer,
-    InMemoryPublishedMessageTracker,
+    InMemoryProducer,
+    InMemoryTracker,
     NewEvent,
     NotificationService,
     Observer,
 )
 from tidings.builtin.json_serializer import JsonSerializer
-from tidings.plugins import Capability
+from tidings.plugins import Accepted, Capability, OpenExchange
 from tidings.relay.observers import Observers
 from tidings.relay.route import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Mapping, Sequence
 
-    from tidings import Hold, NotificationMessage
+    from tidings import Hold, Lease, StoredEvent
+    from tidings.plugins import AcceptedBatch, ExchangeContext, Notification, Pause
 
-REMEMBERS = frozenset({Capability.MOST_RECENT_ACCEPTED_ID})
+REMEMBERS = frozenset({Capability.MOST_RECENT_ACCEPTED})
 X = "x"
 
 
-def until(condition: Callable[[], object], seconds: float = 15) -> None:
-    """Return as soon as ``condition`` holds; fail where it never does."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "It never happened."
-        time.sleep(0.002)
+class PassingOn(OpenExchange):
+    """Passes every call on to the exchange inside: the place for what a test lets go wrong."""
+
+    def __init__(self, inside: OpenExchange) -> None:
+        self.inside = inside
+
+    @override
+    def send(self, notifications: Sequence[Notification]) -> None:
+        self.inside.send(notifications)
+
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        self.inside.flush(timeout)
+
+    @override
+    def accepted_id(self) -> int | None:
+        return self.inside.accepted_id()
+
+    @override
+    def most_recent_accepted(self) -> Accepted | None:
+        return self.inside.most_recent_accepted()
+
+    @override
+    def accepted_ahead(self) -> Sequence[Accepted]:
+        return self.inside.accepted_ahead()
+
+    @override
+    def wait(self, seconds: float) -> None:
+        self.inside.wait(seconds)
+
+    @override
+    def close(self) -> None:
+        self.inside.close()
 
 
-class Producer(InMemoryMessageProducer):
+class _Hooked(PassingOn):
+    def __init__(self, inside: OpenExchange, producer: Producer) -> None:
+        super().__init__(inside)
+        self._producer = producer
+
+    @override
+    def send(self, notifications: Sequence[Notification]) -> None:
+        for each in notifications:
+            self._producer.before_send(each.event_id)
+            self.inside.send([each])
+
+    @override
+    def wait(self, seconds: float) -> None:
+        self._producer.waits.append(seconds)
+        self.inside.wait(seconds)
+
+
+class Producer(InMemoryProducer):
     """Calls ``before_send`` with each event's id: the place where a test lets things go wrong."""
+
+    capabilities = frozenset()
 
     def __init__(self, broker: InMemoryBroker, no_progress: float = 5.0) -> None:
         super().__init__(broker, no_progress=no_progress)
         self.before_send: Callable[[int], Any] = lambda _event_id: None
+        self.contexts: list[ExchangeContext] = []
+        self.waits: list[float] = []
 
-    def send(
-        self,
-        exchange_name: str,
-        notification_message: NotificationMessage,
-        notification_type: str,
-        notification_id: int,
-        notification_occurred_on: datetime,
-    ) -> None:
-        self.before_send(notification_id)
-        super().send(
-            exchange_name,
-            notification_message,
-            notification_type,
-            notification_id,
-            notification_occurred_on,
-        )
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
+        self.contexts.append(context)
+        return _Hooked(super().open_exchange(context), self)
+
+    def on_accepted(self) -> None:
+        """Call what the relay gave to be called, as a real producer does in the midst of a call."""
+        self.contexts[-1].on_accepted()
 
 
 class Told(Observer):
@@ -72,18 +113,75 @@ class Told(Observer):
     def of(self, what: str) -> list[tuple[Any, ...]]:
         return [call for call in list(self.calls) if call[0] == what]
 
+    @override
+    def started(self, exchange_name: str) -> None:
+        self.calls.append(("started", exchange_name))
+
+    @override
+    def ended(self, exchange_name: str, error: Exception | None) -> None:
+        self.calls.append(("ended", exchange_name, error))
+
+    @override
+    def lease_taken(self, exchange_name: str, lease: Lease) -> None:
+        self.calls.append(("lease_taken", exchange_name, lease))
+
+    @override
+    def lease_released(self, exchange_name: str) -> None:
+        self.calls.append(("lease_released", exchange_name))
+
+    @override
+    def lease_lost(self, exchange_name: str) -> None:
+        self.calls.append(("lease_lost", exchange_name))
+
+    @override
+    def sent(self, exchange_name: str, events: Sequence[StoredEvent]) -> None:
+        self.calls.append(("sent", exchange_name, [event.event_id for event in events]))
+
+    @override
+    def accepted(self, exchange_name: str, batch: AcceptedBatch) -> None:
+        self.calls.append(("accepted", exchange_name, batch))
+
+    @override
+    def spent(self, exchange_name: str, seconds: Mapping[str, float]) -> None:
+        self.calls.append(("spent", exchange_name, dict(seconds)))
+
+    @override
+    def idle(self, exchange_name: str) -> None:
+        self.calls.append(("idle", exchange_name))
+
+    @override
+    def no_longer_held(self, exchange_name: str, missing_id: int, seconds: float) -> None:
+        self.calls.append(("no_longer_held", exchange_name, missing_id, seconds))
+
+    @override
+    def quarantined(self, exchange_name: str, event_id: int, reason: str) -> None:
+        self.calls.append(("quarantined", exchange_name, event_id, reason))
+
+    @override
     def published(self, exchange_name: str, count: int, last_event_id: int) -> None:
         self.calls.append(("published", exchange_name, count, last_event_id))
 
+    @override
     def held(self, exchange_name: str, hold: Hold) -> None:
         self.calls.append(("held", exchange_name, hold.missing_id))
 
+    @override
     def failed(self, exchange_name: str, error: Exception, retry_in: float) -> None:
         self.calls.append(("failed", exchange_name, error, retry_in))
 
+    @override
     def recovered(self, exchange_name: str, seconds: float) -> None:
         self.calls.append(("recovered", exchange_name, seconds))
 
+    @override
+    def paused(self, exchange_name: str, pause: Pause) -> None:
+        self.calls.append(("paused", exchange_name, pause))
+
+    @override
+    def resumed(self, exchange_name: str) -> None:
+        self.calls.append(("resumed", exchange_name))
+
+    @override
     def standing_by(self, exchange_name: str, owner: str) -> None:
         self.calls.append(("standing_by", exchange_name, owner))
 
@@ -93,7 +191,7 @@ class Parts:
 
     def __init__(self) -> None:
         self.store = InMemoryEventStore()
-        self.tracker = InMemoryPublishedMessageTracker()
+        self.tracker = InMemoryTracker()
         self.broker = InMemoryBroker()
         self.producer = Producer(self.broker)
         self.told = Told()
@@ -103,8 +201,7 @@ class Parts:
             self.store.append(transaction, *(NewEvent(type_name, {}) for _ in range(count)))
 
     def service(self, producer: Producer | None = None, **options: Any) -> NotificationService:
-        options = {"observers": [self.told], **options}
-        return NotificationService(self.store, self.tracker, producer or self.producer, **options)
+        return NotificationService(self.route(producer=producer or self.producer, **options))
 
     def route(self, exchange: str = X, **options: Any) -> Route:
         made: dict[str, Any] = {
@@ -115,7 +212,9 @@ class Parts:
             "serializer": JsonSerializer(),
             "observers": Observers([self.told]),
         }
-        return Route(**(made | options))
+        made |= options
+        made["producer"].capabilities = made.pop("capabilities", made["producer"].capabilities)
+        return Route(**made)
 
     def ids(self, exchange: str = X) -> list[int]:
         return [int(message.message_id) for message in self.broker.messages(exchange)]
@@ -130,7 +229,7 @@ class Parts:
 
 def relay_threads() -> Sequence[str]:
     """Return the names of the threads that tidings has running."""
-    return [each.name for each in threading.enumerate() if each.name.startswith("tidings")]
+    return [each.name for each in threading.enumerate() if each.name.startswith("tidings-")]
 
 
 def at(event_id: int, fault: Callable[[], Any]) -> Callable[[int], None]:

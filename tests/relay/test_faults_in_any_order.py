@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from typing_extensions import override
 
 from tests.relay.parts import REMEMBERS, Parts, Producer, X, at, relay_threads
 from tidings import (
@@ -133,6 +134,7 @@ class Relaying(RuleBasedStateMachine):
         assert self.parts.broker.connections == 0
         assert relay_threads() == []
 
+    @override
     def teardown(self) -> None:
         self.service().publish_notifications(X)
         assert list(dict.fromkeys(self.parts.ids())) == self.wanted()
@@ -140,4 +142,4 @@ class Relaying(RuleBasedStateMachine):
 
 
 TestRelaying = Relaying.TestCase
-TestRelaying.settings = settings(deadline=None, max_examples=100, stateful_step_count=12)
+TestRelaying.settings = settings(max_examples=100, stateful_step_count=12)

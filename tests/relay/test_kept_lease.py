@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from tests.relay.parts import Parts, X, relay_threads, until
+from tests.relay.parts import Parts, X, relay_threads
 from tidings import LeaseHeldError, LeaseLostError, NewEvent, StoreUnavailableError
+from tidings.relay.batch import MOST_EVENTS
 from tidings.relay.kept_lease import KeptLease, now
-from tidings.sql import SqlAlchemyEventStore, SqlAlchemyPublishedMessageTracker, SqlAlchemySettings
+from tidings.sql import SqlAlchemyEventStore, SqlAlchemySettings, SqlAlchemyTracker
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,10 +33,10 @@ def kept(parts: Parts, seconds: float) -> KeptLease:
 def test_a_lease_outlives_its_time_while_it_is_kept(parts: Parts) -> None:
     begun = now()
     with kept(parts, 1.5) as lease:
-        until(lambda: now() > begun + 2)
+        eventually(lambda: now() > begun + 2)
         lease.check()
         assert not taken_by_another(parts.tracker)
-    until(lambda: taken_by_another(parts.tracker))
+    eventually(lambda: taken_by_another(parts.tracker))
 
 
 def test_its_thread_ends_with_it_at_once(parts: Parts) -> None:
@@ -46,8 +48,8 @@ def test_its_thread_ends_with_it_at_once(parts: Parts) -> None:
 def test_a_lease_that_was_taken_is_noticed_at_the_next_renewal(parts: Parts) -> None:
     with kept(parts, 0.3) as lease:
         parts.tracker.replay(X, 0)
-        until(lambda: raises(lease))
-        until(lambda: not relay_threads())
+        eventually(lambda: raises(lease))
+        eventually(lambda: not relay_threads())
 
 
 def test_a_lease_that_cannot_be_renewed_lapses(
@@ -59,7 +61,7 @@ def test_a_lease_that_cannot_be_renewed_lapses(
     monkeypatch.setattr(parts.tracker, "renew_lease", fail)
     with kept(parts, 0.3) as lease:
         lease.check()
-        until(lambda: raises(lease))
+        eventually(lambda: raises(lease))
 
 
 @pytest.mark.parametrize("error", [StoreUnavailableError("gone"), RuntimeError("a tracker's bug")])
@@ -76,7 +78,7 @@ def test_a_renewal_that_fails_is_tried_again(
     monkeypatch.setattr(parts.tracker, "renew_lease", fail_once)
     begun = now()
     with kept(parts, 1.5) as lease:
-        until(lambda: now() > begun + 2)
+        eventually(lambda: now() > begun + 2)
         lease.check()
 
 
@@ -86,7 +88,7 @@ def test_a_renewal_that_was_asked_for_earlier_takes_nothing_away(parts: Parts) -
     lease.renewed(asked + 3600)
     lease.renewed(asked)
 
-    until(lambda: now() > asked + 0.4)
+    eventually(lambda: now() > asked + 0.4)
     lease.check()
 
 
@@ -128,8 +130,9 @@ PAUSED = """
 import os, signal, sys
 from pydantic import SecretStr
 from tests.relay.parts import Producer
-from tidings import InMemoryBroker, LeaseLostError, NotificationService
-from tidings.sql import SqlAlchemyEventStore, SqlAlchemyPublishedMessageTracker, SqlAlchemySettings
+from tidings import InMemoryBroker, LeaseLostError, NotificationService, Route
+from tidings.builtin.json_serializer import JsonSerializer
+from tidings.sql import SqlAlchemyEventStore, SqlAlchemyTracker, SqlAlchemySettings
 
 settings = SqlAlchemySettings(url=SecretStr(sys.argv[1]))
 producer = Producer(broker := InMemoryBroker())
@@ -139,10 +142,10 @@ def pause_before_the_sixth(event_id):
         os.kill(os.getpid(), signal.SIGSTOP)
 
 producer.before_send = pause_before_the_sixth
-service = NotificationService(
-    SqlAlchemyEventStore(settings), SqlAlchemyPublishedMessageTracker(settings), producer,
-    lease_seconds=1.5,
-)
+service = NotificationService(Route(
+    "x", SqlAlchemyEventStore(settings), SqlAlchemyTracker(settings), producer,
+    JsonSerializer(), lease_seconds=1.5,
+))
 try:
     service.publish_notifications("x")
 except LeaseLostError as error:
@@ -151,26 +154,28 @@ print([int(message.message_id) for message in broker.messages("x")])
 """
 
 
-def test_a_process_that_was_paused_longer_than_its_lease_sends_no_more(tmp_path: Path) -> None:
+def test_a_process_paused_longer_than_its_lease_sends_no_other_batch(
+    tmp_path: Path,
+) -> None:
     url = f"sqlite:///{tmp_path / 'events.db'}"
     settings = SqlAlchemySettings(url=SecretStr(url))
-    store, tracker = SqlAlchemyEventStore(settings), SqlAlchemyPublishedMessageTracker(settings)
+    store, tracker = SqlAlchemyEventStore(settings), SqlAlchemyTracker(settings)
     store.create()
     with store.transaction() as connection:
-        store.append(connection, *(NewEvent("A", {}) for _ in range(10)))
+        store.append(connection, *(NewEvent("A", {}) for _ in range(2 * MOST_EVENTS)))
 
     with subprocess.Popen(
         [sys.executable, "-c", PAUSED, url], stdout=subprocess.PIPE, text=True
     ) as process:
         os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
         assert not taken_by_another(tracker), "the pause alone does not end the lease"
-        until(lambda: taken_by_another(tracker))
+        eventually(lambda: taken_by_another(tracker))
         process.send_signal(signal.SIGCONT)
         said, _ = process.communicate(timeout=30)
 
     assert said.splitlines()[0].startswith("Another relay has taken exchange 'x' over")
-    # The sixth was on its way when the pause began.
-    assert said.splitlines()[1] == "[1, 2, 3, 4, 5, 6]"
+    # What was handed over in one call was on its way when the pause began.
+    assert said.splitlines()[1] == str(list(range(1, MOST_EVENTS + 1)))
     assert tracker.most_recent_published_message_id("x") is None
     store.close()
     tracker.close()

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
-from tests.relay.parts import Parts, Producer, X, at, relay_threads
+from tests.relay.parts import Parts, PassingOn, Producer, X, at, relay_threads
 from tidings import (
     BrokerUnavailableError,
     LeaseHeldError,
     LeaseLostError,
     NotAcceptedError,
+    NotificationService,
     StoreUnavailableError,
     UndeliverableEventError,
 )
@@ -20,7 +22,7 @@ from tidings.builtin.json_serializer import JsonSerializer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings import NotificationMessage, StoredEvent
+    from tidings import NotificationMessage, OpenExchange, StoredEvent
 
 
 def test_every_event_is_published_once_in_order(parts: Parts) -> None:
@@ -35,7 +37,7 @@ def test_every_event_is_published_once_in_order(parts: Parts) -> None:
 
 def test_each_exchange_has_a_position_of_its_own(parts: Parts) -> None:
     parts.append(2)
-    service = parts.service()
+    service = NotificationService(parts.route(X), parts.route("y"))
     service.publish_notifications(X)
     parts.append(1)
 
@@ -68,7 +70,7 @@ def test_the_position_moves_over_events_that_the_exchange_does_not_want(parts: P
     assert service.publish_notifications(X) == 2
     assert parts.ids() == [1, 3]
     assert parts.position() == 4
-    assert parts.told.calls == [("published", X, 2, 4)]
+    assert parts.told.of("published") == [("published", X, 2, 4)]
 
 
 def test_unwanted_events_alone_move_the_position_and_tell_nobody(parts: Parts) -> None:
@@ -77,7 +79,8 @@ def test_unwanted_events_alone_move_the_position_and_tell_nobody(parts: Parts) -
     assert parts.service(events=["order.*"], batch_size=2).publish_notifications(X) == 0
     assert parts.ids() == []
     assert parts.position() == 5
-    assert parts.told.calls == []
+    told = [call[0] for call in parts.told.calls]
+    assert told == ["lease_taken", "spent", "lease_released"]
 
 
 def test_limit_counts_only_what_is_sent(parts: Parts) -> None:
@@ -111,7 +114,7 @@ def test_what_was_accepted_is_tracked_when_a_later_send_fails(parts: Parts) -> N
 
     assert caught.value.event_id == 7
     assert parts.position() == 6
-    assert parts.told.calls == [("published", X, 6, 6)]
+    assert parts.told.of("published") == [("published", X, 6, 6)]
     assert parts.service().publish_notifications(X) == 4
     assert parts.ids() == list(range(1, 11))
 
@@ -149,6 +152,7 @@ class Poisoned(JsonSerializer):
         self.event_id = event_id
         self.error = error
 
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         if event.event_id == self.event_id:
             raise self.error
@@ -292,12 +296,22 @@ def test_a_store_that_fails_in_the_middle_is_told_and_what_was_accepted_is_track
     assert parts.position() == 4
 
 
+class _Thawing(PassingOn):
+    """Its broker answers when it is asked for its word, not before."""
+
+    def __init__(self, inside: OpenExchange, parts: Parts) -> None:
+        super().__init__(inside)
+        self._parts = parts
+
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        self._parts.broker.thaw()
+        super().flush(timeout)
+
+
 def thaw_on_flush(parts: Parts) -> None:
     """Let the broker answer when it is asked for its word, not before."""
-    flush = parts.producer.flush
-
-    def thawing(exchange_name: str, timeout: float | None = None) -> None:
-        parts.broker.thaw()
-        flush(exchange_name, timeout)
-
-    parts.producer.flush = thawing  # type: ignore[method-assign]
+    open_exchange = parts.producer.open_exchange
+    parts.producer.open_exchange = lambda context: _Thawing(  # type: ignore[method-assign]
+        open_exchange(context), parts
+    )

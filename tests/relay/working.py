@@ -23,6 +23,6 @@ def running(*routes: Route, **options: Any) -> Iterator[Worker]:
     try:
         yield worker
     finally:
-        worker.stop()
+        worker.shut_down()
         thread.join(30)
         assert not thread.is_alive()

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from xml.sax.saxutils import quoteattr
 
+from typing_extensions import override
+
 from tests.servers.certificates import KEYSTORE_PASSWORD, Certificates
 from tests.servers.process import answers, free_port, listens
 from tests.servers.server import Server
@@ -93,6 +95,7 @@ class ActiveMQ(Server):
         self.tls_port = free_port()
 
     @staticmethod
+    @override
     def available() -> str | None:
         """Return None where ActiveMQ and Java are installed, else what to install."""
         if not shutil.which("java"):
@@ -105,6 +108,7 @@ class ActiveMQ(Server):
         return None
 
     @property
+    @override
     def url(self) -> str:
         """The address for STOMP without TLS."""
         return self.url_for(USER, PASSWORD)
@@ -123,6 +127,7 @@ class ActiveMQ(Server):
         """Return the address for STOMP without TLS, as another user."""
         return f"stomp://{user}:{password}@127.0.0.1:{self.port}"
 
+    @override
     def prepare(self) -> None:
         """Write the configuration."""
         (self.directory / "tmp").mkdir(exist_ok=True)
@@ -130,6 +135,7 @@ class ActiveMQ(Server):
         (self.directory / "log4j.properties").write_text(LOG4J_1)
         (self.directory / "log4j2.properties").write_text(LOG4J_2)
 
+    @override
     def command(self) -> Sequence[str | Path]:
         """Return the Java command; a small machine's compiler and collector start fastest."""
         folder = self.directory
@@ -150,6 +156,7 @@ class ActiveMQ(Server):
             *("-jar", _jar(), "start", f"xbean:file:{folder}/activemq.xml"),
         ]
 
+    @override
     def ready(self) -> bool:
         """Ask for a STOMP session; with TLS, see that its port, opened later, is there too."""
         if self.tls and not listens(self.tls_port):

@@ -13,13 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def create_database(server_url: str) -> str:
-    """Make a new, empty database in the server and return its URL; the name is unique."""
+def create_database(server_url: str, *, encoding: str | None = None) -> str:
+    """Make a new, empty database in the server and return its URL; the name is unique.
+
+    ``encoding`` is PostgreSQL's; without one it is the server's own, mostly UTF-8.
+    """
     url = make_url(server_url)
     name = f"tidings_{uuid.uuid4().hex[:12]}"
-    encoding = "" if url.get_backend_name() == "postgresql" else " CHARACTER SET utf8mb4"
+    options = "" if url.get_backend_name() == "postgresql" else " CHARACTER SET utf8mb4"
+    if encoding:
+        options = f" ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
     with _connection(url) as connection:
-        connection.execute(text(f"CREATE DATABASE {name}{encoding}"))
+        connection.execute(text(f"CREATE DATABASE {name}{options}"))
     return url.set(database=name).render_as_string(hide_password=False)
 
 

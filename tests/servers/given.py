@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.servers.databases import create_database, drop_database
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STREAM_PORT = 5552
 
@@ -35,6 +38,9 @@ class StreamBroker(Broker, Protocol):
 
     def add_user(self, user: str, password: str, *, configure: str, write: str, read: str) -> str:
         """Make a user with these permissions and return its URL; skips like `ctl`."""
+
+    def add_vhost(self, name: str, password: str, limits: Mapping[str, int]) -> str:
+        """Make a virtual host with these limits, and its user; return its URL; skips like `ctl`."""
 
 
 class DatabaseServer(Protocol):
@@ -92,6 +98,10 @@ class GivenRabbitMQ(GivenBroker):
     def add_user(self, user: str, password: str, *, configure: str, write: str, read: str) -> str:
         """Skip the test."""
         missing("adding a user needs a RabbitMQ that the tests started themselves")
+
+    def add_vhost(self, name: str, password: str, limits: Mapping[str, int]) -> str:
+        """Skip the test."""
+        missing("adding a virtual host needs a RabbitMQ that the tests started themselves")
 
 
 class GivenDatabaseServer:

@@ -6,6 +6,8 @@ import os
 import shutil
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from tests.servers.databases import create_database
 from tests.servers.process import answers, free_port, run
 from tests.servers.server import Server
@@ -30,6 +32,7 @@ class MariaDB(Server):
         self.settings = settings
 
     @staticmethod
+    @override
     def available() -> str | None:
         """Return None where MariaDB or MySQL is installed, else what to install."""
         if _program("mariadbd", "mysqld"):
@@ -37,6 +40,7 @@ class MariaDB(Server):
         return "MariaDB is not installed: install the package mariadb-server"
 
     @property
+    @override
     def url(self) -> str:
         """The SQLAlchemy URL of root's session, in no database of ours."""
         return f"mysql+pymysql://root@127.0.0.1:{self.port}/mysql?charset=utf8mb4"
@@ -45,6 +49,7 @@ class MariaDB(Server):
         """Make an empty database (utf8mb4) and return its URL."""
         return create_database(self.url)
 
+    @override
     def prepare(self) -> None:
         """Make the system's tables, the first time."""
         if self._data.exists():
@@ -53,17 +58,18 @@ class MariaDB(Server):
         if installer:
             command = [installer, "--no-defaults", "--auth-root-authentication-method=normal"]
         else:
-            command = [self._server(), "--no-defaults", "--initialize-insecure"]
+            command = [server_program(), "--no-defaults", "--initialize-insecure"]
         run(
             [*command, f"--datadir={self._data}", *_user_option()],
             environment=self.environment(),
             directory=self.directory,
         )
 
+    @override
     def command(self) -> Sequence[str | Path]:
         """Return the server's command."""
         return [
-            self._server(),
+            server_program(),
             "--no-defaults",
             f"--datadir={self._data}",
             f"--port={self.port}",
@@ -78,6 +84,7 @@ class MariaDB(Server):
             *(f"--{setting}" for setting in self.settings),
         ]
 
+    @override
     def ready(self) -> bool:
         """Wait for the server's greeting, which comes unasked."""
         return answers(self.port, b"", PROTOCOL_10, skip=4)
@@ -86,9 +93,10 @@ class MariaDB(Server):
     def _data(self) -> Path:
         return self.directory / "data"
 
-    @staticmethod
-    def _server() -> str:
-        return _program("mariadbd", "mysqld") or "mariadbd"
+
+def server_program() -> str:
+    """Return the path of the server's program, MariaDB's where both are installed."""
+    return _program("mariadbd", "mysqld") or "mariadbd"
 
 
 def _program(*names: str) -> str | None:

@@ -11,6 +11,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from tests.servers.databases import create_database
 from tests.servers.process import answers, free_port, run
 from tests.servers.server import Server
@@ -52,6 +54,7 @@ class PostgreSQL(Server):
         ]
 
     @staticmethod
+    @override
     def available() -> str | None:
         """Return None where PostgreSQL is installed, else what to install."""
         if _binaries() is None:
@@ -61,6 +64,7 @@ class PostgreSQL(Server):
         return None
 
     @property
+    @override
     def url(self) -> str:
         """The SQLAlchemy URL of the superuser's own database."""
         return f"postgresql+psycopg://{SUPERUSER}@127.0.0.1:{self.port}/postgres"
@@ -69,10 +73,12 @@ class PostgreSQL(Server):
         """Make an empty database and return its URL."""
         return create_database(self.url)
 
+    @override
     def user(self) -> str | None:
         """Return `postgres` where we are root."""
         return SUPERUSER if os.geteuid() == 0 else None
 
+    @override
     def prepare(self) -> None:
         """Make the cluster, the first time."""
         if self.user():
@@ -81,7 +87,7 @@ class PostgreSQL(Server):
             return
         run(
             [
-                *(_program("initdb"), "-D", self._data, "-U", SUPERUSER, "-A", "trust"),
+                *(program("initdb"), "-D", self._data, "-U", SUPERUSER, "-A", "trust"),
                 *("-E", "UTF8", "--locale=C", "--no-sync", "--no-instructions"),
             ],
             environment=self.environment(),
@@ -89,11 +95,13 @@ class PostgreSQL(Server):
             user=self.user(),
         )
 
+    @override
     def command(self) -> Sequence[str | Path]:
         """Return the server's own command: `pg_ctl` would leave it as somebody else's child."""
         options = [word for setting in self.settings for word in ("-c", setting)]
-        return [_program("postgres"), "-D", self._data, *options]
+        return [program("postgres"), "-D", self._data, *options]
 
+    @override
     def ready(self) -> bool:
         """Ask for a session, which is refused while the server still recovers."""
         return answers(self.port, PROBE, b"R")
@@ -112,7 +120,8 @@ def _binaries() -> Path | None:
     return Path(found).parent if found and shutil.which("initdb") else None
 
 
-def _program(name: str) -> Path:
+def program(name: str) -> Path:
+    """Return the path of one of the newest packaged PostgreSQL's programs."""
     binaries = _binaries()
     return binaries / name if binaries else Path(name)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,16 +18,20 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-POLL_SECONDS = 0.02
+# Where no system takes the ports of outgoing connections from (Linux begins at 32768, others at
+# 49152): any connection may take one of those while a server that had it is down.
+OUR_PORTS = range(12_000, 22_000)
 PROBE_SECONDS = 5.0
 
 # A child's parent-death signal comes when the *thread* that started it ends, so every child is
 # started from this one thread, which lives as long as the interpreter.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-servers")
 
-_ports_given: set[int] = set()
+# Test processes that run side by side must not be given the same port before either listens.
+_OWN_NOTES = str(Path(tempfile.gettempdir()) / f"tidings-ports-{os.getpid()}")
+_ports_given = Path(os.environ.setdefault("TIDINGS_TEST_PORTS", _OWN_NOTES))
 
 
 class ServerFailedError(RuntimeError):
@@ -35,14 +39,22 @@ class ServerFailedError(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on, never the same one twice."""
+    """Return a TCP port of 127.0.0.1 that nobody listens on, never the same one twice.
+
+    A server that is killed and started again finds its port free again: see `OUR_PORTS`.
+    """
+    _ports_given.mkdir(exist_ok=True)
     while True:
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = int(listener.getsockname()[1])
-        if port not in _ports_given:
-            _ports_given.add(port)
+        port = secrets.choice(OUR_PORTS)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            (_ports_given / str(port)).touch(exist_ok=False)
             return port
+
+
+def forget_ports() -> None:
+    """Remove the notes of which ports were given, where this process began them."""
+    shutil.rmtree(_OWN_NOTES, ignore_errors=True)
 
 
 def new_directory() -> Path:
@@ -54,15 +66,6 @@ def new_directory() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="tidings-"))
     directory.chmod(0o755)
     return directory
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float) -> None:
-    """Return once `condition()` is true; raise `TimeoutError` naming `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:g} seconds for {what}")
-        time.sleep(POLL_SECONDS)
 
 
 def answers(port: int, question: bytes, answer: bytes, *, skip: int = 0) -> bool:
@@ -123,7 +126,7 @@ def run(
     environment: Mapping[str, str],
     directory: Path,
     user: str | None = None,
-    seconds: float = 60.0,
+    seconds: float = 120.0,
 ) -> str:
     """Run `command` to its end and return its output; raise `ServerFailedError` if it fails."""
     done = subprocess.run(

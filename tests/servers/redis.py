@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, ClassVar
 
+from typing_extensions import override
+
 from tests.servers.process import answers, free_port
 from tests.servers.server import Server
 
@@ -24,6 +26,7 @@ class Redis(Server):
         self.port = free_port()
 
     @staticmethod
+    @override
     def available() -> str | None:
         """Return None where Redis is installed, else what to install."""
         if shutil.which("redis-server"):
@@ -31,13 +34,16 @@ class Redis(Server):
         return "Redis is not installed: install the package redis-server"
 
     @property
+    @override
     def url(self) -> str:
         """The address of its first database."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @override
     def prepare(self) -> None:
         """Nothing to make."""
 
+    @override
     def command(self) -> Sequence[str | Path]:
         """Return the server's command."""
         return [
@@ -46,6 +52,7 @@ class Redis(Server):
             *("--save", "", "--appendonly", "yes", "--appendfsync", "always"),
         ]
 
+    @override
     def ready(self) -> bool:
         """Ask PING, which is refused while it still loads its log."""
         return answers(self.port, b"PING\r\n", b"+PONG")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import psutil
 
+from tests.servers import marked
 from tests.servers.process import (
     ServerFailedError,
     base_environment,
@@ -17,7 +18,6 @@ from tests.servers.process import (
     send,
     spawn,
     stopped_family,
-    wait_for,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Server(ABC):
 
     name: ClassVar[str]
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    start_seconds: ClassVar[float] = 60.0
-    stop_seconds: ClassVar[float] = 30.0
+    start_seconds: ClassVar[float] = 120.0
+    stop_seconds: ClassVar[float] = 60.0
 
     def __init__(self, directory: Path) -> None:
         """Put everything the server writes into `directory`, which exists or can be made."""
@@ -85,6 +85,7 @@ class Server(ABC):
         """Start the server, and return when it serves clients."""
         if self._process is not None:
             raise RuntimeError(f"this {self.name} is already running")
+        marked.refuse_others()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.prepare()
         self._process = spawn(
@@ -94,8 +95,10 @@ class Server(ABC):
             output=self.output,
             user=self.user(),
         )
+        from tidings.testing import eventually  # noqa: PLC0415 - loads pytest, which benchmarks do without
+
         try:
-            wait_for(self._ready_or_dead, f"{self.name} to get ready", self.start_seconds)
+            eventually(self._ready_or_dead, f"{self.name} to get ready", self.start_seconds)
         except (TimeoutError, ServerFailedError) as error:
             self.stop()
             raise ServerFailedError(f"{error}\n{self._last_words()}") from error
@@ -145,7 +148,9 @@ class Server(ABC):
         condition: Callable[[psutil.Process], bool],
         what: str,
     ) -> None:
-        wait_for(
+        from tidings.testing import eventually  # noqa: PLC0415 - loads pytest, which benchmarks do without
+
+        eventually(
             lambda: all(map(condition, processes)), f"{self.name} to {what}", self.stop_seconds
         )
 

@@ -30,11 +30,13 @@ from tests.servers import (
     Redis,
     Server,
     ServerFailedError,
+    free_port,
     new_directory,
-    wait_for,
 )
 from tests.servers.given import GivenRabbitMQ, missing
-from tests.servers.process import is_gone
+from tests.servers.process import OUR_PORTS, is_gone
+from tests.servers.rabbitmq import CTL_PORTS
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,7 +194,7 @@ def test_a_frozen_server_is_silent_until_it_is_thawed(
         assert not server.ready()
         server.thaw()
 
-    wait_for(server.ready, f"{server.name} to answer", 10)
+    eventually(server.ready, f"{server.name} to answer", 60)
 
 
 @pytest.mark.parametrize("server", [RabbitMQ, ActiveMQ], indirect=True)
@@ -230,6 +232,16 @@ def handshake(url: str, authority: Path) -> str | None:
                 return None
         except ssl.SSLCertVerificationError as error:
             return error.verify_message
+
+
+LINUX_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+@pytest.mark.skipif(not LINUX_PORTS.exists(), reason="Linux names the ports of connections there")
+def test_the_port_of_a_killed_server_is_given_to_no_outgoing_connection() -> None:
+    first_of_connections = int(LINUX_PORTS.read_text().split()[0])
+    assert OUR_PORTS[-1] < CTL_PORTS[0] < CTL_PORTS[-1] < first_of_connections
+    assert free_port() in OUR_PORTS
 
 
 def test_activemqs_reader_may_not_write(own_activemq: Callable[..., ActiveMQ]) -> None:
@@ -293,7 +305,7 @@ def test_servers_die_with_a_session_that_is_killed() -> None:
 
         session.kill()
 
-        wait_for(lambda: is_gone(orphan), "the end", 10)
+        eventually(lambda: is_gone(orphan), "the end", 60)
     shutil.rmtree(directory)
 
 

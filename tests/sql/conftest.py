@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
+from tests.servers.databases import create_database, drop_database
 from tests.sql.databases import application_engine, event_store, url_of
 from tidings.sql.settings import SqlAlchemySettings
-from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Engine
 
@@ -35,9 +36,9 @@ def store(settings: SqlAlchemySettings) -> Iterator[SqlAlchemyEventStore]:
 @pytest.fixture
 def tracker(
     settings: SqlAlchemySettings, store: SqlAlchemyEventStore
-) -> Iterator[SqlAlchemyPublishedMessageTracker]:
+) -> Iterator[SqlAlchemyTracker]:
     """Give a tracker in the same database."""
-    tracker = SqlAlchemyPublishedMessageTracker(settings)
+    tracker = SqlAlchemyTracker(settings)
     yield tracker
     tracker.close()
 
@@ -60,6 +61,20 @@ def postgresql_store(postgresql: DatabaseServer) -> Iterator[SqlAlchemyEventStor
 def postgresql_engine(postgresql_store: SqlAlchemyEventStore) -> Iterator[Engine]:
     """Give the application's engine for `postgresql_store`."""
     yield from _engine(postgresql_store)
+
+
+@pytest.fixture
+def database_in(postgresql: DatabaseServer) -> Iterator[Callable[[str], str]]:
+    """Give a function that makes a PostgreSQL database in that encoding and returns its URL."""
+    urls = []
+
+    def new_database(encoding: str) -> str:
+        urls.append(create_database(postgresql.url, encoding=encoding))
+        return urls[-1]
+
+    yield new_database
+    for url in urls:
+        drop_database(postgresql.url, url)
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

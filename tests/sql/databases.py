@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -38,6 +39,12 @@ def application_engine(url: str) -> Engine:
         event.listen(engine, "connect", _leave_transactions_alone)
         event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN"))
     return engine
+
+
+def version_1(dialect_name: str) -> list[str]:
+    """Return the statements that make tables of version 1, with a little in them."""
+    dump = (Path(__file__).parent / "version_1" / f"{dialect_name}.sql").read_text(encoding="utf-8")
+    return [statement for statement in dump.split(";\n") if statement.strip()]
 
 
 def _leave_transactions_alone(connection: sqlite3.Connection, _record: object) -> None:

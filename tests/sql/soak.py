@@ -20,6 +20,8 @@ from tidings.sql.tables import event
 WRITERS = 8
 AGGREGATES = 5
 ROLLBACKS = 0.1
+ENOUGH = 200
+"""Commits, at the least."""
 
 Append = Callable[[Connection, Sequence[NewEvent]], None]
 Read = Callable[[int], Sequence[tuple[int, str | None, str]]]
@@ -38,14 +40,26 @@ class Outcome:
 
 
 def soak(engine: Engine, append: Append, read: Read, *, seconds: float, sleeps: float) -> Outcome:
-    """Let the writers write for that long and the reader read; return what came of it."""
+    """Let the writers write for that long and the reader read; return what came of it.
+
+    They go on, on a machine that is slow, until enough is committed.
+    """
     with engine.begin() as connection:
         connection.execute(text("CREATE TABLE aggregate (id int PRIMARY KEY, version int)"))
         for number in range(AGGREGATES):
             connection.execute(text(f"INSERT INTO aggregate VALUES ({number}, 0)"))
     end = time.monotonic() + seconds
+    commits: list[int] = []
+
+    def goes_on() -> bool:
+        return time.monotonic() < end or len(commits) < ENOUGH
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)  # noqa: S311
+        _write(engine, append, goes_on=goes_on, commits=commits, sleeps=sleeps, chance=chance)
+
     writers = [
-        Beside(lambda seed=seed: _write(engine, append, end, sleeps, random.Random(seed)))  # type: ignore[misc]  # a lambda in a loop  # noqa: S311
+        Beside(lambda seed=seed: write(seed))  # type: ignore[misc]  # a lambda in a loop
         for seed in range(WRITERS)
     ]
     finished = threading.Event()
@@ -98,12 +112,18 @@ def naive_reader(engine: Engine) -> Read:
 
 
 def _write(
-    engine: Engine, append: Append, end: float, sleeps: float, chance: random.Random
+    engine: Engine,
+    append: Append,
+    *,
+    goes_on: Callable[[], bool],
+    commits: list[int],
+    sleeps: float,
+    chance: random.Random,
 ) -> None:
     """Change an aggregate, append what happened to it, and commit, over and over."""
     pause = threading.Event()
     with engine.connect() as connection:
-        while time.monotonic() < end:
+        while goes_on():
             aggregate = {"id": chance.randrange(AGGREGATES), "count": chance.randint(1, 3)}
             connection.execute(
                 text("UPDATE aggregate SET version = version + :count WHERE id = :id"), aggregate
@@ -124,6 +144,7 @@ def _write(
                 connection.rollback()
             else:
                 connection.commit()
+                commits.append(1)
             if sleeps:
                 pause.wait(chance.random() * sleeps)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from tests.sql.waiting import Beside, wait_until
+from tests.sql.waiting import Beside
 from tidings.errors import UnsafeStoreError
 from tidings.event import NewEvent
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from tidings.sql.event_store import SqlAlchemyEventStore
@@ -40,7 +41,7 @@ def append_beside(engine: Engine, store: SqlAlchemyEventStore, name: str) -> Bes
             store.append(connection, NewEvent(name, {}))
 
     beside = Beside(work)
-    wait_until(lambda: not beside.is_alive() or waits_for_a_lock(engine), "the second append")
+    eventually(lambda: not beside.is_alive() or waits_for_a_lock(engine), "the second append")
     return beside
 
 

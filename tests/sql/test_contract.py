@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
+from typing_extensions import override
 
+from tests.sql.databases import application_engine
+from tidings.plugins import Capability, EventStore
+from tidings.relay.shared_reader import SharedReader
 from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.settings import SqlAlchemySettings
-from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+from tidings.sql.tracker import SqlAlchemyTracker
 from tidings.testing import EventStoreContract, PublishedMessageTrackerContract
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tests.servers.given import DatabaseServer
-    from tidings.testing.event_store import MakeStore
-    from tidings.testing.tracker import MakeTracker
+    from tidings.testing import MakeStore, MakeTracker
 
+STORE = frozenset({Capability.SCHEMA, Capability.PRUNE, Capability.RENUMBER, Capability.WAKE_UP})
 PASSWORD = "s3cret-of-this-test"
 
 
@@ -35,6 +39,22 @@ def settings_for(
         parsed = parsed.set(password=PASSWORD)
     whole = SecretStr(parsed.render_as_string(hide_password=False))
     return SqlAlchemySettings(url=whole, wake_up=wake_up)
+
+
+NO_TIMES = {"sqlite": "yesterday", "postgresql": "infinity", "mysql": "0000-00-00"}
+
+
+def spoil(url: str, event_id: int) -> None:
+    """Give the event a time that Python cannot read."""
+    engine = application_engine(url)
+    with engine.begin() as connection:
+        if engine.dialect.name == "mysql":
+            connection.execute(text("SET SESSION sql_mode = ''"))
+        time = NO_TIMES[engine.dialect.name]
+        connection.execute(
+            text(f"UPDATE event SET occurred_on = '{time}' WHERE event_id = {event_id}")
+        )
+    engine.dispose()
 
 
 class OnSQLite:
@@ -86,18 +106,35 @@ class OnMariaDB(OnServer):
 
 class Stores(EventStoreContract):
     __test__ = False
+    capabilities: ClassVar[frozenset[Capability]] = STORE
 
     @pytest.fixture
+    @override
     def make_store(self, url: str) -> MakeStore:
         return lambda via=None: SqlAlchemyEventStore(settings_for(url, via))
+
+    @pytest.fixture
+    @override
+    def spoil(self, url: str) -> Callable[[int], None]:
+        return lambda event_id: spoil(url, event_id)
 
 
 class Trackers(PublishedMessageTrackerContract):
     __test__ = False
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            Capability.QUARANTINE,
+            Capability.NOTES,
+            Capability.JOURNAL,
+            Capability.PAUSE,
+            Capability.SCHEMA,
+        }
+    )
 
     @pytest.fixture
+    @override
     def make_tracker(self, url: str) -> MakeTracker:
-        return lambda via=None: SqlAlchemyPublishedMessageTracker(settings_for(url, via))
+        return lambda via=None: SqlAlchemyTracker(settings_for(url, via))
 
 
 class TestStoreOnSQLite(OnSQLite, Stores):
@@ -113,6 +150,7 @@ class TestStoreOnPostgreSQLThatWakes(OnPostgreSQL, Stores):
     __test__ = True
 
     @pytest.fixture
+    @override
     def make_store(self, url: str) -> MakeStore:
         return lambda via=None: SqlAlchemyEventStore(settings_for(url, via, wake_up=True))
 
@@ -132,3 +170,37 @@ class TestTrackerOnPostgreSQL(OnPostgreSQL, Trackers):
 
 class TestTrackerOnMariaDB(OnMariaDB, Trackers):
     __test__ = True
+
+
+class Shared(Stores):
+    """Views of one reader, as the exchanges of a relay have them."""
+
+    __test__ = False
+
+    @pytest.fixture
+    @override
+    def make_store(self, url: str) -> MakeStore:
+        readers: dict[object, SharedReader] = {}
+
+        def make(via: tuple[str, int] | None = None) -> EventStore:
+            if via not in readers:
+                readers[via] = SharedReader(
+                    lambda: SqlAlchemyEventStore(settings_for(url, via)), poll_seconds=0.1
+                )
+            return readers[via].view()
+
+        return make
+
+
+class TestSharedStoreOnSQLite(OnSQLite, Shared):
+    __test__ = True
+    concurrent_appends = False
+
+
+class TestSharedStoreOnPostgreSQL(OnPostgreSQL, Shared):
+    __test__ = True
+
+
+class TestSharedStoreOnMariaDB(OnMariaDB, Shared):
+    __test__ = True
+    concurrent_appends = False

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Engine, text
+from sqlalchemy.orm import Session
 
 from tests.sql.databases import application_engine, event_store
-from tests.sql.waiting import Beside, wait_until
+from tests.sql.waiting import Beside
+from tidings import record
 from tidings.errors import EventStoreError, StoreNotReadyError, UnsafeStoreError
 from tidings.event import NewEvent
+from tidings.sql.commit_order.mysql import is_on
 from tidings.sql.settings import SqlAlchemySettings
-from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+from tidings.sql.tracker import SqlAlchemyTracker
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,6 +66,30 @@ def test_a_read_only_mariadb_is_refused_as_a_replica(
         with server.connect() as connection:
             connection.execute(text("SET GLOBAL read_only = 0"))
     assert mariadb_store.all_stored_events_since(0, 1) == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "read_only"),
+    [(0, False), (1, True), ("OFF", False)]
+    + [(word, True) for word in ("ON", "NO_LOCK", "NO_LOCK_NO_ADMIN")],
+)
+def test_a_switch_is_understood_as_mariadb_12_says_it(answer: object, read_only: bool) -> None:
+    assert is_on(answer) is read_only
+
+
+def test_a_two_phase_transaction_of_mariadb_is_refused(
+    mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    with Session(mariadb_engine, twophase=True) as session:
+        record(session, NewEvent("A", {}))
+        with pytest.raises(UnsafeStoreError, match="two-phase"):
+            session.prepare()
+    with mariadb_engine.connect() as connection:
+        with connection.begin_twophase(), pytest.raises(UnsafeStoreError, match="two-phase"):
+            record(connection, NewEvent("A", {}))
+        assert connection.recover_twophase() == []
+
+    assert mariadb_store.newest_event_id() is None
 
 
 def test_mariadb_appends_wait_for_one_another_but_not_for_other_work(
@@ -155,7 +183,7 @@ def test_writers_and_the_relay_on_one_sqlite_file_never_find_it_locked(
     sqlite_store: SqlAlchemyEventStore, tmp_path: Path
 ) -> None:
     url = f"sqlite:///{tmp_path / 'events.db'}"
-    tracker = SqlAlchemyPublishedMessageTracker(SqlAlchemySettings(url=SecretStr(url)))
+    tracker = SqlAlchemyTracker(SqlAlchemySettings(url=SecretStr(url)))
     end = time.monotonic() + 5
     written = [0, 0]
 
@@ -178,7 +206,7 @@ def test_writers_and_the_relay_on_one_sqlite_file_never_find_it_locked(
         at_work = any(writer.is_alive() for writer in writers)
         return not at_work and position == reader.newest_event_id()
 
-    wait_until(all_is_published, "the relay to keep up", 30)
+    eventually(all_is_published, "the relay to keep up", 30)
     for writer in writers:
         writer.result()
     assert position == sum(written) > 50

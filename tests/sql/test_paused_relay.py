@@ -7,13 +7,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.sql.waiting import wait_until
 from tidings.errors import LeaseHeldError
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from tidings.interfaces import Lease
     from tidings.sql.settings import SqlAlchemySettings
-    from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+    from tidings.sql.tracker import SqlAlchemyTracker
 
 PAUSED = """
 import sys
@@ -21,9 +21,9 @@ from datetime import UTC, datetime
 from tidings.errors import LeaseLostError
 from tidings.event import StoredEvent
 from tidings.sql.settings import SqlAlchemySettings
-from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+from tidings.sql.tracker import SqlAlchemyTracker
 
-tracker = SqlAlchemyPublishedMessageTracker(SqlAlchemySettings(url=sys.stdin.readline().strip()))
+tracker = SqlAlchemyTracker(SqlAlchemySettings(url=sys.stdin.readline().strip()))
 lease = tracker.acquire_lease("shop", "paused", 0.5)
 print("holds", flush=True)
 sys.stdin.readline()
@@ -37,7 +37,7 @@ except LeaseLostError as error:
 
 
 def test_a_process_stopped_until_another_took_over_moves_nothing_and_says_so(
-    tracker: SqlAlchemyPublishedMessageTracker, settings: SqlAlchemySettings
+    tracker: SqlAlchemyTracker, settings: SqlAlchemySettings
 ) -> None:
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-c", PAUSED],
@@ -64,7 +64,7 @@ def test_a_process_stopped_until_another_took_over_moves_nothing_and_says_so(
         # Whatever it still had to say would be read now, not later.
         process.stdin.write("wake up\n")
         process.stdin.flush()
-        wait_until(taken_over, "the lease of the stopped process to expire")
+        eventually(taken_over, "the lease of the stopped process to expire")
         process.send_signal(signal.SIGCONT)
         assert process.stdout.read().startswith("Another relay has taken exchange 'shop' over")
     assert process.returncode == 0

@@ -9,12 +9,12 @@ from sqlalchemy import Engine, text
 
 from tidings.errors import PositionMismatchError
 from tidings.event import NewEvent
-from tidings.relay.position_check import check_position
+from tidings.relay.position_check import Anchor
 
 if TYPE_CHECKING:
     from tidings.interfaces import Lease
     from tidings.sql.event_store import SqlAlchemyEventStore
-    from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker as Tracker
+    from tidings.sql.tracker import SqlAlchemyTracker as Tracker
 
 
 def append(engine: Engine, store: SqlAlchemyEventStore, count: int) -> None:
@@ -38,12 +38,12 @@ def execute(engine: Engine, statement: str) -> None:
 def test_the_position_of_this_store_is_fine_also_when_its_event_was_pruned(
     engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
 ) -> None:
-    check_position(store, tracker.acquire_lease("shop", "a", 15))
+    Anchor(store, tracker.acquire_lease("shop", "a", 15)).check()
     append(engine, store, 5)
     lease = lease_at(tracker, store, 3)
-    check_position(store, lease)
+    Anchor(store, lease).check()
     execute(engine, "DELETE FROM event WHERE event_id < 5")
-    check_position(store, lease)
+    Anchor(store, lease).check()
 
 
 def test_a_position_beyond_the_newest_event_is_refused(
@@ -53,10 +53,10 @@ def test_a_position_beyond_the_newest_event_is_refused(
     lease = lease_at(tracker, store, 5)
     execute(engine, "DELETE FROM event WHERE event_id > 2")
     with pytest.raises(PositionMismatchError, match=r"had event 5.*ends with event 2.*replay shop"):
-        check_position(store, lease)
+        Anchor(store, lease).check()
     execute(engine, "DELETE FROM event")
     with pytest.raises(PositionMismatchError, match="is empty"):
-        check_position(store, lease)
+        Anchor(store, lease).check()
 
 
 def test_another_event_under_the_positions_id_is_refused(
@@ -74,7 +74,7 @@ def test_another_event_under_the_positions_id_is_refused(
     append(engine, store, 5)
     assert store.stored_event(3) is not None
     with pytest.raises(PositionMismatchError, match=r"under that id.*replay shop"):
-        check_position(store, lease)
+        Anchor(store, lease).check()
 
 
 def test_a_replayed_position_has_no_event_to_compare(
@@ -83,4 +83,4 @@ def test_a_replayed_position_has_no_event_to_compare(
     append(engine, store, 5)
     lease_at(tracker, store, 3)
     tracker.replay("shop", 2)
-    check_position(store, tracker.acquire_lease("shop", "b", 15))
+    Anchor(store, tracker.acquire_lease("shop", "b", 15)).check()

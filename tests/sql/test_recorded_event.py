@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import unicodedata
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -109,3 +110,70 @@ def test_what_json_cannot_hold_is_refused_by_name(value: object) -> None:
 def test_what_is_no_event_is_refused(event: object) -> None:
     with pytest.raises(InvalidEventError, match="An event is a dataclass"):
         as_new_event(event)
+
+
+@dataclass(frozen=True)
+class Named:
+    type_name: object = "by.its.class"
+
+
+class NamedModel(BaseModel):
+    type_name: str | None = None
+
+
+class Kind(enum.Enum):
+    PLACED = "order.placed"
+
+
+@pytest.mark.parametrize(
+    ("event", "called"),
+    [
+        (Named(), "by.its.class"),
+        (Named("by itself"), "by itself"),
+        (Named(Kind.PLACED), "order.placed"),
+        (Named(None), "Named"),
+        (NamedModel(type_name="by its field"), "by its field"),
+        (NamedModel(), "NamedModel"),
+    ],
+)
+def test_an_event_is_called_what_its_own_field_says(event: object, called: str) -> None:
+    recorded = as_new_event(event)
+    assert recorded.type_name == called
+    assert recorded.body["type_name"] in {called, None}
+    assert as_new_event(event, "given").type_name == "given"
+
+
+def test_a_type_name_that_is_no_text_is_refused() -> None:
+    with pytest.raises(InvalidEventError, match="Named has an attribute type_name that is no"):
+        as_new_event(Named(7))
+
+
+@pytest.mark.parametrize("joined", ["a\u200db", "a\u00a0b", "a\u3000b", "a\u200bb", "a\u2028b"])
+def test_what_joins_or_spaces_letters_is_no_control_character(joined: str) -> None:
+    assert NewEvent(joined, {}, aggregate_id=joined).aggregate_id == joined
+
+
+def test_every_control_character_is_refused_and_no_other() -> None:
+    texts = map(chr, (*range(0xD800), *range(0xE000, 0x110000)))
+    control = [text for text in texts if _is_refused(text)]
+    assert control == [c for c in map(chr, range(0x110000)) if unicodedata.category(c) == "Cc"]
+
+
+def _is_refused(text: str) -> bool:
+    try:
+        NewEvent(text, {}, occurred_on=WHEN)
+    except InvalidEventError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+        datetime.min.replace(tzinfo=timezone(timedelta(hours=1))),
+    ],
+)
+def test_a_time_that_utc_does_not_have_is_refused(when: datetime) -> None:
+    with pytest.raises(InvalidEventError, match="occurred_on of 'A' is no time in UTC"):
+        NewEvent("A", {}, occurred_on=when)

@@ -137,6 +137,8 @@ def test_a_savepoint_that_is_closed_without_release_takes_its_events(
     with Session(engine) as session:
         savepoint = session.begin_nested()
         record(session, OrderPlaced("abandoned"))
+        session.begin_nested()
+        record(session, OrderPlaced("in what is still open"))
         savepoint.close()
         record(session, OrderPlaced("kept"))
         session.commit()
@@ -293,6 +295,33 @@ def test_an_aggregates_pending_events_are_recorded_once(
         '{"name":"tea"}',
         '{"name":"milk"}',
     ]
+
+
+def test_metadata_goes_with_all_events_of_all_aggregates(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    own = NewEvent("ItemAdded", {"name": "milk"}, metadata={"user": "Zoë"})
+    basket = Basket(events=[ItemAdded("tea"), own])
+    with Session(engine) as session:
+        record_from(session, basket, Account(OrderPlaced("8")), metadata={"trace": "t1"})
+        session.commit()
+    assert [e.metadata for e in store.all_stored_events_since(0, 10)] == [
+        '{"trace":"t1"}',
+        '{"user":"Zoë"}',
+        '{"trace":"t1"}',
+    ]
+
+
+def test_metadata_that_json_cannot_hold_leaves_the_aggregate_its_events(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    basket = Basket(events=[ItemAdded("tea")])
+    with Session(engine) as session:
+        with pytest.raises(InvalidEventError, match="metadata of 'ItemAdded'"):
+            record_from(session, basket, metadata={"trace": object()})
+        session.commit()
+    assert len(basket.events) == 1
+    assert recorded(store) == []
 
 
 def test_an_aggregate_with_a_bad_event_keeps_all_of_them_and_records_none(

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import make_url
+from sqlalchemy import Column, Integer, MetaData, Table, event, make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
+    async_scoped_session,
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.orm import Session, registry
 
 from tidings.event import NewEvent
 from tidings.sql.event_store import SqlAlchemyEventStore
@@ -25,6 +27,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.servers.given import DatabaseServer
+
+
+class Order:
+    """The application's aggregate."""
+
+
+orders = Table("orders", MetaData(), Column("id", Integer, primary_key=True))
+registry().map_imperatively(Order, orders)
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+psycopg"}
 
@@ -77,6 +87,60 @@ def test_an_async_session_stores_with_its_commit_and_forgets_with_its_rollback(
                 record(session, NewEvent("InABlock", {}))
 
     assert database.after(work) == ["Kept", "KeptToo", "InABlock"]
+
+
+def test_a_scoped_async_session_records(database: AsyncDatabase) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        scoped = async_scoped_session(async_sessionmaker(engine), scopefunc=asyncio.current_task)
+        record(scoped, NewEvent("Kept", {}))
+        with pytest.raises(TypeError, match=r"await session\.run_sync\(store\.append, event\)"):
+            database.store.append(scoped, NewEvent("A", {}))
+        await scoped.commit()
+        await scoped.remove()
+
+    assert database.after(work) == ["Kept"]
+
+
+@pytest.mark.parametrize("hook", ["before_commit", "before_flush", "after_flush"])
+def test_what_a_hook_of_an_async_commit_records_first_is_stored(
+    database: AsyncDatabase, hook: str
+) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            await connection.run_sync(orders.create)
+        async with AsyncSession(engine) as session:
+            names = ["Hooked"]
+
+            def called(sync_session: Session, *_: object) -> None:
+                if names:
+                    record(sync_session, NewEvent(names.pop(), {}))
+
+            event.listen(session.sync_session, hook, called)
+            session.add(Order())
+            await session.commit()
+
+    assert database.after(work) == ["Hooked"]
+
+
+def test_after_a_commit_that_failed_an_async_session_records_without_await(
+    database: AsyncDatabase,
+) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with AsyncSession(engine) as session:
+            failing = [True]
+
+            def fail(_session: Session) -> None:
+                if failing and failing.pop():
+                    raise ZeroDivisionError
+
+            event.listen(session.sync_session, "before_commit", fail)
+            record(session, NewEvent("First", {}))
+            with pytest.raises(ZeroDivisionError):
+                await session.commit()
+            record(session, NewEvent("Second", {}))
+            await session.commit()
+
+    assert database.after(work) == ["First", "Second"]
 
 
 def test_append_runs_inside_an_async_session(database: AsyncDatabase) -> None:

@@ -6,15 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
+from tests.sql.test_replaced_store import EMPTY
+from tidings.errors import PositionMismatchError
 from tidings.event import NewEvent
-from tidings.sql.retention import Pruned, prune
+from tidings.relay.retention import Pruned, prune
+from tidings.sql import retention
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tidings.sql.event_store import SqlAlchemyEventStore
-    from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker as Tracker
+    from tidings.sql.tracker import SqlAlchemyTracker as Tracker
 
 NOW = datetime.now(UTC)
 COUNT = 25
@@ -42,18 +46,24 @@ def publish(store: SqlAlchemyEventStore, tracker: Tracker, exchange: str, up_to:
     tracker.track_most_recent_published_message(exchange, event, lease)
 
 
-def test_what_is_old_and_was_published_goes(filled: SqlAlchemyEventStore, tracker: Tracker) -> None:
+def test_what_is_old_and_was_published_goes(
+    filled: SqlAlchemyEventStore, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH_SIZE", 4)
     publish(filled, tracker, "shop", 25)
-    result = prune(filled, tracker, ["shop"], older_than=timedelta(days=10, hours=12), batch_size=4)
-    assert result == Pruned(events=14, awaited_by=None)
+    result = prune(filled, tracker, ["shop"], older_than=timedelta(days=10, hours=12))
+    assert result == Pruned(events=14, awaited_by=None, exchanges=("shop",))
     assert ids(filled) == list(range(15, 26))
 
 
-def test_all_but_the_newest_go(filled: SqlAlchemyEventStore, tracker: Tracker) -> None:
+def test_all_but_the_newest_go(
+    filled: SqlAlchemyEventStore, tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "BATCH_SIZE", 5)
     publish(filled, tracker, "shop", 25)
-    assert prune(filled, tracker, ["shop"], keep=7, batch_size=5) == Pruned(18, None)
+    assert prune(filled, tracker, ["shop"], keep=7) == Pruned(18, None, ("shop",))
     assert ids(filled) == list(range(19, 26))
-    assert prune(filled, tracker, ["shop"], keep=7) == Pruned(0, None)
+    assert prune(filled, tracker, ["shop"], keep=7) == Pruned(0, None, ("shop",))
 
 
 @pytest.mark.parametrize("keep", [0, 1])
@@ -61,9 +71,9 @@ def test_the_newest_event_never_goes(
     filled: SqlAlchemyEventStore, tracker: Tracker, keep: int
 ) -> None:
     publish(filled, tracker, "shop", 25)
-    assert prune(filled, tracker, ["shop"], keep=keep) == Pruned(24, None)
+    assert prune(filled, tracker, ["shop"], keep=keep) == Pruned(24, None, ("shop",))
     assert ids(filled) == [25]
-    assert prune(filled, tracker, ["shop"], older_than=timedelta(0)) == Pruned(0, None)
+    assert prune(filled, tracker, ["shop"], older_than=timedelta(0)) == Pruned(0, None, ("shop",))
 
 
 def test_what_one_exchange_has_not_had_stays_and_that_exchange_is_named(
@@ -71,7 +81,7 @@ def test_what_one_exchange_has_not_had_stays_and_that_exchange_is_named(
 ) -> None:
     publish(filled, tracker, "shop", 25)
     publish(filled, tracker, "slow", 5)
-    assert prune(filled, tracker, ["shop"], keep=1) == Pruned(5, "slow")
+    assert prune(filled, tracker, ["shop"], keep=1) == Pruned(5, "slow", ("shop", "slow"))
     assert ids(filled) == list(range(6, 26))
 
 
@@ -79,21 +89,21 @@ def test_an_exchange_that_has_no_position_yet_keeps_everything(
     filled: SqlAlchemyEventStore, tracker: Tracker
 ) -> None:
     publish(filled, tracker, "shop", 25)
-    assert prune(filled, tracker, ["shop", "new"], keep=1) == Pruned(0, "new")
+    assert prune(filled, tracker, ["shop", "new"], keep=1) == Pruned(0, "new", ("new", "shop"))
     assert len(ids(filled)) == COUNT
 
 
 def test_without_any_exchange_nothing_was_published_and_nothing_goes(
     filled: SqlAlchemyEventStore, tracker: Tracker
 ) -> None:
-    assert prune(filled, tracker, [], keep=1) == Pruned(0, None)
+    assert prune(filled, tracker, [], keep=1) == Pruned(0, None, ())
     assert len(ids(filled)) == COUNT
 
 
 def test_a_dry_run_counts_what_would_go(filled: SqlAlchemyEventStore, tracker: Tracker) -> None:
     publish(filled, tracker, "shop", 20)
     result = prune(filled, tracker, ["shop"], keep=1, dry_run=True)
-    assert result == Pruned(20, "shop")
+    assert result == Pruned(20, "shop", ("shop",))
     assert len(ids(filled)) == COUNT
 
 
@@ -104,7 +114,9 @@ def test_an_event_that_is_backdated_goes_and_its_younger_neighbours_stay(
     with engine.begin() as connection:
         store.append(connection, *(NewEvent("A", {}, NOW - timedelta(days=d)) for d in ages))
     publish(store, tracker, "shop", 5)
-    assert prune(store, tracker, ["shop"], older_than=timedelta(days=10)) == Pruned(2, None)
+    assert prune(store, tracker, ["shop"], older_than=timedelta(days=10)) == Pruned(
+        2, None, ("shop",)
+    )
     assert ids(store) == [1, 3, 5]
 
 
@@ -120,9 +132,52 @@ def test_a_relay_goes_on_from_a_position_whose_event_was_pruned(
     assert ids(filled) == since
 
 
+def test_nothing_goes_where_a_position_is_of_another_store(
+    filled: SqlAlchemyEventStore, engine: Engine, tracker: Tracker
+) -> None:
+    publish(filled, tracker, "shop", 20)
+    with engine.begin() as connection:
+        for statement in EMPTY[engine.dialect.name]:
+            connection.execute(text(statement))
+        filled.append(connection, *(NewEvent("New", n) for n in range(COUNT)))
+
+    with pytest.raises(PositionMismatchError, match="'shop' has had event 20, which was 'A of"):
+        prune(filled, tracker, ["shop"], keep=1)
+    with pytest.raises(PositionMismatchError):
+        prune(filled, tracker, ["shop"], older_than=timedelta(0), dry_run=True)
+
+    assert ids(filled) == list(range(1, COUNT + 1))
+    assert prune(filled, tracker, [], keep=1, elsewhere=["shop"]) == Pruned(0, None, ())
+
+
+def test_what_a_replay_has_passed_goes(filled: SqlAlchemyEventStore, tracker: Tracker) -> None:
+    tracker.replay("shop", 100)
+    assert prune(filled, tracker, ["shop"], keep=1) == Pruned(COUNT - 1, None, ("shop",))
+
+
 @pytest.mark.parametrize("arguments", [{}, {"keep": 1, "older_than": timedelta(1)}, {"keep": -1}])
 def test_what_to_keep_must_be_said_in_one_way(
     store: SqlAlchemyEventStore, tracker: Tracker, arguments: dict[str, object]
 ) -> None:
     with pytest.raises(ValueError, match="keep"):
         prune(store, tracker, [], **arguments)  # type: ignore[arg-type]  # what is tested
+
+
+@pytest.mark.parametrize("age", [timedelta(days=365 * 1500), timedelta.max])
+def test_nothing_is_older_than_all_of_history(
+    filled: SqlAlchemyEventStore, tracker: Tracker, age: timedelta
+) -> None:
+    publish(filled, tracker, "shop", 25)
+
+    assert prune(filled, tracker, ["shop"], older_than=age) == Pruned(0, None, ("shop",))
+    assert len(ids(filled)) == COUNT
+
+
+def test_the_oldest_event_is_the_one_that_is_left(
+    filled: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    assert filled.oldest_event_id() == 1
+    publish(filled, tracker, "shop", 25)
+    prune(filled, tracker, ["shop"], keep=7)
+
+    assert filled.oldest_event_id() == 19

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, make_url, text
 
 from tests.sql.databases import application_engine, event_store
 from tests.sql.waiting import Beside
@@ -14,7 +14,7 @@ from tidings.event import NewEvent
 from tidings.sql import metadata
 from tidings.sql.schema import ddl
 from tidings.sql.tables import SCHEMA_VERSION
-from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_the_printed_statements_make_the_same_tables(settings: SqlAlchemySetting
     url = settings.url.get_secret_value()
     engine = application_engine(url)
     with engine.begin() as connection:
-        for statement in ddl(settings).split(";\n"):
+        for statement in ddl(make_url(url).get_backend_name()).split(";\n"):
             if statement.strip():
                 connection.exec_driver_sql(statement)
     store = event_store(url)
@@ -56,11 +56,25 @@ def test_the_printed_statements_make_the_same_tables(settings: SqlAlchemySetting
     store.close()
 
 
+def test_tables_that_create_all_made_are_ready(settings: SqlAlchemySettings) -> None:
+    url = settings.url.get_secret_value()
+    engine = application_engine(url)
+    metadata.create_all(engine)
+    metadata.create_all(engine)
+    store = event_store(url)
+    store.check()
+    with engine.begin() as connection:
+        store.append(connection, NewEvent("A", {}))
+    assert len(store.all_stored_events_since(0, 10)) == 1
+    store.close()
+    engine.dispose()
+
+
 def test_missing_tables_say_what_to_do(settings: SqlAlchemySettings, engine: Engine) -> None:
     with engine.begin() as connection:
         metadata.drop_all(connection)
     store = event_store(settings.url.get_secret_value())
-    tracker = SqlAlchemyPublishedMessageTracker(settings)
+    tracker = SqlAlchemyTracker(settings)
     calls: list[Callable[[], object]] = [
         store.check,
         lambda: store.all_stored_events_since(0, 1),

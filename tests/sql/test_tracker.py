@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import Engine, event, text
 
-from tests.sql.waiting import Beside, wait_until
+from tests.sql.databases import url_of
+from tests.sql.waiting import Beside
 from tidings.errors import LeaseHeldError, LeaseLostError
 from tidings.event import StoredEvent
 from tidings.interfaces import Position, TrackedExchange, fingerprint
-from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker as Tracker
+from tidings.sql.settings import SqlAlchemySettings
+from tidings.sql.tracker import SqlAlchemyTracker as Tracker
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tidings.sql.settings import SqlAlchemySettings
+    from tidings.sql.event_store import SqlAlchemyEventStore
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 6, UTC)
 
@@ -38,6 +43,37 @@ def test_a_position_is_kept_with_what_tells_its_event(tracker: Tracker) -> None:
     assert again.position == Position(2**63 - 1, 0)
     assert again.fingerprint == fingerprint(stored(1))
     assert again.epoch > lease.epoch
+
+
+def test_a_lease_says_whose_place_it_takes_if_that_one_had_not_given_it_back(
+    tracker: Tracker,
+) -> None:
+    first = tracker.acquire_lease("shop", "a", 15)
+    again = tracker.acquire_lease("shop", "a", 15)
+    in_place = tracker.acquire_lease("shop", "b", 0.0, in_place_of=again.epoch)
+    after_its_time = tracker.acquire_lease("shop", "c", 15)
+    tracker.release_lease(after_its_time)
+    given_back = tracker.acquire_lease("shop", "d", 15)
+
+    leases = [first, again, in_place, after_its_time, given_back]
+    assert [lease.taken_from for lease in leases] == [None, None, "a", "b", None]
+
+
+def test_a_lease_names_nobody_if_others_had_it_since_the_look(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker.acquire_lease("shop", "a", 0.0)
+    look = tracker._make_row
+
+    def look_and_be_late(exchange_name: str) -> Any:
+        seen = look(exchange_name)
+        monkeypatch.setattr(tracker, "_make_row", look)
+        tracker.acquire_lease("shop", "b", 0.0)
+        return seen
+
+    monkeypatch.setattr(tracker, "_make_row", look_and_be_late)
+
+    assert tracker.acquire_lease("shop", "c", 15).taken_from is None
 
 
 def test_exchanges_whose_names_differ_in_case_only_are_two(tracker: Tracker) -> None:
@@ -71,7 +107,7 @@ def test_an_expired_lease_is_anybodys_and_its_old_holder_moves_nothing(tracker: 
             return False
         return True
 
-    wait_until(taken_over, "the lease to expire")
+    eventually(taken_over, "the lease to expire")
     assert taken[0] > old.epoch
     with pytest.raises(LeaseLostError, match="'shop'"):
         tracker.track_most_recent_published_message("shop", stored(9), old)
@@ -85,12 +121,13 @@ def test_an_expired_lease_that_nobody_took_still_moves_its_position_and_runs_aga
     tracker: Tracker,
 ) -> None:
     lease = tracker.acquire_lease("shop", "a", 1)
-    wait_until(lambda: tracker.tracked_exchanges()[0].owner is None, "the lease to expire")
+    eventually(lambda: tracker.tracked_exchanges()[0].owner is None, "the lease to expire")
     tracker.track_most_recent_published_message("shop", stored(3), lease)
-    assert tracker.tracked_exchanges() == [TrackedExchange("shop", Position(3, 0), "a")]
-    wait_until(lambda: tracker.tracked_exchanges()[0].owner is None, "the lease to expire")
+    held = TrackedExchange("shop", Position(3, 0), "a", fingerprint=fingerprint(stored(3)))
+    assert tracker.tracked_exchanges() == [held]
+    eventually(lambda: tracker.tracked_exchanges()[0].owner is None, "the lease to expire")
     tracker.renew_lease(lease)
-    assert tracker.tracked_exchanges() == [TrackedExchange("shop", Position(3, 0), "a")]
+    assert tracker.tracked_exchanges() == [held]
 
 
 def test_a_lease_taken_again_by_the_same_owner_outdates_the_first(tracker: Tracker) -> None:
@@ -138,12 +175,31 @@ def test_a_replay_begins_a_generation_takes_the_lease_and_leaves_others_alone(
     with pytest.raises(LeaseLostError):
         tracker.track_most_recent_published_message("shop", stored(10), lease)
     again = tracker.acquire_lease("shop", "b", 15)
-    assert (again.position, again.fingerprint) == (Position(4, 1), None)
+    assert (again.position.event_id, again.fingerprint) == (4, None)
     tracker.renew_lease(other)
     tracker.replay("unknown", 0)
-    assert tracker.acquire_lease("unknown", "b", 15).position == Position(0, 1)
+    assert tracker.acquire_lease("unknown", "b", 15).position.event_id == 0
     with pytest.raises(ValueError, match="-1"):
         tracker.replay("shop", -1)
+
+
+def test_each_replay_begins_a_generation_that_a_restored_tracker_does_not_begin_again(
+    tracker: Tracker, engine: Engine
+) -> None:
+    generations = []
+    for _ in range(3):
+        tracker.replay("shop", 0)
+        generations.append(tracker.acquire_lease("shop", "a", 15).position.generation)
+    replayed_at = int(time.time())
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE event_published_message_tracker SET generation = 0"))
+    eventually(lambda: int(time.time()) > replayed_at + len(generations), "the clock", 60)
+    tracker.replay("shop", 0)
+    again = tracker.acquire_lease("shop", "a", 15).position.generation
+
+    assert generations == sorted(set(generations))
+    assert generations[0] > 0
+    assert again not in generations
 
 
 def test_a_lease_runs_by_the_databases_clock_not_by_ours(tracker: Tracker, engine: Engine) -> None:
@@ -213,3 +269,26 @@ def test_many_threads_may_use_one_tracker_at_once(tracker: Tracker) -> None:
 
     at_once(6, work)
     assert [t.position.event_id for t in tracker.tracked_exchanges()] == [20] * 6
+
+
+def test_a_lease_that_is_given_back_while_it_is_refused_can_be_had(
+    postgresql_store: SqlAlchemyEventStore,
+) -> None:
+    """Elsewhere a statement that was refused keeps the row until its transaction ends."""
+    settings = SqlAlchemySettings(url=SecretStr(url_of(postgresql_store)))
+    holding, tracker = Tracker(settings), Tracker(settings)
+    held = holding.acquire_lease("shop", "a", 15)
+    updates = []
+
+    def give_back(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if statement.startswith("UPDATE event_published_message_tracker"):
+            updates.append(statement)
+            if len(updates) == 1:
+                holding.release_lease(held)
+
+    event.listen(tracker._database._engine, "after_cursor_execute", give_back)
+    try:
+        assert tracker.acquire_lease("shop", "b", 15).epoch == held.epoch + 1
+    finally:
+        holding.close()
+        tracker.close()

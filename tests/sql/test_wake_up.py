@@ -15,14 +15,16 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import Engine, text
 
 from tests.sql.databases import application_engine
-from tests.sql.waiting import Beside, wait_until
+from tests.sql.waiting import Beside
 from tidings.errors import StoreNotReadyError, StoreUnavailableError
 from tidings.event import NewEvent
+from tidings.plugins import Waited
 from tidings.sql import event_store as event_store_module
 from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.outbox import OutboxMessageDispatcher, OutboxSettings, outbox_event_store
 from tidings.sql.schema import ddl
 from tidings.sql.settings import SqlAlchemySettings
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -71,7 +73,7 @@ def create_without(url: str) -> None:
 
 def begin_to_listen(store: SqlAlchemyEventStore) -> None:
     store.all_stored_events_since(0, 10)
-    assert store.wait(LONG) is True, "before it listened, events may have come"
+    assert store.wait(LONG) is Waited.MAY_BE_NEW, "before it listened, events may have come"
     store.all_stored_events_since(0, 10)
 
 
@@ -82,7 +84,7 @@ def commit(engine: Engine) -> None:
 
 def assert_wakes(store: SqlAlchemyEventStore) -> None:
     begun = time.monotonic()
-    assert store.wait(LONG) is True
+    assert store.wait(LONG) is Waited.MAY_BE_NEW
     assert time.monotonic() - begun < SOON
 
 
@@ -126,7 +128,7 @@ def test_a_commit_that_came_right_behind_the_answer_to_a_query_is_not_missed(
     def let_news_arrive() -> None:
         answer = arrived(driver.fileno())
         commit(engine)
-        wait_until(lambda: arrived(driver.fileno()) > answer, "the notification")
+        eventually(lambda: arrived(driver.fileno()) > answer, "the notification")
 
     def drive_late(communication: Generator[int, int, object], **options: object) -> object:
         def late() -> Generator[int, int, object]:
@@ -162,7 +164,7 @@ def test_what_was_read_wakes_nobody_again(store: SqlAlchemyEventStore, engine: E
     assert_wakes(store)
     assert len(store.all_stored_events_since(0, 10)) == 3
     # The server may tell of a commit after we have read it, but of each only once.
-    wait_until(lambda: store.wait(0.3) is False, "a wait that nothing ends")
+    eventually(lambda: store.wait(0.3) is Waited.TIME_IS_UP, "a wait that nothing ends")
 
 
 def test_a_rollback_wakes_nobody_and_a_wait_takes_its_time(
@@ -172,18 +174,17 @@ def test_a_rollback_wakes_nobody_and_a_wait_takes_its_time(
         connection.execute(INSERT)
         connection.rollback()
     begun = time.monotonic()
-    assert store.wait(0.3) is False
+    assert store.wait(0.3) is Waited.TIME_IS_UP
     assert 0.3 <= time.monotonic() - begun < SOON
 
 
-def test_without_the_setting_nothing_is_there_and_nothing_listens(url: str, engine: Engine) -> None:
+def test_without_the_setting_nothing_is_there_and_the_store_asks(url: str, engine: Engine) -> None:
     store = waking(url, wake_up=False)
     store.create()
     store.all_stored_events_since(0, 10)
+    begin_to_listen(store)
     commit(engine)
-    begun = time.monotonic()
-    assert store.wait(LONG) is None
-    assert time.monotonic() - begun < SOON
+    assert_wakes(store)
     with engine.connect() as connection:
         triggers = text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal")
         assert connection.execute(triggers).all() == []
@@ -194,10 +195,10 @@ def test_a_lost_connection_is_no_error_and_the_next_one_listens_again(
     store: SqlAlchemyEventStore, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_connections(engine)
-    assert store.wait(LONG) is None
+    assert store.wait(LONG) is Waited.CANNOT_TELL
     commit(engine)
     assert len(store.all_stored_events_since(0, 10)) == 1, "on a new connection"
-    assert store.wait(LONG) is None, "not tried again at once"
+    assert store.wait(LONG) is Waited.CANNOT_TELL, "not tried again at once"
     monkeypatch.setattr(store, "_deaf_until", 0.0)
     begin_to_listen(store)
     commit(engine)
@@ -223,10 +224,10 @@ def test_a_server_that_is_down_ends_the_wait_and_is_told_by_the_read(
     begin_to_listen(store)
     server.kill()
     begun = time.monotonic()
-    assert store.wait(LONG) is None
+    assert store.wait(LONG) is Waited.CANNOT_TELL
     with pytest.raises(StoreUnavailableError):
         store.all_stored_events_since(0, 10)
-    assert store.wait(LONG) is None
+    assert store.wait(LONG) is Waited.CANNOT_TELL
     assert time.monotonic() - begun < SOON
     server.start()
     begin_to_listen(store)
@@ -248,8 +249,8 @@ def test_closing_gives_the_listening_connection_back(
 
     assert connections() == 1, "it listens on the connection that it reads on"
     store.close()
-    wait_until(lambda: connections() == 0, "the connection to go")
-    assert store.wait(LONG) is None
+    eventually(lambda: connections() == 0, "the connection to go")
+    assert store.wait(LONG) is Waited.CANNOT_TELL
     begin_to_listen(store)
     commit(engine)
     assert_wakes(store)
@@ -284,9 +285,8 @@ def test_several_may_create_the_trigger_at_once_and_again(url: str, engine: Engi
 
 
 def test_the_printed_statements_make_the_trigger(url: str, engine: Engine) -> None:
-    settings = SqlAlchemySettings(url=SecretStr(url), wake_up=True)
     with engine.begin() as connection:
-        for statement in ddl(settings).split(";\n"):
+        for statement in ddl("postgresql", wake_up=True).split(";\n"):
             if statement.strip():
                 connection.exec_driver_sql(statement)
     store = waking(url)
@@ -307,7 +307,7 @@ def test_an_outbox_wakes_its_relay_and_not_that_of_the_event_store(
     with engine.begin() as connection:
         OutboxMessageDispatcher(connection).dispatch(NewEvent("InOutbox", {}))
     assert_wakes(outbox)
-    assert store.wait(0.1) is False
+    assert store.wait(0.1) is Waited.TIME_IS_UP
     outbox.close()
 
 

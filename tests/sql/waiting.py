@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
+
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
-    """Return when the condition holds; fail when it doesn't within the time."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        threading.Event().wait(0.005)
 
 
 class Beside(threading.Thread):
@@ -27,6 +20,7 @@ class Beside(threading.Thread):
         self._error: BaseException | None = None
         self.start()
 
+    @override
     def run(self) -> None:
         try:
             self._work()

@@ -1,34 +1,98 @@
-"""Producers with one fault each, for the suite to find."""
+"""Open exchanges with one fault each, and a few producers, for the suite to find."""
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tidings.builtin.memory import InMemoryBroker, InMemoryMessageProducer
-from tidings.errors import BrokerUnavailableError, DeliveryError, UndeliverableEventError
-from tidings.interfaces import NotificationMessage, Position
+from typing_extensions import override
+
+from tidings.builtin.memory import InMemoryBroker, InMemoryProducer
+from tidings.errors import (
+    BrokerUnavailableError,
+    DeliveryError,
+    ExchangeLockedError,
+    UndeliverableEventError,
+)
+from tidings.interfaces import Capability, OpenExchange
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
+
+    from tidings.builtin.memory.state import InMemoryConnection
+    from tidings.interfaces import Accepted, ExchangeContext, Notification
 
 SECRET = "hunter2"
-START = Position()
 UNDELIVERABLE = "Too large"
 
 
-class Base(InMemoryMessageProducer):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker, no_progress=0.2)
+class Producer(InMemoryProducer):
+    """Opens exchanges of the kind that it is given, one by one over sound ones."""
 
-    def send(self, exchange_name: str, *message: Any) -> None:
-        if message[1] == UNDELIVERABLE:
-            raise refused(exchange_name, message[2])
-        super().send(exchange_name, *message)
+    def __init__(self, broker: InMemoryBroker, no_progress: float, opens: type[Base]) -> None:
+        super().__init__(broker, no_progress=no_progress, window=opens.window)
+        self.capabilities |= opens.capabilities
+        self.opened: list[Base] = []
+        self._opens = opens
+
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
+        self.opened.append(self._opens(self, context))
+        return self.opened[-1]
+
+    def open_sound(self, context: ExchangeContext) -> OpenExchange:
+        return super().open_exchange(context)
+
+
+class Base(OpenExchange):
+    """Does everything as the sound exchange does; each fault does one thing otherwise."""
+
+    window = 1000
+    capabilities: frozenset[Capability] = frozenset()
+
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        self.producer, self.context, self.name = producer, context, context.exchange_name
+        self.broker = producer.broker
+        self.sound = producer.open_sound(context)
+
+    @property
+    def connection(self) -> InMemoryConnection:
+        (found,) = [e for e in self.broker._connections if e.exchange_name == self.name]
+        return found
+
+    @override
+    def send(self, notifications: Sequence[Notification]) -> None:
+        for notification in notifications:
+            if notification.type_name == UNDELIVERABLE:
+                raise refused(self.name, notification.event_id)
+            self.send_one(notification)
+
+    def send_one(self, notification: Notification) -> None:
+        self.sound.send([notification])
+
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        self.sound.flush(timeout)
+
+    @override
+    def accepted_id(self) -> int | None:
+        return self.sound.accepted_id()
+
+    @override
+    def most_recent_accepted(self) -> Accepted | None:
+        return self.sound.most_recent_accepted()
+
+    @override
+    def wait(self, seconds: float) -> None:
+        self.sound.wait(seconds)
+
+    @override
+    def close(self) -> None:
+        self.sound.close()
 
 
 def refused(exchange_name: str, event_id: int) -> UndeliverableEventError:
@@ -39,277 +103,224 @@ def refused(exchange_name: str, event_id: int) -> UndeliverableEventError:
     )
 
 
-class DropsEveryHundredth(Base):
-    def send(self, exchange_name: str, *message: Any) -> None:
-        if message[2] % 100:
-            super().send(exchange_name, *message)
-
-
-class Reorders(Base):
-    held: tuple[Any, ...] | None = None
-
-    def send(self, exchange_name: str, *message: Any) -> None:
-        if message[2] % 10 == 5:
-            self.held = message
-            return
-        super().send(exchange_name, *message)
-        if self.held:
-            held, self.held = self.held, None
-            super().send(exchange_name, *held)
-
-
-class SwallowsErrors(Base):
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        with suppress(DeliveryError):
-            super().flush(exchange_name, timeout)
-
-
-class AcceptsTooEarly(Base):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
-        self.sent: dict[str, int] = {}
-
-    def open(self, exchange_name: str, position: Position = START) -> None:
-        super().open(exchange_name, position)
-        self.sent.pop(exchange_name, None)
-
-    def send(self, exchange_name: str, *message: Any) -> None:
-        super().send(exchange_name, *message)
-        self.sent[exchange_name] = message[2]
-
-    def accepted_id(self, exchange_name: str) -> int | None:
-        return self.sent.get(exchange_name)
-
-
 class CannotReopen(Base):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
-        self.closed: set[str] = set()
-
-    def open(self, exchange_name: str, position: Position = START) -> None:
-        if exchange_name in self.closed:
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        if "closed" in context.memory:
             raise BrokerUnavailableError(
-                f"Exchange {exchange_name!r}: the channel is closed", exchange_name=exchange_name
+                f"Exchange {context.exchange_name!r}: the channel is closed",
+                exchange_name=context.exchange_name,
             )
-        super().open(exchange_name, position)
+        super().__init__(producer, context)
 
-    def close(self, exchange_name: str) -> None:
-        if exchange_name in self._connections:
-            self.closed.add(exchange_name)
-        super().close(exchange_name)
+    @override
+    def close(self) -> None:
+        self.context.memory["closed"] = True
+        super().close()
 
 
 class LeaksItsConnection(Base):
-    def close(self, exchange_name: str) -> None:
-        connection = self._connections.get(exchange_name)
-        super().close(exchange_name)
-        if connection is not None:
-            self.broker._connections.append(connection)
+    @override
+    def close(self) -> None:
+        connection = self.connection
+        super().close()
+        self.broker._connections.append(connection)
+
+
+class LeaksWhatItOpenedInVain(Base):
+    """As a client whose constructor connects, and whose login then fails."""
+
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        try:
+            super().__init__(producer, context)
+        except DeliveryError:
+            producer.broker.thaw()
+            producer.open_sound(context)
+            raise
 
 
 class LeaksItsThread(Base):
-    def open(self, exchange_name: str, position: Position = START) -> None:
-        super().open(exchange_name, position)
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        super().__init__(producer, context)
         threading.Thread(target=time.sleep, args=(30,), name="heartbeat", daemon=True).start()
 
 
-class ConnectsWhenMade(Base):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
-        broker.connect("probe", 0.1, publisher=False)
+class Whole(Producer):
+    """A producer with a fault of its own, whose exchanges are sound."""
+
+    def __init__(self, broker: InMemoryBroker, no_progress: float) -> None:
+        super().__init__(broker, no_progress, Base)
 
 
-class SendsAgainByItself(Base):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
-        self.unsent: list[tuple[Any, ...]] = []
+class ConnectsWhenMade(Whole):
+    """As a client that looks whether the broker is there, and lets go again."""
 
-    def open(self, exchange_name: str, position: Position = START) -> None:
-        super().open(exchange_name, position)
-        for message in self.unsent:
-            super().send(exchange_name, *message)
-        self.unsent.clear()
-
-    def send(self, exchange_name: str, *message: Any) -> None:
-        super().send(exchange_name, *message)
-        self.unsent.append(message)
-
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        super().flush(exchange_name, timeout)
-        self.unsent.clear()
-
-    def most_recent_accepted_id(self, exchange_name: str) -> int | None:
-        return None
+    def __init__(self, broker: InMemoryBroker, no_progress: float) -> None:
+        super().__init__(broker, no_progress)
+        with suppress(DeliveryError):
+            broker.disconnect(broker.connect("probe", 0.1, publisher=False))
 
 
-class WaitsForEver(Base):
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        super().flush(exchange_name, 60)
+class NeedsTheBrokerWhenMade(Whole):
+    def __init__(self, broker: InMemoryBroker, no_progress: float) -> None:
+        super().__init__(broker, no_progress)
+        if broker._refusing:
+            raise BrokerUnavailableError("there is no broker", exchange_name="")
 
 
-class IgnoresTheTimeout(Base):
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        super().flush(exchange_name)
+class FoldsNames(Whole):
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
+        name = context.exchange_name.replace("_", "-")
+        self.broker._exchange(name).publisher = None
+        return super().open_exchange(replace(context, exchange_name=name))
+
+
+class CutsNames(Whole):
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
+        name = context.exchange_name[:126]
+        self.broker._exchange(name).publisher = None
+        return super().open_exchange(replace(context, exchange_name=name))
+
+
+class SharesItsFailure(Base):
+    """As exchanges on one connection: while one of them has failed, none works."""
+
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        for other in self.producer.opened:
+            try:
+                other.sound.flush(timeout)
+            except DeliveryError as error:
+                raise BrokerUnavailableError(
+                    f"{self.name}: {error}", exchange_name=self.name
+                ) from error
+
+    @override
+    def close(self) -> None:
+        self.producer.opened.remove(self)
+        super().close()
+
+
+class ForgetsWhatAFailedOneHad(Base):
+    @override
+    def accepted_id(self) -> int | None:
+        failed = self.sound._connection.error is not None  # type: ignore[attr-defined]
+        return None if failed else super().accepted_id()
+
+
+class FailsWithWhoIsLockedOut(Base):
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        try:
+            super().__init__(producer, context)
+        except ExchangeLockedError:
+            producer.broker.cut()
+            raise
+
+
+class SaysWhatItCannotDo(Base):
+    capabilities = frozenset({Capability.REMEMBERS_DURABLY})
 
 
 class HasNoSubscriber(Base):
     """Finds an exchange that nobody is bound to."""
 
-    def open(self, exchange_name: str, position: Position = START) -> None:
-        super().open(exchange_name, position)
-        self.broker.unbind(exchange_name)
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        super().__init__(producer, context)
+        self.broker.unbind(self.name)
 
 
-class SendsNowhere(Base):
+class SendsNowhere(Whole):
     """As with a broker that doesn't tell when nobody got a message."""
 
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(InMemoryBroker())
+    def __init__(self, _broker: InMemoryBroker, no_progress: float) -> None:
+        super().__init__(InMemoryBroker(), no_progress)
 
 
 class SaysItsSecret(Base):
-    def open(self, exchange_name: str, position: Position = START) -> None:
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
         try:
-            super().open(exchange_name, position)
+            super().__init__(producer, context)
         except DeliveryError as error:
             raise BrokerUnavailableError(
-                f"{exchange_name}: cannot connect to amqp://guest:{SECRET}@localhost",
-                exchange_name=exchange_name,
+                f"{self.name}: cannot connect to amqp://guest:{SECRET}@localhost",
+                exchange_name=self.name,
             ) from error
 
 
 class LogsItsSecret(Base):
-    def open(self, exchange_name: str, position: Position = START) -> None:
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
         logging.getLogger("faulty").debug("connecting to amqp://guest:%s@localhost", SECRET)
-        super().open(exchange_name, position)
+        super().__init__(producer, context)
 
 
 class KeepsToOneThread(Base):
     """As a library does whose objects belong to the thread that made them."""
 
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        super().__init__(producer, context)
         self.thread = threading.current_thread()
 
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
+    @override
+    def flush(self, timeout: float | None = None) -> None:
         if threading.current_thread() != self.thread:
             raise RuntimeError("this object belongs to another thread")
-        super().flush(exchange_name, timeout)
+        super().flush(timeout)
 
 
 class DoesNotNameTheExchange(Base):
-    def open(self, exchange_name: str, position: Position = START) -> None:
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
         try:
-            super().open(exchange_name, position)
+            super().__init__(producer, context)
         except DeliveryError:
-            raise BrokerUnavailableError("()", exchange_name=exchange_name) from None
-
-
-class CutsTheTime(Base):
-    def send(
-        self,
-        exchange_name: str,
-        notification_message: NotificationMessage,
-        notification_type: str,
-        notification_id: int,
-        notification_occurred_on: datetime,
-    ) -> None:
-        super().send(
-            exchange_name,
-            notification_message,
-            notification_type,
-            notification_id,
-            notification_occurred_on.replace(microsecond=0),
-        )
-
-
-class DropsHeaders(Base):
-    def send(
-        self, exchange_name: str, notification_message: NotificationMessage, *rest: Any
-    ) -> None:
-        super().send(exchange_name, notification_message._replace(headers={}), *rest)
-
-
-class EndsBodiesAtNul(Base):
-    def send(
-        self, exchange_name: str, notification_message: NotificationMessage, *rest: Any
-    ) -> None:
-        body = notification_message.body.split(b"\0")[0]
-        super().send(exchange_name, notification_message._replace(body=body), *rest)
-
-
-class SendsTheUndeliverable(Base):
-    """Calls an event undeliverable, and has sent it all the same."""
-
-    def send(self, exchange_name: str, *message: Any) -> None:
-        if message[1] == UNDELIVERABLE:
-            super().send(exchange_name, message[0], "Large", *message[2:])
-        super().send(exchange_name, *message)
+            raise BrokerUnavailableError("()", exchange_name=self.name) from None
 
 
 class TakesNoLock(Base):
-    def open(self, exchange_name: str, position: Position = START) -> None:
-        super().open(exchange_name, position)
-        self.broker._exchange(exchange_name).publisher = None
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        super().__init__(producer, context)
+        self.broker._exchange(self.name).publisher = None
 
 
 class ForgetsTheGeneration(Base):
-    def most_recent_accepted_id(self, exchange_name: str) -> int | None:
-        last = self.broker.last_accepted(exchange_name)
-        return last and last.event_id
+    @override
+    def most_recent_accepted(self) -> Accepted | None:
+        last = super().most_recent_accepted()
+        return last and last._replace(generation=self.context.position.generation)
 
 
-class CountsAllExchangesTogether(Base):
-    def accepted_id(self, exchange_name: str) -> int | None:
-        accepted = [each.accepted_id or 0 for each in self._connections.values()]
-        return max(accepted) or None
+class ForgetsTheStore(Base):
+    @override
+    def most_recent_accepted(self) -> Accepted | None:
+        last = super().most_recent_accepted()
+        return last and last._replace(store=self.context.position.store)
+
+
+class RemembersAnIdAlone(Base):
+    @override
+    def most_recent_accepted(self) -> Accepted | None:
+        last = super().most_recent_accepted()
+        return last and last._replace(fingerprint=None)
+
+
+class ForgetsWhenOpened(Base):
+    """As a token that whoever opens writes anew in its own name."""
+
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        super().__init__(producer, context)
+        exchange = self.broker._exchange(self.name)
+        if exchange.last and exchange.last[2:] != context.position[1:]:
+            exchange.last = exchange.last._replace(event_id=1)
 
 
 class ClosesWithAnError(Base):
-    def close(self, exchange_name: str) -> None:
-        del self._connections[exchange_name]
-
-
-class OpensTwice(Base):
-    def open(self, exchange_name: str, position: Position = START) -> None:
-        if exchange_name not in self._connections:
-            super().open(exchange_name, position)
-
-
-class GoesDown(Base):
-    answers = itertools.cycle([0, 5])
-
-    def accepted_id(self, exchange_name: str) -> int | None:
-        accepted = super().accepted_id(exchange_name)
-        return accepted and accepted - next(self.answers)
-
-
-class HasNoWindow(Base):
-    def __init__(self, broker: InMemoryBroker) -> None:
-        super().__init__(broker)
-        self._window = 10**9
+    @override
+    def close(self) -> None:
+        super().close()
+        raise KeyError(self.name)
 
 
 class NeverNotices(Base):
-    def wait(self, exchange_name: str, seconds: float) -> None:
+    @override
+    def wait(self, seconds: float) -> None:
         time.sleep(seconds)
-
-
-class AcceptsWhatIsRejected(Base):
-    """Goes on after a refusal, as if the broker had taken the message."""
-
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        try:
-            super().flush(exchange_name, timeout)
-        except BrokerUnavailableError:
-            raise
-        except DeliveryError:
-            pass
-
-    def send(self, exchange_name: str, *message: Any) -> None:
-        try:
-            super().send(exchange_name, *message)
-        except BrokerUnavailableError:
-            raise
-        except DeliveryError:
-            pass

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from tidings.builtin.json_serializer import JsonSerializer
 from tidings.interfaces import NotificationMessage
 
@@ -19,6 +21,7 @@ class Base(JsonSerializer):
 class Counts(Base):
     count = 0
 
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         self.count += 1
         message = super().serialize(event)
@@ -26,6 +29,7 @@ class Counts(Base):
 
 
 class TellsTheTime(Base):
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         message = super().serialize(event)
         return message._replace(headers={"sent": str(time.monotonic_ns())})
@@ -36,6 +40,7 @@ class SharesItsBuffer(Base):
 
     event: StoredEvent
 
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         self.event = event
         time.sleep(0.0001)
@@ -43,22 +48,26 @@ class SharesItsBuffer(Base):
 
 
 class ReturnsText(Base):
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         return super().serialize(event)._replace(body=event.body)  # type: ignore[arg-type] # the fault
 
 
 class HeadersOfNone(Base):
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         headers = {"aggregate_id": event.aggregate_id}
         return super().serialize(event)._replace(headers=headers)  # type: ignore[arg-type] # the fault
 
 
 class TakesAnyText(Base):
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         return NotificationMessage(event.body.encode(), "application/json", {})
 
 
 class RaisesSomethingElse(Base):
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         try:
             return super().serialize(event)
@@ -67,6 +76,7 @@ class RaisesSomethingElse(Base):
 
 
 class SaysNothing(Base):
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         try:
             return super().serialize(event)
@@ -75,6 +85,7 @@ class SaysNothing(Base):
 
 
 class SendsNothing(Base):
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         super().serialize(event)
         return NotificationMessage(b"", "application/json", {})

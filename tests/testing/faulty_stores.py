@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from tidings.builtin.memory import InMemoryEventStore
-from tidings.errors import InvalidEventError
+from tidings.errors import InvalidEventError, UnreadableEventError, UnsafeStoreError
+from tidings.interfaces import Capability, Waited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from tidings.builtin.memory.event_store import InMemoryTransaction
     from tidings.event import NewEvent, StoredEvent
@@ -19,37 +24,137 @@ if TYPE_CHECKING:
 
 
 class Base(InMemoryEventStore):
-    pass
+    capabilities = InMemoryEventStore.capabilities | {Capability.WAKE_UP}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spoiled: set[int] = set()
+
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        found = super().all_stored_events_since(event_id, limit)
+        whole = next((i for i, each in enumerate(found) if each.event_id in self.spoiled), None)
+        if whole == 0:
+            raise unreadable(found[0].event_id)
+        return found[:whole]
+
+    @override
+    def stored_event(self, event_id: int) -> StoredEvent | None:
+        if event_id in self.spoiled:
+            raise unreadable(event_id)
+        return super().stored_event(event_id)
+
+    @override
+    def wait(self, seconds: float) -> Waited:
+        return Waited.MAY_BE_NEW
+
+
+def unreadable(event_id: int) -> UnreadableEventError:
+    return UnreadableEventError(f"Event {event_id} cannot be read.", event_id=event_id)
+
+
+class FailsTheWholeBatch(Base):
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        for event in InMemoryEventStore.all_stored_events_since(self, event_id, limit):
+            if event.event_id in self.spoiled:
+                raise unreadable(event.event_id)
+        return super().all_stored_events_since(event_id, limit)
+
+
+class PassesTheUnreadable(Base):
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        found = InMemoryEventStore.all_stored_events_since(self, event_id, limit)
+        return [event for event in found if event.event_id not in self.spoiled]
+
+
+class GivesTheUnreadable(Base):
+    @override
+    def stored_event(self, event_id: int) -> StoredEvent | None:
+        return InMemoryEventStore.stored_event(self, event_id)
+
+
+class NamesItselfAnew(Base):
+    @override
+    def identity(self) -> str:
+        return uuid.uuid4().hex
+
+
+class CriesWolf(Base):
+    @override
+    def watch(self) -> None:
+        raise UnsafeStoreError("The sequence was set back.")
+
+
+class HidesThatItCanPrune(Base):
+    capabilities = frozenset({Capability.WAKE_UP})
+
+
+class PrunesOneTooFew(Base):
+    @override
+    def prune(self, up_to: int, **options: Any) -> int:
+        return super().prune(up_to - 1, **options)
+
+
+class PrunesTheNewest(Base):
+    @override
+    def prune(self, up_to: int, *, keep: int = 1, **options: Any) -> int:
+        gone = super().prune(up_to, keep=keep, **options)
+        if not keep:
+            self._events.clear()
+        return gone
+
+
+class PrunesTheYoung(Base):
+    @override
+    def prune(self, up_to: int, *, occurred_before: datetime | None = None, **options: Any) -> int:
+        return super().prune(up_to, **options)
+
+
+class PrunesWhereItShouldCount(Base):
+    @override
+    def prune(self, up_to: int, *, dry_run: bool = False, **options: Any) -> int:
+        return super().prune(up_to, **options)
 
 
 class WaitsForEver(Base):
-    def wait(self, seconds: float) -> bool:
-        return threading.Event().wait()
+    @override
+    def wait(self, seconds: float) -> Waited:
+        threading.Event().wait()
+        return Waited.TIME_IS_UP
 
 
 class HearsOnlyWhatComesLater(Base):
-    def wait(self, seconds: float) -> bool:
-        return threading.Event().wait(seconds)
+    @override
+    def wait(self, seconds: float) -> Waited:
+        threading.Event().wait(seconds)
+        return Waited.TIME_IS_UP
 
 
 class WaitsInVain(Base):
-    def wait(self, seconds: float) -> None:
+    @override
+    def wait(self, seconds: float) -> Waited:
         time.sleep(seconds)
+        return Waited.CANNOT_TELL
 
 
 class LosesWhatEndsTheWait(Base):
-    def wait(self, seconds: float) -> bool:
+    @override
+    def wait(self, seconds: float) -> Waited:
         with self._lock:
             self._events.clear()
-        return True
+        return Waited.MAY_BE_NEW
 
 
 class ShowsElevenBeforeTen(Base):
+    @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         return [event for event in self._events if event.event_id > event_id][:limit]
 
 
 class NeverSaysWhy(Base):
+    @override
     def hold(self) -> Hold | None:
         return None
 
@@ -57,6 +162,7 @@ class NeverSaysWhy(Base):
 class HoldsForEver(Base):
     """Takes every hole for an event that may still appear."""
 
+    @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         found = super().all_stored_events_since(event_id, limit)
         return [
@@ -67,6 +173,7 @@ class HoldsForEver(Base):
 class GivesUpAfterThreePolls(Base):
     polls = 0
 
+    @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         found = super().all_stored_events_since(event_id, limit)
         self.polls = self.polls + 1 if self.hold() else 0
@@ -76,11 +183,13 @@ class GivesUpAfterThreePolls(Base):
 
 
 class KeepsWhatWasRolledBack(Base):
+    @override
     def _end(self, transaction: InMemoryTransaction, *, commit: bool) -> None:
         super()._end(transaction, commit=True)
 
 
 class CommitsByItself(Base):
+    @override
     def append(self, connection: Any, *events: NewEvent) -> None:
         super().append(connection, *events)
         with self._lock:
@@ -89,12 +198,14 @@ class CommitsByItself(Base):
 
 
 class StoresHalf(Base):
+    @override
     def append(self, connection: Any, *events: NewEvent) -> None:
         for event in events:
             super().append(connection, event)
 
 
 class StoresAnything(Base):
+    @override
     def append(self, connection: Any, *events: NewEvent) -> None:
         try:
             super().append(connection, *events)
@@ -103,6 +214,7 @@ class StoresAnything(Base):
 
 
 class ReversesEvents(Base):
+    @override
     def append(self, connection: Any, *events: NewEvent) -> None:
         super().append(connection, *reversed(events))
 
@@ -114,6 +226,7 @@ class Changes(Base):
         raise NotImplementedError
 
     @contextmanager
+    @override
     def transaction(self) -> Iterator[InMemoryTransaction]:
         with super().transaction() as transaction:
             yield transaction
@@ -121,21 +234,25 @@ class Changes(Base):
 
 
 class CutsMicroseconds(Changes):
+    @override
     def change(self, event: StoredEvent) -> StoredEvent:
         return event._replace(occurred_on=event.occurred_on.replace(microsecond=0))
 
 
 class LosesTheZone(Changes):
+    @override
     def change(self, event: StoredEvent) -> StoredEvent:
         return event._replace(occurred_on=event.occurred_on.replace(tzinfo=None))
 
 
 class StoresAscii(Changes):
+    @override
     def change(self, event: StoredEvent) -> StoredEvent:
         return event._replace(body=event.body.encode("ascii", "replace").decode())
 
 
 class TakesNoneForEmpty(Changes):
+    @override
     def change(self, event: StoredEvent) -> StoredEvent:
         return event._replace(
             metadata=event.metadata or "{}", aggregate_id=event.aggregate_id or ""
@@ -145,16 +262,25 @@ class TakesNoneForEmpty(Changes):
 class CountsFromHere(Base):
     """Takes the event after which it is to read as the first."""
 
+    @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         return super().all_stored_events_since(event_id - 1, limit)
 
 
+class CountsToTheEnd(Base):
+    @override
+    def count_stored_events_between(self, after: int, up_to: int, most: int) -> int:
+        return min(self.count_stored_events_since(after), most)
+
+
 class IgnoresTheLimit(Base):
+    @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         return super().all_stored_events_since(event_id, 1000)
 
 
 class EmptiesOnCreate(Base):
+    @override
     def create(self) -> None:
         self._events.clear()
 
@@ -162,9 +288,11 @@ class EmptiesOnCreate(Base):
 class DiesWhenClosed(Base):
     closed = False
 
+    @override
     def close(self) -> None:
         self.closed = True
 
+    @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         if self.closed:
             raise RuntimeError("this store is closed")

@@ -6,23 +6,40 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidings.builtin.memory import InMemoryPublishedMessageTracker
+from typing_extensions import override
+
+from tidings.builtin.memory import InMemoryTracker
 from tidings.errors import LeaseHeldError, LeaseLostError
-from tidings.interfaces import Lease, Position, TrackedExchange
+from tidings.interfaces import (
+    Capability,
+    IdleRelay,
+    Lease,
+    Pause,
+    Position,
+    TrackedExchange,
+    fingerprint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
     from tidings.event import StoredEvent
+    from tidings.interfaces import JournalEntry
 
 
-class Base(InMemoryPublishedMessageTracker):
+class Base(InMemoryTracker):
     pass
+
+
+class SaysNothingOfItself(Base):
+    capabilities = frozenset[Capability]()
 
 
 class LosesTheEpoch(Base):
     """Forgets the epoch with the lease, as one that deletes the row does."""
 
+    @override
     def release_lease(self, lease: Lease) -> None:
         super().release_lease(lease)
         row = self._rows[lease.exchange_name]
@@ -31,26 +48,29 @@ class LosesTheEpoch(Base):
 
 
 class FencesNobody(Base):
+    @override
     def track_most_recent_published_message(
-        self, exchange_name: str, notification: StoredEvent, lease: Lease
+        self, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
         row = self._rows[exchange_name]
         current = replace(lease, epoch=row.epoch)
-        super().track_most_recent_published_message(exchange_name, notification, current)
+        super().track_most_recent_published_message(exchange_name, event, current)
 
 
 class FencesTooLate(Base):
     """Moves the position, and then finds that the lease is gone."""
 
+    @override
     def track_most_recent_published_message(
-        self, exchange_name: str, notification: StoredEvent, lease: Lease
+        self, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
         row = self._rows[exchange_name]
-        row.position = row.position._replace(event_id=notification.event_id)
-        super().track_most_recent_published_message(exchange_name, notification, lease)
+        row.position = row.position._replace(event_id=event.event_id)
+        super().track_most_recent_published_message(exchange_name, event, lease)
 
 
 class MovesWhatWasReleased(Base):
+    @override
     def release_lease(self, lease: Lease) -> None:
         row = self._rows[lease.exchange_name]
         if row.epoch == lease.epoch:
@@ -60,11 +80,17 @@ class MovesWhatWasReleased(Base):
 class GivesTheLeaseToAll(Base):
     """Looks first and takes later, as one without compare-and-set does."""
 
+    @override
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
     ) -> Lease:
         row = self._rows.get(exchange_name)
-        if row and row.held(time.monotonic()) and row.owner != owner and in_place_of != row.epoch:
+        if (
+            row
+            and row.is_leased(time.monotonic())
+            and row.owner != owner
+            and in_place_of != row.epoch
+        ):
             left = row.expires - time.monotonic()
             raise LeaseHeldError(exchange_name, str(row.owner), row.epoch, left)
         time.sleep(0.05)  # the window that a slow database leaves open
@@ -75,6 +101,7 @@ class GivesTheLeaseToAll(Base):
 
 
 class TrustsTheCallersClock(Base):
+    @override
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
     ) -> Lease:
@@ -89,7 +116,23 @@ class TrustsTheCallersClock(Base):
         self.made = time.time()
 
 
+class NamesWhoGaveItBack(Base):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last: dict[str, str] = {}
+
+    @override
+    def acquire_lease(
+        self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
+    ) -> Lease:
+        lease = super().acquire_lease(exchange_name, owner, seconds, in_place_of=in_place_of)
+        before = self.last.get(exchange_name)
+        self.last[exchange_name] = owner
+        return replace(lease, taken_from=before)
+
+
 class TakesAnyPlace(Base):
+    @override
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
     ) -> Lease:
@@ -99,6 +142,7 @@ class TakesAnyPlace(Base):
 
 
 class NeverExpires(Base):
+    @override
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
     ) -> Lease:
@@ -106,53 +150,76 @@ class NeverExpires(Base):
 
 
 class DoesNotRenew(Base):
+    @override
     def renew_lease(self, lease: Lease) -> None:
         row = self._rows[lease.exchange_name]
         if row.epoch != lease.epoch or row.owner is None:
             raise LeaseLostError(lease.exchange_name)
 
+    @override
     def track_most_recent_published_message(
-        self, exchange_name: str, notification: StoredEvent, lease: Lease
+        self, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
         row = self._rows[exchange_name]
         expires = row.expires
-        super().track_most_recent_published_message(exchange_name, notification, lease)
+        super().track_most_recent_published_message(exchange_name, event, lease)
         row.expires = expires
 
 
 class ReleasesForOthers(Base):
+    @override
     def release_lease(self, lease: Lease) -> None:
         self._rows[lease.exchange_name].owner = None
 
 
 class ForgetsTheFingerprint(Base):
+    @override
     def track_most_recent_published_message(
-        self, exchange_name: str, notification: StoredEvent, lease: Lease
+        self, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
-        super().track_most_recent_published_message(exchange_name, notification, lease)
+        super().track_most_recent_published_message(exchange_name, event, lease)
         self._rows[exchange_name].fingerprint = None
 
 
 class ReplaysAll(Base):
+    @override
     def replay(self, exchange_name: str, after_event_id: int) -> None:
         for name in list(self._rows):
             super().replay(name, after_event_id)
 
 
 class ReplaysWithinTheGeneration(Base):
+    @override
     def replay(self, exchange_name: str, after_event_id: int) -> None:
         super().replay(exchange_name, after_event_id)
         row = self._rows[exchange_name]
         row.position = Position(after_event_id, 0)
 
 
+class ReplaysBesideTheQuarantine(Base):
+    @override
+    def replay(self, exchange_name: str, after_event_id: int) -> None:
+        kept = dict(self._rows[exchange_name].quarantined)
+        super().replay(exchange_name, after_event_id)
+        self._rows[exchange_name].quarantined = kept
+
+
+class MarksTheTypeThatIsMended(Base):
+    @override
+    def quarantine(self, exchange_name: str, event: StoredEvent, reason: str, lease: Lease) -> None:
+        super().quarantine(exchange_name, event, reason, lease)
+        self._rows[exchange_name].fingerprint = fingerprint(event)
+
+
 class ReplaysUnderTheHolder(Base):
+    @override
     def replay(self, exchange_name: str, after_event_id: int) -> None:
         row = self._rows[exchange_name]
         row.position = Position(after_event_id, row.position.generation + 1)
 
 
 class IgnoresCase(Base):
+    @override
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
     ) -> Lease:
@@ -161,16 +228,131 @@ class IgnoresCase(Base):
 
 
 class KeepsThirtyTwoBits(Base):
+    @override
     def most_recent_published_message_id(self, exchange_name: str) -> int | None:
         position = super().most_recent_published_message_id(exchange_name)
         return position and position & 0x7FFFFFFF
 
 
 class ListsInAnyOrder(Base):
+    @override
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:
         return list(reversed(super().tracked_exchanges()))
 
 
 class CallsTheBeginningZero(Base):
+    @override
     def most_recent_published_message_id(self, exchange_name: str) -> int | None:
         return super().most_recent_published_message_id(exchange_name) or 0
+
+
+class ShowsIdleRelaysEverywhere(Base):
+    @override
+    def tracked_exchanges(self) -> Sequence[TrackedExchange]:
+        rows = super().tracked_exchanges()
+        everywhere = [relay for row in rows for relay in row.idle]
+        return [replace(row, idle=everywhere) for row in rows]
+
+
+class AddsToWhatARelaySaid(Base):
+    """Finds a relay by all it says, and so keeps what it said before."""
+
+    @override
+    def note_idle(self, exchange_name: str, relay: IdleRelay, seconds: float) -> None:
+        before = dict(self._rows[exchange_name].idle)
+        super().note_idle(exchange_name, relay, seconds)
+        for owner, noted in before.items():
+            self._rows[exchange_name].idle[f"{owner} before"] = noted
+
+
+class KeepsIdleRelaysForGood(Base):
+    @override
+    def note_idle(self, exchange_name: str, relay: IdleRelay, seconds: float) -> None:
+        super().note_idle(exchange_name, relay, seconds * 1000)
+
+
+class ForgetsIdleRelaysOfAll(Base):
+    @override
+    def forget_idle(self, exchange_name: str, owner: str) -> None:
+        super().forget_idle(exchange_name, owner)
+        for row in self._rows.values():
+            row.idle.pop(owner, None)
+
+
+class KeepsTheWholeJournal(Base):
+    @override
+    def write_journal(
+        self, entries: Sequence[JournalEntry], *, most: int, longest: timedelta
+    ) -> None:
+        super().write_journal(entries, most=most + 1000, longest=longest)
+
+
+class KeepsTheJournalForGood(Base):
+    @override
+    def write_journal(
+        self, entries: Sequence[JournalEntry], *, most: int, longest: timedelta
+    ) -> None:
+        super().write_journal(entries, most=most, longest=longest * 100)
+
+
+class GivesTheOldest(Base):
+    @override
+    def journal(
+        self,
+        exchange_name: str | None = None,
+        *,
+        since: datetime | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> Sequence[JournalEntry]:
+        return super().journal(exchange_name, since=since, after=after)[:limit]
+
+
+class CountsTheJournalAnew(Base):
+    """Takes the number of the entry in its own call for its id."""
+
+    @override
+    def write_journal(
+        self, entries: Sequence[JournalEntry], *, most: int, longest: timedelta
+    ) -> None:
+        for entry in entries:
+            self._entries = 0
+            super().write_journal([entry], most=most, longest=longest)
+
+
+class PausesAnew(Base):
+    @override
+    def pause(self, exchange_name: str, pause: Pause) -> bool:
+        self.resume(exchange_name)
+        super().pause(exchange_name, pause)
+        return False
+
+
+class ForgetsThePauseInAReplay(Base):
+    @override
+    def replay(self, exchange_name: str, after_event_id: int) -> None:
+        super().replay(exchange_name, after_event_id)
+        self.resume(exchange_name)
+
+
+class PausesEveryExchange(Base):
+    @override
+    def pause(self, exchange_name: str, pause: Pause) -> bool:
+        for name in [*self._rows]:
+            super().pause(name, pause)
+        return super().pause(exchange_name, pause)
+
+
+class PausesByTakingTheLease(Base):
+    @override
+    def pause(self, exchange_name: str, pause: Pause) -> bool:
+        is_new = super().pause(exchange_name, pause)
+        self._rows[exchange_name].owner = None
+        return is_new
+
+
+class TakesAnybodysStop(Base):
+    @override
+    def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
+        row = self._rows[lease.exchange_name]
+        super().note_stop(event_id, reason, replace(lease, epoch=row.epoch))

@@ -23,26 +23,34 @@ class Finding:
 
 
 def plant(
-    module: dict[str, Any], suite: type, faults: ModuleType, findings: Mapping[str, Finding]
+    module: dict[str, Any],
+    suite: type,
+    faults: ModuleType,
+    findings: Mapping[str, Finding],
+    base: str = "Base",
 ) -> None:
     """Put one class of `suite` for each fault, and one without any, into a module."""
-    for name in ["Base", *findings]:
-        fields = {"fault": getattr(faults, name), "__module__": module["__name__"]}
+    for name in [base, *findings]:
+        fault = getattr(faults, name)
+        fields = {"fault": fault, "__module__": module["__name__"], "__test__": True}
         module[f"Test{name}"] = type(f"Test{name}", (suite,), fields)
 
 
-def run_planted(path: str, findings: Mapping[str, Finding], folder: Path) -> dict[str, str]:
+def run_planted(
+    path: str, findings: Mapping[str, Finding], folder: Path, bases: Sequence[str] = ("Base",)
+) -> dict[str, str]:
     """Run, for each fault, the test that should find it; return what each failure said.
 
-    "Base", without a fault, runs all of those tests.
+    Those in ``bases``, without a fault, run all of those tests.
     """
     tests = " or ".join(sorted({finding.test for finding in findings.values()}))
     chosen = [f"(Test{name} and {finding.test})" for name, finding in findings.items()]
+    sound = [f"(Test{base} and ({tests}))" for base in bases]
     report = folder / "report.xml"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", path, "-q", "--tb=short", f"--junitxml={report}"),
-            *("-p", "no:cacheprovider", "-k", " or ".join([f"(TestBase and ({tests}))", *chosen])),
+            *("-p", "no:cacheprovider", "-k", " or ".join([*sound, *chosen])),
         ],
         capture_output=True,
         text=True,
@@ -56,5 +64,5 @@ def run_planted(path: str, findings: Mapping[str, Finding], folder: Path) -> dic
         assert case.find("skipped") is None, case.attrib["name"]
         said = "".join(f"{each.text}" for each in [*case.iter("failure"), *case.iter("error")])
         ran[name] = ran.get(name, "") + said
-    assert set(ran) == {"Base", *findings}
+    assert set(ran) == {*bases, *findings}
     return ran

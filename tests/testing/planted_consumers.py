@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 from tests.testing import faulty_consumers
 from tests.testing.planted import Finding, plant
-from tests.testing.test_memory_contract import TestInMemoryMessageConsumer as Sound
+from tests.testing.test_memory_contract import TestInMemoryConsumer as Sound
 
 if TYPE_CHECKING:
     from tidings.builtin.memory import InMemoryBroker
@@ -20,14 +21,34 @@ class Planted(Sound):
     patience = 3.0
 
     @pytest.fixture
+    @override
     def make_consumer(self, broker: InMemoryBroker) -> MakeConsumer:
         return lambda via=None: self.fault(broker)
+
+    @pytest.fixture
+    @override
+    def make_other_consumer(self, broker: InMemoryBroker) -> MakeConsumer:
+        return lambda via=None: self.fault(broker, "audit")
 
 
 FAULTS: dict[str, Finding] = {
     "AcknowledgesByItself": Finding(
         "what_was_not_acknowledged_comes_again",
         ["Of 4 messages 2 did not come", "not acknowledged before `close`"],
+    ),
+    "TakesKeysForBeginnings": Finding(
+        "only_the_selected_routing_keys",
+        ["'shop.paid', 'shop.paid.late']", "these routing keys, and no others"],
+    ),
+    "TakesEveryPartition": Finding(
+        "only_the_selected_partitions",
+        ["The partitions [1, 3] hold 20 messages", "read these partitions of an exchange"],
+    ),
+    "TakesTheLastPartitionForNone": Finding(
+        "only_the_selected_partitions", ["Of 20 messages 10 did not come"]
+    ),
+    "DoesNotSayThePartition": Finding(
+        "only_the_selected_partitions", ["from it came []", "Messages of one partition come in"]
     ),
     "ForgetsAcknowledgements": Finding(
         "what_was_acknowledged_does_not_come_again", ["another consumer received ['1', '2'"]
@@ -39,6 +60,13 @@ FAULTS: dict[str, Finding] = {
             "an acknowledgement not sent yet",
             "promises: Say that ``message`` need not come again.",
         ],
+    ),
+    "CountsFromEachOpening": Finding(
+        "a_message_of_an_earlier_opening",
+        ["acknowledge() took the old message 2", "belongs to the opening that it came in"],
+    ),
+    "TakesWhileItWaits": Finding(
+        "waiting_takes_no_message", ["Of 1 messages 1 did not come within 3 s"]
     ),
     "BeginsAtTheEnd": Finding("nothing_passes_while", ["Of 5 messages 5 did not come"]),
     "LastFirst": Finding(
@@ -52,6 +80,24 @@ FAULTS: dict[str, Finding] = {
     "LeaksItsConnection": Finding(
         "close_leaves_no_connection", ["1 connection(s) are open after close()"]
     ),
+    "ConnectsWhenMade": Finding(
+        "making_it_connects_to_nothing", ["Making the consumer opened 1 connection(s)."]
+    ),
+    "GivesBackOnlyWhenClosed": Finding(
+        "what_a_crashed_consumer_had", ["Of 15 messages 5 did not come", "or before a crash"]
+    ),
+    "HangsWithASilentBroker": Finding(
+        "a_frozen_broker_hangs_no_call", ["receive() has not returned", "No call blocks for ever"]
+    ),
+    "FailsOtherwiseWithASilentBroker": Finding(
+        "a_frozen_broker_hangs_no_call",
+        ["open() raised ExchangeLockedError", "looks like an empty"],
+    ),
+    "SharesItsQueue": Finding(
+        "two_subscribers_have_queues", ["Of 10 messages 10 did not come within 3 s"]
+    ),
+    "FoldsNames": Finding("names_much_alike", ["did not come within 3 s"]),
+    "CutsNames": Finding("names_much_alike", ["did not come within 3 s"]),
     "SaysThereIsNothing": Finding(
         "a_lost_connection_is_an_error", ["Of 5 messages 5 did not come"]
     ),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
-from tests.testing import faulty_producers
+from tests.testing import faulty_producers, faulty_sending
 from tests.testing.planted import Finding, plant
-from tests.testing.test_memory_contract import TestInMemoryMessageProducer as Sound
-from tidings.testing._samples import notification
+from tests.testing.test_memory_contract import TestInMemoryProducer as Sound
+from tidings.testing.samples import notification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,76 +21,75 @@ if TYPE_CHECKING:
 
 
 class Planted(Sound):
-    fault: type[faulty_producers.Base]
+    fault: type[faulty_producers.Base | faulty_producers.Whole]
     has_undeliverable = True
     frozen_sends = 2000
     no_progress_seconds = 0.2
     grace = 2.0
 
     @pytest.fixture
+    @override
     def make_producer(self, broker: InMemoryBroker) -> MakeProducer:
-        def make(via: tuple[str, int] | None = None) -> faulty_producers.Base:
-            producer = self.fault(broker)
-            producer._no_progress = self.no_progress_seconds
-            return producer
+        def make(via: tuple[str, int] | None = None) -> faulty_producers.Producer:
+            if issubclass(self.fault, faulty_producers.Base):
+                return faulty_producers.Producer(broker, self.no_progress_seconds, self.fault)
+            return self.fault(broker, self.no_progress_seconds)
 
         return make
 
     @pytest.fixture
+    @override
     def secrets(self) -> Sequence[str]:
         return [faulty_producers.SECRET]
 
     @pytest.fixture
+    @override
     def undeliverable(self) -> Notification:
         return notification(1, type_name=faulty_producers.UNDELIVERABLE)
 
 
-FAULTS: dict[str, Finding] = {
-    "DropsEveryHundredth": Finding(
-        "everything_sent_arrives_once",
-        ["10 of 1001 event(s)", "100, 200, 300, 400, 500, …", "They are lost"],
-    ),
-    "Reorders": Finding(
-        "everything_sent_arrives_once",
-        ["Event 5 arrived after event 6", "in the order of the calls of `send`"],
-    ),
-    "SwallowsErrors": Finding(
-        "a_frozen_broker_ends",
-        ["The connection carries nothing", "ended in None", "ends in `BrokerUnavailableError`"],
-    ),
-    "AcceptsTooEarly": Finding(
-        "a_frozen_broker_ends", ["accepted_id() is 30", 'never "the socket took it"']
-    ),
+OPENING: dict[str, Finding] = {
     "CannotReopen": Finding("can_be_opened_again", ["the channel is closed"]),
     "LeaksItsConnection": Finding(
         "close_leaves_no_connection", ["1 connection(s) are open after close()"]
     ),
+    "LeaksWhatItOpenedInVain": Finding(
+        "an_opening_that_fails_leaves_no_connection",
+        ["1 connection(s) are open after open() failed", "it has let go of everything before"],
+    ),
     "LeaksItsThread": Finding("close_leaves_no_thread", ["these threads still run: heartbeat"]),
     "ConnectsWhenMade": Finding(
         "making_it_connects_to_nothing",
-        ["Nothing listens, and making the producer raised", "Making it connects to nothing."],
+        ["Making the producer opened 1 connection(s).", "Making it connects to nothing."],
     ),
-    "SendsAgainByItself": Finding(
-        "a_frozen_broker_ends",
-        ["arrived more than once", "nothing is sent again by the producer itself"],
+    "NeedsTheBrokerWhenMade": Finding(
+        "making_it_connects_to_nothing", ["Nothing listens, and making the producer raised"]
     ),
-    "WaitsForEver": Finding(
-        "a_frozen_broker_ends", ["flush() has not returned within", "No call blocks for ever"]
+    "FoldsNames": Finding(
+        "names_much_alike", ["there arrived [", "letters, digits, dots, dashes or underscores"]
     ),
-    "IgnoresTheTimeout": Finding(
-        "flush_keeps_to_its_timeout",
-        ["send() and flush(0.2) took 10", "Raises `BrokerUnavailableError` when it has passed."],
+    "CutsNames": Finding("names_much_alike", ["there arrived ["]),
+    "SharesItsFailure": Finding(
+        "a_failed_exchange_does_not_disturb", ["and still did not deliver everything"]
+    ),
+    "ForgetsWhatAFailedOneHad": Finding(
+        "a_failed_exchange_does_not_disturb",
+        ["accepted_id() is (None, 1009)", "still tells how far the broker's word goes"],
+    ),
+    "FailsWithWhoIsLockedOut": Finding("who_is_locked_out_of_one", ["was cut; open it again"]),
+    "SaysWhatItCannotDo": Finding(
+        "says_the_same_capabilities", ["remembers_durably", "one of them is wrong"]
     ),
     "HasNoSubscriber": Finding(
         "everything_sent_arrives_once",
         [
             "nobody is bound to the exchange",
-            "override the fixture `new_exchange`, and subscribe there",
+            "override the fixture `subscribe`",
         ],
     ),
     "SendsNowhere": Finding(
         "everything_sent_arrives_once",
-        ["1001 of 1001 event(s)", "override the fixture `new_exchange`, and subscribe there"],
+        ["1001 of 1001 event(s)", "override the fixture `subscribe`"],
     ),
     "SaysItsSecret": Finding(
         "a_broker_that_is_away",
@@ -105,6 +105,74 @@ FAULTS: dict[str, Finding] = {
         "a_broker_that_is_away",
         ["without the exchange's name", "a sentence that names the exchange"],
     ),
+    "TakesNoLock": Finding(
+        "a_second_producer_is_locked_out", ["A second producer opened an exchange that was open."]
+    ),
+    "ForgetsTheGeneration": Finding(
+        "remembers_nothing_of_another_generation",
+        ["most_recent_accepted() is Accepted(event_id=10", "of another generation"],
+    ),
+    "ForgetsTheStore": Finding(
+        "what_another_store_sent_is_not_taken",
+        ["most_recent_accepted() is Accepted(event_id=10", "or of another store"],
+    ),
+    "RemembersAnIdAlone": Finding(
+        "the_broker_remembers_the_newest_event",
+        ["fingerprint=None", "An id alone is never believed"],
+    ),
+    "ForgetsWhenOpened": Finding(
+        "what_another_store_sent_is_not_taken", ["leaves that memory as it is"]
+    ),
+    "ClosesWithAnError": Finding("can_be_opened_again", ["close() raised KeyError"]),
+    "NeverNotices": Finding("an_idle_producer_notices", ["and wait() said nothing for"]),
+}
+
+SENDING: dict[str, Finding] = {
+    "DropsEveryHundredth": Finding(
+        "everything_sent_arrives_once",
+        ["10 of 1001 event(s)", "100, 200, 300, 400, 500, …", "They are lost"],
+    ),
+    "ForgetsTheRoutingKey": Finding(
+        "arrives_with_its_routing_key",
+        ["and arrived with ['', '', '', '']", "so that subscribers can choose by it"],
+    ),
+    "ForgetsThePartition": Finding(
+        "arrives_in_its_partition",
+        ["belong to partition 0; from it came []", "goes to its ``partition``"],
+    ),
+    "PartsBySomethingElse": Finding(
+        "arrives_in_its_partition", ["belong to partition 0; from it came [1, 2, 3, 16"]
+    ),
+    "Reorders": Finding(
+        "everything_sent_arrives_once",
+        ["Event 5 arrived after event 6", "in the order of the calls of `send`"],
+    ),
+    "SendsTheLastOfABatchFirst": Finding(
+        "a_batch_arrives_once_and_in_order",
+        ["Event 2 arrived after event 120", "within a call in the order given"],
+    ),
+    "SendsTheFirstOfABatchOnly": Finding(
+        "a_batch_arrives_once_and_in_order",
+        ["247 of 250 event(s)", "cannot be read back"],
+    ),
+    "SwallowsErrors": Finding(
+        "a_frozen_broker_ends",
+        ["The connection carries nothing", "ended in None", "ends in `BrokerUnavailableError`"],
+    ),
+    "AcceptsTooEarly": Finding(
+        "a_frozen_broker_ends", ["accepted_id() is 30", 'never "the socket took it"']
+    ),
+    "SendsAgainByItself": Finding(
+        "a_frozen_broker_ends",
+        ["arrived more than once", "nothing is sent again by the producer itself"],
+    ),
+    "WaitsForEver": Finding(
+        "a_frozen_broker_ends", ["flush() has not returned within", "No call blocks for ever"]
+    ),
+    "IgnoresTheTimeout": Finding(
+        "flush_keeps_to_its_timeout",
+        ["send() and flush(0.2) took 10", "Raises `BrokerUnavailableError` when it has passed."],
+    ),
     "CutsTheTime": Finding(
         "times_arrive_to_the_microsecond", ["The occurred_on of event 1 was sent as"]
     ),
@@ -112,21 +180,18 @@ FAULTS: dict[str, Finding] = {
     "EndsBodiesAtNul": Finding("bodies_arrive_unchanged", ["The body of event 3 was sent as"]),
     "SendsTheUndeliverable": Finding(
         "an_undeliverable_event_leaves",
-        ["Event 50 was never sent", "with nothing of this event sent"],
+        ["Event 50 was never sent", "nothing from it on was"],
     ),
-    "TakesNoLock": Finding(
-        "a_second_producer_is_locked_out", ["A second producer opened an exchange that was open."]
+    "GoesOnAfterTheUndeliverable": Finding(
+        "an_undeliverable_event_ends_its_batch",
+        ["after flush() accepted_id() is 103", "nothing from it on was"],
     ),
-    "ForgetsTheGeneration": Finding(
-        "remembers_nothing_of_another_generation",
-        ["most_recent_accepted_id() is 10", "of another generation"],
+    "TakesNothingBesideTheUndeliverable": Finding(
+        "an_undeliverable_event_ends_its_batch",
+        ["after flush() accepted_id() is None", "what came before it was taken"],
     ),
     "CountsAllExchangesTogether": Finding(
         "two_exchanges_do_not_disturb", ["accepted_id() is 1000, but the newest id sent is 2"]
-    ),
-    "ClosesWithAnError": Finding("close_may_be_called_twice", ["close() raised KeyError"]),
-    "OpensTwice": Finding(
-        "opening_twice_is_an_error", ["open() of an open exchange raised nothing"]
     ),
     "GoesDown": Finding(
         "everything_sent_arrives_once", ["accepted_id() went from", "Never goes down"]
@@ -134,11 +199,12 @@ FAULTS: dict[str, Finding] = {
     "HasNoWindow": Finding(
         "stops_at_the_window", ["2000 messages of 1 kB were taken; memory would grow without end"]
     ),
-    "NeverNotices": Finding("an_idle_producer_notices", ["and wait() said nothing for"]),
     "AcceptsWhatIsRejected": Finding(
         "a_rejected_message_is_not_accepted", ["ended in None", "is not accepted."]
     ),
 }
 
+FAULTS = OPENING | SENDING
 
-plant(globals(), Planted, faulty_producers, FAULTS)
+plant(globals(), Planted, faulty_producers, OPENING)
+plant(globals(), Planted, faulty_sending, SENDING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 from tests.testing import faulty_serializers
 from tests.testing.planted import Finding, plant
@@ -20,6 +21,7 @@ class Planted(Sound):
     fault: type[faulty_serializers.Base]
 
     @pytest.fixture
+    @override
     def make_serializer(self) -> Callable[[], Serializer]:
         return self.fault
 

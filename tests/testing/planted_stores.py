@@ -5,33 +5,51 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 from tests.testing import faulty_stores
 from tests.testing.planted import Finding, plant
 from tests.testing.test_memory_contract import TestInMemoryEventStore as Sound
+from tidings.plugins import Capability
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidings.testing import MakeStore
 
 
 class Planted(Sound):
     fault: type[faulty_stores.Base]
+    capabilities = Sound.capabilities | {Capability.WAKE_UP}
     patience = 1.0
+    can_be_spoiled = True
 
     @pytest.fixture
+    @override
     def make_store(self) -> MakeStore:
         store = self.fault()
         return lambda via=None: store
+
+    @pytest.fixture
+    @override
+    def spoil(self, make_store: MakeStore) -> Callable[[int], None]:
+        store = make_store()
+        assert isinstance(store, faulty_stores.Base)
+        return store.spoiled.add
 
 
 FAULTS: dict[str, Finding] = {
     "ShowsElevenBeforeTen": Finding(
         "a_later_event_waits",
-        ["event 10, appended earlier, may still be", "['11']", "may still appear: a reader"],
+        ["event 10, appended earlier, may still be", "['11']", "may still appear. A reader"],
     ),
     "GivesUpAfterThreePolls": Finding(
         "a_later_event_waits", ["event 10, appended earlier, may still be"]
     ),
+    "NamesItselfAnew": Finding(
+        "the_identity_is_the_stores", ["identity() is {", "tells this store from every other"]
+    ),
+    "CriesWolf": Finding("a_store_that_is_well", ["watch() raised UnsafeStoreError"]),
     "NeverSaysWhy": Finding(
         "a_later_event_waits", ["A lower id may still appear, and hold() says None", "says which"]
     ),
@@ -57,13 +75,30 @@ FAULTS: dict[str, Finding] = {
     ),
     "CountsFromHere": Finding("limit_and_start_choose", ["with an id greater than ``event_id``"]),
     "IgnoresTheLimit": Finding("limit_and_start_choose", ["1 since 1 gave [2, 3, 4,"]),
+    "FailsTheWholeBatch": Finding(
+        "cannot_be_read_is_named", ["given were [4, 5]", "ends what is returned"]
+    ),
+    "PassesTheUnreadable": Finding("cannot_be_read_is_named", ["None is what was named"]),
+    "GivesTheUnreadable": Finding("cannot_be_read_is_named", ["and stored_event() gives"]),
+    "CountsToTheEnd": Finding("newest_and_count_follow", ["[5, 3, 4, 2, 1, 0]", "no further than"]),
+    "HidesThatItCanPrune": Finding(
+        "says_the_same_capabilities", ["make_store makes says wake_up, the test class prune, wake"]
+    ),
+    "PrunesOneTooFew": Finding(
+        "prune_deletes_up_to", ["3 event(s) had to go; prune() returned 2", "not greater than"]
+    ),
+    "PrunesTheNewest": Finding("prune_keeps_the_newest", ["the newest event always stays"]),
+    "PrunesTheYoung": Finding("prune_with_a_time", ["0 event(s) had to go; prune() returned 4"]),
+    "PrunesWhereItShouldCount": Finding("a_dry_run_only_counts", ["stored were [0, 1, 2, 3]"]),
     "WaitsForEver": Finding(
         "a_wait_ends_in_time", ["has not returned after 1 s", "Wait up to ``seconds``"]
     ),
     "HearsOnlyWhatComesLater": Finding(
-        "a_wait_after_an_append", ["wait() returned False after 1.0 s", "``True``, at once"]
+        "a_wait_after_an_append", ["wait() returned Waited.TIME_IS_UP", "MAY_BE_NEW`` at once"]
     ),
-    "WaitsInVain": Finding("a_wait_after_an_append", ["wait() returned None after 1.0 s"]),
+    "WaitsInVain": Finding(
+        "a_wait_after_an_append", ["wait() returned Waited.CANNOT_TELL after 1.0 s"]
+    ),
     "LosesWhatEndsTheWait": Finding("a_wait_after_an_append", ["Read were []; stored were [0]"]),
     "EmptiesOnCreate": Finding("create_again_keeps", ["Read were []; stored were [0]"]),
     "DiesWhenClosed": Finding("a_closed_store_may_be_used", ["this store is closed"]),

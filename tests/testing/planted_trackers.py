@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 from tests.testing import faulty_trackers
 from tests.testing.planted import Finding, plant
-from tests.testing.test_memory_contract import TestInMemoryPublishedMessageTracker as Sound
+from tests.testing.test_memory_contract import TestInMemoryTracker as Sound
 
 if TYPE_CHECKING:
     from tidings.testing import MakeTracker
@@ -19,15 +20,20 @@ class Planted(Sound):
     patience = 3.0
 
     @pytest.fixture
+    @override
     def make_tracker(self) -> MakeTracker:
         tracker = self.fault()
         return lambda via=None: tracker
 
 
 FAULTS: dict[str, Finding] = {
+    "SaysNothingOfItself": Finding(
+        "says_the_same_capabilities",
+        ["makes says nothing, the test class journal, notes, pause, quarantine: one of"],
+    ),
     "LosesTheEpoch": Finding(
         "each_holder_has_a_greater_epoch",
-        ["'one' had epoch 1, and after it 'two' was given epoch 1", "Grows with each holder"],
+        ["'one' had epoch 1, and after it 'two' was given epoch 1", "grows with each holder"],
     ),
     "FencesNobody": Finding(
         "the_lease_of_a_dead_holder",
@@ -46,7 +52,17 @@ FAULTS: dict[str, Finding] = {
     "TrustsTheCallersClock": Finding(
         "time_is_not_the_callers", ["Another owner holds the lease, and 'two' was given"]
     ),
+    "ReplaysBesideTheQuarantine": Finding(
+        "what_a_replay_sends_again",
+        ["there is [('a', 5), ('a', 7), ('a', 9), ('b', 5)]", "leaves its quarantine"],
+    ),
+    "MarksTheTypeThatIsMended": Finding(
+        "noted_and_passed_in_one_step", ["should be '20", "without a type name"]
+    ),
     "TakesAnyPlace": Finding("in_place_of_an_older_epoch", ["and 'three' was given"]),
+    "NamesWhoGaveItBack": Finding(
+        "a_released_lease_is_free", ["taken from 'one'; it was None", "had not given it back"]
+    ),
     "NeverExpires": Finding("a_lease_expires_by_itself", ["has not expired after 3 s"]),
     "DoesNotRenew": Finding(
         "runs_its_full_time_again",
@@ -72,6 +88,35 @@ FAULTS: dict[str, Finding] = {
     "CallsTheBeginningZero": Finding(
         "an_unknown_exchange_has_no_position", ["is 0; it should be None", "before the first"]
     ),
+    "ShowsIdleRelaysEverywhere": Finding(
+        "what_idle_relays_say_is_shown",
+        ["Of exchange 'a', [('one'", "stands by, or why it cannot work"],
+    ),
+    "TakesAnybodysStop": Finding(
+        "a_stop_is_not_noted_without", ["note_stop() raised nothing", "no longer the newest"]
+    ),
+    "AddsToWhatARelaySaid": Finding("what_a_relay_says_anew", ["what the same relay has said"]),
+    "KeepsIdleRelaysForGood": Finding(
+        "goes_with_its_time", ["noted for 1 s, and is shown after 3 s", "for so many seconds"]
+    ),
+    "ForgetsIdleRelaysOfAll": Finding(
+        "a_relay_that_works_said_is_forgotten",
+        ["Of exchange 'b', [] is shown", "it works, or has ended"],
+    ),
+    "KeepsTheWholeJournal": Finding(
+        "not_more_than_so_many", ["At most 4 of 9 were to be kept; there are 9", "are kept"]
+    ),
+    "KeepsTheJournalForGood": Finding("none_is_kept_that_is_too_old", ["older than 30 h: ['50'"]),
+    "GivesTheOldest": Finding("found_by_exchange_time_and_id", ["Return the newest"]),
+    "CountsTheJournalAnew": Finding("is_kept_as_it_was_told", ["Three entries have ids [1, 1, 1]"]),
+    "PausesAnew": Finding("a_second_pause_changes_nothing", ["paused() says ('bob@host', None)"]),
+    "ForgetsThePauseInAReplay": Finding(
+        "survives_a_replay", ["paused() says None", "and a replay"]
+    ),
+    "PausesEveryExchange": Finding(
+        "a_pause_is_of_that_exchange", ["Of exchange 'A', paused() says ('ada@host'"]
+    ),
+    "PausesByTakingTheLease": Finding("takes_no_lease", ["LeaseLostError"]),
 }
 
 plant(globals(), Planted, faulty_trackers, FAULTS)

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
+from typing_extensions import override
 
 from tidings.builtin.json_serializer import JsonSerializer
 from tidings.builtin.memory import (
     InMemoryBroker,
+    InMemoryConsumer,
     InMemoryEventStore,
-    InMemoryMessageConsumer,
-    InMemoryMessageProducer,
-    InMemoryPublishedMessageTracker,
+    InMemoryProducer,
+    InMemoryTracker,
 )
 from tidings.plugins import Capability
 from tidings.testing import (
@@ -26,6 +27,8 @@ from tidings.testing import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from tidings.builtin.memory.event_store import InMemoryTransaction
+    from tidings.event import StoredEvent
     from tidings.interfaces import Notification, ReceivedMessage, Serializer
     from tidings.testing import Link, MakeConsumer, MakeProducer, MakeStore, MakeTracker, Publish
 
@@ -46,14 +49,20 @@ class BrokerLink:
     def connections(self) -> int:
         return self._broker.connections
 
+    @property
+    def opened(self) -> int:
+        return self._broker.opened
 
-class TestInMemoryMessageProducer(MessageProducerContract):
+
+class TestInMemoryProducer(MessageProducerContract):
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
             Capability.LOCK,
             Capability.UNROUTABLE,
-            Capability.MOST_RECENT_ACCEPTED_ID,
+            Capability.MOST_RECENT_ACCEPTED,
             Capability.OUT_OF_ORDER,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
         }
     )
     no_progress_seconds = 0.3
@@ -66,12 +75,12 @@ class TestInMemoryMessageProducer(MessageProducerContract):
         return InMemoryBroker()
 
     @pytest.fixture
+    @override
     def make_producer(self, broker: InMemoryBroker) -> MakeProducer:
-        return lambda via=None: InMemoryMessageProducer(
-            broker, no_progress=self.no_progress_seconds
-        )
+        return lambda via=None: InMemoryProducer(broker, no_progress=self.no_progress_seconds)
 
     @pytest.fixture
+    @override
     def read_back(self, broker: InMemoryBroker) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         read: dict[str, int] = {}
 
@@ -84,31 +93,70 @@ class TestInMemoryMessageProducer(MessageProducerContract):
         return read_back
 
     @pytest.fixture
+    @override
     def link(self, broker: InMemoryBroker) -> Iterator[Link]:
         yield BrokerLink(broker)
         broker.thaw()
 
     @pytest.fixture
+    @override
     def unbind(self, broker: InMemoryBroker) -> Callable[[str], None]:
         return broker.unbind
 
     @pytest.fixture
+    @override
     def reject(self, broker: InMemoryBroker) -> Callable[[str], None]:
         return broker.reject
 
 
 class TestInMemoryEventStore(EventStoreContract):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.PRUNE})
     plugin_module, backend = "tidings.builtin.plugin", "memory"
     needs_create = False
     has_link = False
+    can_be_spoiled = False
 
     @pytest.fixture
+    @override
     def make_store(self) -> MakeStore:
         store = InMemoryEventStore()
         return lambda via=None: store
 
 
-class TestInMemoryMessageConsumer(MessageConsumerContract):
+class DrawsAtTheCommit(InMemoryEventStore):
+    """As a commit log: an event gets its id as its transaction commits."""
+
+    drawn = 0
+
+    @override
+    def _end(self, transaction: InMemoryTransaction, *, commit: bool) -> None:
+        events, transaction.events = transaction.events, []
+        super()._end(transaction, commit=commit)
+        with self._lock:
+            for event in events if commit else ():
+                self.drawn += 1
+                self._events.append(event._replace(event_id=self.drawn))
+
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        with self._lock:
+            return [event for event in self._events if event.event_id > event_id][:limit]
+
+
+class TestStoreThatDrawsIdsAtTheCommit(TestInMemoryEventStore):
+    ids_at_commit = True
+
+    @pytest.fixture
+    @override
+    def make_store(self) -> MakeStore:
+        store = DrawsAtTheCommit()
+        return lambda via=None: store
+
+
+class TestInMemoryConsumer(MessageConsumerContract):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.ROUTING, Capability.PARTITIONS}
+    )
     plugin_module, backend = "tidings.builtin.plugin", "memory"
 
     @pytest.fixture
@@ -116,13 +164,20 @@ class TestInMemoryMessageConsumer(MessageConsumerContract):
         return InMemoryBroker()
 
     @pytest.fixture
+    @override
     def make_consumer(self, broker: InMemoryBroker) -> MakeConsumer:
-        return lambda via=None: InMemoryMessageConsumer(broker, "app")
+        return lambda via=None: InMemoryConsumer(broker, "app", no_progress=0.3)
 
     @pytest.fixture
+    @override
+    def make_other_consumer(self, broker: InMemoryBroker) -> MakeConsumer:
+        return lambda via=None: InMemoryConsumer(broker, "audit")
+
+    @pytest.fixture
+    @override
     def publish(self, broker: InMemoryBroker) -> Publish:
         def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
-            producer = InMemoryMessageProducer(broker)
+            producer = InMemoryProducer(broker)
             producer.open(exchange_name)
             for notification in notifications:
                 producer.send(exchange_name, *notification)
@@ -132,18 +187,23 @@ class TestInMemoryMessageConsumer(MessageConsumerContract):
         return publish
 
     @pytest.fixture
+    @override
     def link(self, broker: InMemoryBroker) -> Link:
         return BrokerLink(broker)
 
 
-class TestInMemoryPublishedMessageTracker(PublishedMessageTrackerContract):
+class TestInMemoryTracker(PublishedMessageTrackerContract):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.QUARANTINE, Capability.NOTES, Capability.JOURNAL, Capability.PAUSE}
+    )
     plugin_module, backend = "tidings.builtin.plugin", "memory"
     needs_create = False
     has_link = False
 
     @pytest.fixture
+    @override
     def make_tracker(self) -> MakeTracker:
-        tracker = InMemoryPublishedMessageTracker()
+        tracker = InMemoryTracker()
         return lambda via=None: tracker
 
 
@@ -151,5 +211,6 @@ class TestJsonSerializer(SerializerContract):
     plugin_module, backend = "tidings.builtin.plugin", "json"
 
     @pytest.fixture
+    @override
     def make_serializer(self) -> Callable[[], Serializer]:
         return JsonSerializer

@@ -9,19 +9,25 @@ import pytest
 
 from tidings import event
 from tidings.interfaces import (
+    capability,
     event_store,
+    journal,
     message_consumer,
     message_producer,
+    notification,
+    open_exchange,
+    pause,
     published_message_tracker,
     serializer,
 )
-from tidings.plugins import specs
 from tidings.testing import promises
 
 SOURCES = {
-    "Producer": (message_producer, specs),
+    "Producer": (message_producer, open_exchange, notification, capability),
     "Store": (event_store, event),
     "Tracker": (published_message_tracker, event_store),
+    "Journal": (journal, published_message_tracker),
+    "Pausing": (pause,),
     "Serializing": (serializer,),
     "Consumer": (message_consumer,),
 }

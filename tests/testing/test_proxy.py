@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.servers import wait_for
-from tidings.testing import TcpProxy
+from tidings.testing import TcpProxy, eventually
 from tidings.testing.proxy import THREAD_PREFIX
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def test_a_close_behind_a_freeze_is_not_heard_before_the_thaw(
     client.close()
     assert (bytes(server.received), server.ended) == (b"before", [])
     proxy.thaw()
-    wait_for(lambda: len(server.ended) == 1, "the close", 10)
+    eventually(lambda: len(server.ended) == 1, "the close", 60)
     assert bytes(server.received) == b"beforeafter"
 
 
@@ -156,7 +155,7 @@ def test_what_was_frozen_is_lost_when_cut(
     proxy.thaw()
     with pytest.raises(ConnectionResetError):
         client.recv(100)
-    wait_for(lambda: len(server.ended) == 1, "the cut", 10)
+    eventually(lambda: len(server.ended) == 1, "the cut", 60)
     assert server.ended == [ConnectionResetError]
     assert bytes(server.received) == b"before"
 
@@ -187,6 +186,13 @@ def test_a_refusing_proxy_refuses_and_leaves_open_connections(
         assert echo(again, b"again") == b"again"
 
 
+def test_nobody_else_is_given_the_port_of_a_refusing_proxy(proxy: TcpProxy) -> None:
+    proxy.refuse()
+    with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
+        stranger.bind(proxy.address)
+    proxy.admit()
+
+
 def test_a_delay_is_waited_in_each_direction(client: socket.socket, proxy: TcpProxy) -> None:
     echo(client, b"before")
     proxy.delay(0.2)
@@ -209,13 +215,13 @@ def test_a_server_that_is_away_resets_the_client(server: EchoServer) -> None:
 def test_a_client_that_goes_is_not_counted(client: socket.socket, proxy: TcpProxy) -> None:
     echo(client, b"before")
     client.close()
-    wait_for(lambda: proxy.connections == 0, "the proxy to notice", 10)
+    eventually(lambda: proxy.connections == 0, "the proxy to notice", 60)
 
 
 def test_closing_ends_its_threads(server: EchoServer) -> None:
     with TcpProxy(*server.address) as proxy:
         clients = [socket.create_connection(proxy.address) for _ in range(3)]
-        wait_for(lambda: proxy.connections == 3, "three connections", 10)
+        eventually(lambda: proxy.connections == 3, "three connections", 60)
         proxy.freeze()
         clients[0].sendall(b"frozen")
     proxy.close()

@@ -9,11 +9,12 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.servers.process import free_port, wait_for
+from tests.servers.process import free_port
 from tests.zeromq.events import EXCHANGE, Store, event
 from tidings.plugins import Position
+from tidings.testing import eventually
 from tidings_zeromq.endpoint import Endpoint
-from tidings_zeromq.producer import ZeroMQMessageProducer
+from tidings_zeromq.producer import ZeroMQProducer
 from tidings_zeromq.settings import ZeroMQSettings
 
 
@@ -24,14 +25,15 @@ class Relay:
         self.settings = settings
         self.store = store
         self.exchange_name = exchange_name
-        self.producer = ZeroMQMessageProducer(settings, store.context)
+        self.producer = ZeroMQProducer(settings, store.context)
+        self.opened: Any = None
 
     @property
     def address(self) -> str:
         return self.settings.connect_address
 
-    def open(self, position: int = 0) -> None:
-        self.producer.open(self.exchange_name, Position(position))
+    def open(self, position: int = 0, identity: str = "") -> None:
+        self.opened = self.producer.open(self.exchange_name, Position(position, store=identity))
 
     def send(self, *ids: int) -> None:
         for event_id in ids:
@@ -40,14 +42,14 @@ class Relay:
     def flush(self, timeout: float | None = None) -> None:
         self.producer.flush(self.exchange_name, timeout)
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 60.0) -> None:
         """Serve the subscribers until `condition()` is true."""
 
         def served() -> bool:
             self.producer.wait(self.exchange_name, 0.02)
             return condition()
 
-        wait_for(served, what, seconds)
+        eventually(served, what, seconds)
 
     @property
     def accepted_id(self) -> int | None:
@@ -96,5 +98,5 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     assert not Endpoint._all, f"endpoints left open: {list(Endpoint._all)}"
     left = set(threading.enumerate()) - python_threads
     assert not {each for each in left if each.is_alive() and not each.daemon}
-    wait_for(lambda: process.num_fds() <= files, f"open files to go back to {files}", 5)
-    wait_for(lambda: process.num_threads() <= threads, f"threads to go back to {threads}", 5)
+    eventually(lambda: process.num_fds() <= files, f"open files to go back to {files}", 60)
+    eventually(lambda: process.num_threads() <= threads, f"threads to go back to {threads}", 60)

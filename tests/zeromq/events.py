@@ -43,4 +43,6 @@ class Store:
 
     @property
     def context(self) -> ProducerContext:
-        return ProducerContext(self.since)
+        return ProducerContext(
+            self.since, oldest_event_id=lambda _exchange_name: min(self.ids, default=None)
+        )

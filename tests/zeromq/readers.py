@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Self
 
-from tests.servers.process import wait_for
 from tests.zeromq.events import EXCHANGE
+from tidings.testing import eventually
 from tidings_zeromq import Subscriber
 
 if TYPE_CHECKING:
@@ -43,8 +43,20 @@ class Reader:
     def ids(self) -> Sequence[int]:
         return [int(message.message_id) for message in self.messages]
 
+    @property
+    def last_id(self) -> int | None:
+        return self._subscriber.last_id
+
+    @property
+    def gone(self) -> range | None:
+        return self._subscriber.gone
+
+    @property
+    def store(self) -> str:
+        return self._subscriber.store
+
     def wait_for(self, count: int, seconds: float = 20.0) -> None:
-        wait_for(lambda: len(self.messages) >= count, f"{count} messages", seconds)
+        eventually(lambda: len(self.messages) >= count, f"{count} messages", seconds)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -21,7 +21,7 @@ from tidings.plugins import (
     Position,
     ProducerContext,
 )
-from tidings_zeromq.producer import ZeroMQMessageProducer
+from tidings_zeromq.producer import ZeroMQProducer
 from tidings_zeromq.settings import ZeroMQSettings
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def main() -> None:
     def since(_exchange: str, event_id: int, limit: int) -> Sequence[Notification]:
         return [event(each) for each in range(event_id + 1, min(int(last), event_id + limit) + 1)]
 
-    producer = ZeroMQMessageProducer(settings, ProducerContext(since))
+    producer = ZeroMQProducer(settings, ProducerContext(since))
     while True:
         try:
             relay(producer, exchange, Path(tracker), int(last))
@@ -50,7 +50,7 @@ def main() -> None:
             producer.close(exchange)
 
 
-def relay(producer: ZeroMQMessageProducer, exchange: str, tracker: Path, last: int) -> None:
+def relay(producer: ZeroMQProducer, exchange: str, tracker: Path, last: int) -> None:
     tracked = int(tracker.read_text()) if tracker.exists() else 0
     producer.open(exchange, Position(tracked))
     for event_id in range(tracked + 1, last + 1):

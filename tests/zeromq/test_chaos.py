@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.servers.process import free_port, spawn, wait_for
+from tests.servers.process import free_port, spawn
 from tests.zeromq.events import EXCHANGE
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     import subprocess
@@ -74,15 +75,15 @@ class World:
     def thaw(self, who: str) -> None:
         os.kill(self._processes[who].pid, signal.SIGCONT)
 
-    def wait_for(self, name: str, count: int, seconds: float = 30.0) -> None:
-        wait_for(lambda: len(self.ids(name)) >= count, f"{name} to have {count}", seconds)
+    def wait_for(self, name: str, count: int, seconds: float = 60.0) -> None:
+        eventually(lambda: len(self.ids(name)) >= count, f"{name} to have {count}", seconds)
 
     def finish(self) -> None:
         """Wait until all is tracked, and look at what every subscriber has."""
-        wait_for(
+        eventually(
             lambda: self.tracker.exists() and self.tracker.read_text() == str(self.last),
             f"the position to reach {self.last}",
-            40,
+            60,
         )
         for name in self.names:
             assert self.ids(name) == list(range(1, self.last + 1))
@@ -233,6 +234,6 @@ def test_a_subscriber_that_comes_late_has_everything(world: World) -> None:
 def test_a_required_subscriber_that_is_gone_for_ever_is_named(world: World) -> None:
     world.start_relay(no_progress_timeout=0.5)
     world.start_subscriber("app")
-    wait_for(lambda: "'audit' has not acknowledged event 1 " in world.output("relay"), "it", 20)
+    eventually(lambda: "'audit' has not acknowledged event 1 " in world.output("relay"), "it", 60)
 
     assert "it is not connected" in world.output("relay")

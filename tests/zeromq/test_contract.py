@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 from tests.servers.process import free_port
 from tests.zeromq.events import event
 from tests.zeromq.readers import Reader
 from tidings.plugins import Capability
 from tidings.testing import MessageConsumerContract, MessageProducerContract
-from tidings_zeromq.consumer import ZeroMQMessageConsumer
-from tidings_zeromq.producer import ZeroMQMessageProducer
+from tidings_zeromq.consumer import ZeroMQConsumer
+from tidings_zeromq.producer import ZeroMQProducer
 from tidings_zeromq.settings import ZeroMQSettings
 
 if TYPE_CHECKING:
@@ -70,12 +70,13 @@ class RequiredSubscriber:
 
 
 class TestProducer(MessageProducerContract):
-    capabilities = frozenset({Capability.LOCK})
+    capabilities = frozenset({Capability.LOCK, Capability.ROUTING, Capability.PARTITIONS})
     plugin_module, backend = "tidings_zeromq.plugin", "zeromq"
     has_undeliverable = True
     no_progress_seconds = 1.0
 
     @pytest.fixture
+    @override
     def server_address(self) -> Address:
         return ("127.0.0.1", free_port())
 
@@ -86,15 +87,12 @@ class TestProducer(MessageProducerContract):
         subscriber.end()
 
     @pytest.fixture
-    def new_exchange(self, subscriber: RequiredSubscriber) -> Callable[[], str]:
-        def new() -> str:
-            name = f"contract-{uuid.uuid4().hex[:12]}"
-            subscriber.add(name)
-            return name
-
-        return new
+    @override
+    def subscribe(self, subscriber: RequiredSubscriber) -> Callable[[str], None]:
+        return subscriber.add
 
     @pytest.fixture
+    @override
     def make_producer(
         self, server_address: Address, subscriber: RequiredSubscriber, context: ProducerContext
     ) -> MakeProducer:
@@ -105,29 +103,33 @@ class TestProducer(MessageProducerContract):
             heartbeat=0.3,
         )
 
-        def make(via: Address | None = None) -> ZeroMQMessageProducer:
+        def make(via: Address | None = None) -> ZeroMQProducer:
             subscriber.address = via or subscriber.address
             subscriber.start()
-            return ZeroMQMessageProducer(settings, context)
+            return ZeroMQProducer(settings, context)
 
         return make
 
     @pytest.fixture
+    @override
     def read_back(
         self, subscriber: RequiredSubscriber
     ) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         return subscriber.read
 
     @pytest.fixture
+    @override
     def undeliverable(self) -> Notification:
 
         return event(50)._replace(type_name="\ud800")
 
 
 class TestConsumer(MessageConsumerContract):
+    capabilities = frozenset({Capability.ROUTING, Capability.PARTITIONS})
     plugin_module, backend = "tidings_zeromq.plugin", "zeromq"
 
     @pytest.fixture
+    @override
     def server_address(self) -> Address:
         return ("127.0.0.1", free_port())
 
@@ -137,37 +139,69 @@ class TestConsumer(MessageConsumerContract):
         return ZeroMQSettings(bind=f"tcp://{host}:{port}", heartbeat=0.3)
 
     @pytest.fixture
+    @override
     def make_consumer(self, settings_here: ZeroMQSettings) -> MakeConsumer:
-        def make(via: Address | None = None) -> ZeroMQMessageConsumer:
+        def make(via: Address | None = None) -> ZeroMQConsumer:
             connect = None if via is None else f"tcp://{via[0]}:{via[1]}"
-            return ZeroMQMessageConsumer(
-                settings_here.model_copy(update={"connect": connect}), "app"
-            )
+            return ZeroMQConsumer(settings_here.model_copy(update={"connect": connect}), "app")
 
         return make
 
     @pytest.fixture
+    @override
+    def make_other_consumer(
+        self, settings_here: ZeroMQSettings, required: list[str]
+    ) -> MakeConsumer:
+        required.append("audit")  # so that nothing passes it either
+        return lambda via=None: ZeroMQConsumer(settings_here, "audit")
+
+    @pytest.fixture
+    @override
+    def subscribe(self, relayed: list[str]) -> Callable[[str], None]:
+        return relayed.append
+
+    @pytest.fixture
+    def relayed(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def required(self) -> list[str]:
+        return ["app"]
+
+    @pytest.fixture
+    @override
     def publish(
-        self, settings_here: ZeroMQSettings, context: ProducerContext, exchange_name: str
+        self,
+        settings_here: ZeroMQSettings,
+        context: ProducerContext,
+        relayed: list[str],
+        required: list[str],
     ) -> Iterator[Callable[[str, Sequence[Notification]], None]]:
-        """Give a relay that runs all the while."""
-        producer = ZeroMQMessageProducer(settings_here, context)
-        producer.open(exchange_name)
-        due: list[Notification] = []
+        """Give a relay that runs all the while, and carries every exchange of the test."""
+        settings = settings_here.model_copy(update={"subscribers": required})
+        producer = ZeroMQProducer(settings, context)
+        opened: list[str] = []
+        due: list[tuple[str, Notification]] = []
         stop = threading.Event()
 
         def relay() -> None:
             while not stop.is_set():
+                for name in relayed[len(opened) :]:
+                    producer.open(name, partitions=4)
+                    opened.append(name)
                 while due:
-                    producer.send(exchange_name, *due.pop(0))
-                producer.wait(exchange_name, 0.02)
+                    name, notification = due.pop(0)
+                    producer.send(name, *notification)
+                for name in opened:
+                    producer.wait(name, 0.02)
 
-        def publish(_exchange_name: str, notifications: Sequence[Notification]) -> None:
-            due.extend(notifications)
+        def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
+            due.extend((exchange_name, each) for each in notifications)
 
         thread = threading.Thread(target=relay)
         thread.start()
         yield publish
         stop.set()
         thread.join()
-        producer.close(exchange_name)
+        for name in opened:
+            producer.close(name)

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import zmq
 
-from tests.servers.process import free_port, wait_for
+from tests.servers.process import free_port
 from tests.zeromq.events import EXCHANGE, Store, event
 from tests.zeromq.readers import Reader
 from tidings.plugins import MAX_EVENT_ID, BrokerRefusedError
+from tidings.testing import eventually
 from tidings_zeromq import Subscriber
+from tidings_zeromq.event_wire import encode_event
 from tidings_zeromq.wire import (
     NO_ID,
     Request,
     decode_request,
     encode_beginning,
-    encode_event,
     encode_events,
     encode_request,
 )
@@ -89,7 +90,7 @@ def test_an_acknowledgement_of_what_was_never_sent_is_not_believed(
     dealer.connect(relay.address)
     dealer.send(encode_request(Request(1, 5, 5, "app", EXCHANGE)))
     relay.send(*range(6, 11))
-    relay.wait_until(lambda: bool(dealer.poll(0)), "the stream to begin")
+    relay.wait_until(lambda: bool(dealer.poll(0)), "the feed to begin")
     dealer.send(encode_request(Request(1, said, said, "app", EXCHANGE)))
     relay.producer.wait(EXCHANGE, 0.3)
     assert relay.accepted_id is None
@@ -105,11 +106,12 @@ def test_a_peer_that_never_reads_fills_no_memory(make_relay: MakeRelay, dealer: 
     dealer.rcvhwm = 1
     dealer.connect(relay.address)
     dealer.send(encode_request(Request(1, 0, 0, "idle", EXCHANGE)))
+    sessions = relay.opened._conversation._feeds
+    relay.wait_until(lambda: bool(sessions), "the idle peer")
+    (idle,) = sessions.values()
     with Reader(relay.address) as app:
         relay.send(*range(1, 5001))
         relay.flush()
-        sessions = relay.producer._open[EXCHANGE][1]._sessions.values()
-        idle = next(each for each in sessions if each.name == "idle")
 
         assert idle.room == 0
         assert sum(count for _, count, _ in idle._in_flight) == 100
@@ -222,7 +224,7 @@ def test_what_is_no_zeromq_is_named_and_a_relay_in_its_place_is_found(
 ) -> None:
     address = f"tcp://127.0.0.1:{free_port()}"
     with _other_program(address), Reader(address) as app:
-        wait_for(lambda: app.error is not None, "the subscriber to be told", 10)
+        eventually(lambda: app.error is not None, "the subscriber to be told", 60)
     assert isinstance(app.error, BrokerRefusedError)
     assert "or be no relay" in str(app.error)
     relay = make_relay(bind=address)
@@ -237,16 +239,17 @@ def test_what_is_no_zeromq_is_named_and_a_relay_in_its_place_is_found(
 def test_a_connection_that_libzmq_has_given_up_is_made_anew(
     make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidings_zeromq.subscriber._RENEW_SECONDS", 0.2)
+    monkeypatch.setattr("tidings_zeromq.contact._RENEW_SECONDS", 0.2)
     relay = make_relay()
     relay.open()
     relay.send(1)
     with Reader(relay.address) as app:
         relay.flush()
-        connection = app._subscriber._connection
-        assert connection is not None
+        contact = app._subscriber._contact
+        assert contact is not None
+        connection = contact._connection
         relay.close()
-        wait_for(lambda: app._subscriber._connection is not connection, "a new connection", 10)
+        eventually(lambda: contact._connection is not connection, "a new connection", 60)
         relay.open(position=1)
         relay.send(2)
         relay.flush()

@@ -6,16 +6,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
-from tests.servers.process import free_port, wait_for
+from tests.servers.process import free_port
 from tests.zeromq.conftest import Relay
 from tests.zeromq.events import EXCHANGE, Store
 from tests.zeromq.readers import Reader
-from tidings import NewEvent
-from tidings.bootstrap import bootstrap
+from tidings import NewEvent, Tidings
 from tidings.builtin.json_serializer import JsonSerializer
 from tidings.interfaces import Position
 from tidings.plugins import Notification, ProducerContext
+from tidings.testing import eventually
 from tidings_zeromq.settings import ZeroMQSettings
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class PoisonedStore(Store):
         self._poison = set(poison)
         self._passes = passes
 
+    @override
     def since(self, exchange_name: str, event_id: int, limit: int) -> Sequence[Notification]:
         return [self._spoilt(each) for each in super().since(exchange_name, event_id, limit)]
 
@@ -57,6 +59,7 @@ class PoisonedStore(Store):
         return good._replace(message=good.message._replace(headers=LONE))
 
     @property
+    @override
     def context(self) -> ProducerContext:
         return ProducerContext(self.since, lambda exchange_name: self._passes)
 
@@ -129,7 +132,7 @@ def test_what_the_configuration_says_of_poison_is_what_late_subscribers_get(
     address = f"tcp://127.0.0.1:{free_port()}"
     path = tmp_path / "tidings.toml"
     path.write_text(CONFIGURATION.format(folder=tmp_path, on_poison="quarantine", address=address))
-    with bootstrap(path, environ={}) as tidings:
+    with Tidings.from_file(path, environ={}) as tidings:
         store = tidings.event_store()
         store.create()
         tidings.tracker.create()
@@ -146,6 +149,6 @@ def test_what_the_configuration_says_of_poison_is_what_late_subscribers_get(
             return len(late.messages) >= 9
 
         with closing(producer, EXCHANGE), Reader(address, "late", last_id=0) as late:
-            wait_for(all_have_come, "all but the poison", 20)
+            eventually(all_have_come, "all but the poison", 60)
 
     assert app.ids == late.ids == [1, 2, 3, 4, 6, 7, 8, 9, 10]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,59 +11,68 @@ import pytest
 import zmq
 from pydantic import SecretStr
 
-from tests.servers.process import wait_for
+from tests.servers.process import free_port
 from tests.zeromq.events import EXCHANGE, event
-from tidings.plugins import ExchangeLockedError, UndeliverableEventError
-from tidings_zeromq.pub.consumer import SubMessageConsumer
-from tidings_zeromq.pub.producer import PubMessageProducer
-from tidings_zeromq.pub.settings import PubSettings
+from tests.zeromq.names import needs_names, run_with_names
+from tidings.plugins import (
+    BrokerUnavailableError,
+    ExchangeLockedError,
+    KeyPatterns,
+    UndeliverableEventError,
+)
+from tidings.testing import eventually
+from tidings_zeromq.pub.consumer import ZeroMQPubConsumer, _beginnings
+from tidings_zeromq.pub.frames import encode
+from tidings_zeromq.pub.producer import ZeroMQPubProducer
+from tidings_zeromq.pub.settings import ZeroMQPubSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tidings.plugins import ReceivedMessage
 
 
 @pytest.fixture
-def settings(address: str) -> PubSettings:
-    return PubSettings(bind=address)
+def settings(address: str) -> ZeroMQPubSettings:
+    return ZeroMQPubSettings(bind=address)
 
 
 @pytest.fixture
-def producer(settings: PubSettings) -> Iterator[PubMessageProducer]:
-    producer = PubMessageProducer(settings)
+def producer(settings: ZeroMQPubSettings) -> Iterator[ZeroMQPubProducer]:
+    producer = ZeroMQPubProducer(settings)
     producer.open(EXCHANGE)
     yield producer
     producer.close(EXCHANGE)
 
 
 @pytest.fixture
-def consumer(settings: PubSettings) -> Iterator[SubMessageConsumer]:
-    consumer = SubMessageConsumer(settings)
+def consumer(settings: ZeroMQPubSettings) -> Iterator[ZeroMQPubConsumer]:
+    consumer = ZeroMQPubConsumer(settings)
     consumer.open(EXCHANGE)
     yield consumer
     consumer.close()
 
 
-def _send_until_heard(producer: PubMessageProducer, consumer: SubMessageConsumer) -> None:
+def _send_until_heard(producer: ZeroMQPubProducer, consumer: ZeroMQPubConsumer) -> None:
     def heard() -> bool:
         producer.send(EXCHANGE, *event(1))
         producer.wait(EXCHANGE, 0.02)
         return consumer.receive(0.02) is not None
 
-    wait_for(heard, "the subscription", 10)
+    eventually(heard, "the subscription", 60)
     while consumer.receive(0.2):
         pass
 
 
-def _receive(consumer: SubMessageConsumer) -> ReceivedMessage:
+def _receive(consumer: ZeroMQPubConsumer) -> ReceivedMessage:
     message = consumer.receive(5)
     assert message is not None
     return message
 
 
 def test_who_listens_gets_everything_in_order(
-    producer: PubMessageProducer, consumer: SubMessageConsumer
+    producer: ZeroMQPubProducer, consumer: ZeroMQPubConsumer
 ) -> None:
     _send_until_heard(producer, consumer)
     for event_id in range(2, 1002):
@@ -79,7 +89,7 @@ def test_who_listens_gets_everything_in_order(
 
 
 def test_the_topic_is_the_type_name_and_the_frames_are_plain(
-    producer: PubMessageProducer, address: str
+    producer: ZeroMQPubProducer, address: str
 ) -> None:
     with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
         subscriber.linger = 0
@@ -91,7 +101,7 @@ def test_the_topic_is_the_type_name_and_the_frames_are_plain(
             producer.send(EXCHANGE, *event(2)._replace(type_name="OrderShipped"))
             return bool(subscriber.poll(50))
 
-        wait_for(heard, "the subscription", 10)
+        eventually(heard, "the subscription", 60)
         frames = subscriber.recv_multipart()
 
     assert frames == [
@@ -104,7 +114,64 @@ def test_the_topic_is_the_type_name_and_the_frames_are_plain(
     ]
 
 
-def test_nobody_listening_is_no_error(producer: PubMessageProducer) -> None:
+def test_who_selects_routing_keys_is_sent_what_begins_so_and_gets_what_it_asked_for(
+    producer: ZeroMQPubProducer, settings: ZeroMQPubSettings
+) -> None:
+    keys = ["shop.paid", "shop", "shopping", "bill.paid", "bill.paid.late", "", "shop.paid"]
+
+    def send(event_id: int, key: str) -> None:
+        whole = event(event_id)
+        message = whole.message._replace(routing_key=key)
+        producer.send(EXCHANGE, *whole._replace(message=message))
+
+    consumer = ZeroMQPubConsumer(settings)
+    consumer.select(["shop.#", "*.paid.late"])
+    consumer.open(EXCHANGE)
+
+    def heard() -> bool:
+        send(1, "shop")
+        return consumer.receive(0.02) is not None
+
+    eventually(heard, "the subscription")
+    while consumer.receive(0.2):
+        pass
+    for event_id, key in enumerate(keys, 2):
+        send(event_id, key)
+    found = [_receive(consumer) for _ in range(4)]
+    consumer.close()
+
+    assert [each.message_id for each in found] == ["2", "3", "6", "8"]
+    assert [each.routing_key for each in found] == [keys[0], keys[1], keys[4], keys[6]]
+    assert found[0].type_name == event(2).type_name
+    assert found[0].headers == event(2).message.headers
+
+
+@pytest.mark.parametrize(
+    ("pattern", "beginning"),
+    [
+        ("a.b", "a.b"),
+        ("a.*", "a."),
+        ("a.#", "a"),
+        ("#", ""),
+        ("*.a", ""),
+        ("a.*.b", "a."),
+        ("", ""),
+    ],
+)
+def test_a_pattern_is_asked_for_by_what_its_keys_begin_with(pattern: str, beginning: str) -> None:
+    assert _beginnings(KeyPatterns([pattern])) == [beginning]
+
+
+def test_the_topic_is_the_routing_key_for_a_subscriber_in_any_language() -> None:
+    message = event(1).message._replace(routing_key="shop.paid")
+
+    topic, _, _, _, headers, _ = encode(message, "OrderPaid", 1, event(1).occurred_on)
+
+    assert topic == b"shop.paid"
+    assert json.loads(headers) == {"aggregate_id": "order-1", "tidings.type_name": "OrderPaid"}
+
+
+def test_nobody_listening_is_no_error(producer: ZeroMQPubProducer) -> None:
     producer.send(EXCHANGE, *event(1))
     producer.flush(EXCHANGE)
 
@@ -112,34 +179,38 @@ def test_nobody_listening_is_no_error(producer: PubMessageProducer) -> None:
 
 
 def test_an_event_that_cannot_be_encoded_leaves_the_exchange_usable(
-    producer: PubMessageProducer, consumer: SubMessageConsumer
+    producer: ZeroMQPubProducer, consumer: ZeroMQPubConsumer
 ) -> None:
+    producer.close(EXCHANGE)
+    opened = producer.open(EXCHANGE)
     _send_until_heard(producer, consumer)
-    with pytest.raises(UndeliverableEventError, match="event 2"):
-        producer.send(EXCHANGE, *event(2)._replace(type_name="\ud800"))
-    producer.send(EXCHANGE, *event(3))
+    with pytest.raises(UndeliverableEventError, match="event 3"):
+        opened.send([event(2), event(3)._replace(type_name="\ud800"), event(4)])
+    assert opened.accepted_id() == 2
+    opened.send([event(4)])
 
-    assert _receive(consumer).message_id == "3"
+    assert [_receive(consumer).message_id for _ in range(2)] == ["2", "4"]
 
 
-def test_a_taken_address_is_an_error(producer: PubMessageProducer, settings: PubSettings) -> None:
-    second = PubMessageProducer(settings)
+def test_a_taken_address_is_an_error(
+    producer: ZeroMQPubProducer, settings: ZeroMQPubSettings
+) -> None:
+    second = ZeroMQPubProducer(settings)
     with pytest.raises(ExchangeLockedError, match="is taken"):
         second.open("other")
     second.close("other")
 
 
-def test_it_can_be_opened_again(producer: PubMessageProducer, consumer: SubMessageConsumer) -> None:
+def test_it_can_be_opened_again(producer: ZeroMQPubProducer, consumer: ZeroMQPubConsumer) -> None:
+    producer.send(EXCHANGE, *event(1))
     producer.close(EXCHANGE)
-    assert producer.accepted_id(EXCHANGE) is None
     producer.open(EXCHANGE)
-    with pytest.raises(RuntimeError, match="open already"):
-        producer.open(EXCHANGE)
+    assert producer.accepted_id(EXCHANGE) is None
 
     _send_until_heard(producer, consumer)
 
 
-def test_rubbish_is_passed_over(settings: PubSettings, consumer: SubMessageConsumer) -> None:
+def test_rubbish_is_passed_over(settings: ZeroMQPubSettings, consumer: ZeroMQPubConsumer) -> None:
     good = [b"T", b"7", b"2026-01-02T03:04:05+00:00", b"", b"{}", b""]
     bad = [[b""], [b"T", b"x", *good[2:]], [*good[:4], b"[]", b""], [*good[:2], b"now", *good[3:]]]
     with zmq.Context() as context, context.socket(zmq.PUB) as publisher:
@@ -154,7 +225,7 @@ def test_rubbish_is_passed_over(settings: PubSettings, consumer: SubMessageConsu
             received.extend([message] if message else [])
             return len(received) > 1
 
-        wait_for(heard, "the good ones", 10)
+        eventually(heard, "the good ones", 60)
 
     assert {message.message_id for message in received} == {"7"}
 
@@ -163,14 +234,14 @@ def test_an_encrypted_subscriber_is_served_and_a_stranger_is_not(address: str) -
     relay_public, relay_secret = (key.decode() for key in zmq.curve_keypair())
     public, secret = (key.decode() for key in zmq.curve_keypair())
     _, stranger_secret = (key.decode() for key in zmq.curve_keypair())
-    settings = PubSettings(
+    settings = ZeroMQPubSettings(
         bind=address, curve_secret_key=SecretStr(relay_secret), curve_clients=[public]
     )
-    producer = PubMessageProducer(settings)
+    producer = ZeroMQPubProducer(settings)
     producer.open(EXCHANGE)
     consumers = [
-        SubMessageConsumer(
-            PubSettings(
+        ZeroMQPubConsumer(
+            ZeroMQPubSettings(
                 bind=address,
                 curve_public_key=relay_public,
                 curve_client_secret_key=SecretStr(key),
@@ -199,3 +270,55 @@ def test_finding_the_plugins_imports_no_zmq() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+WITH_NAMES = """
+import sys
+from tests.zeromq.events import EXCHANGE, event
+from tidings.testing import eventually
+from tidings_zeromq.pub import consumer as module
+from tidings_zeromq.pub.consumer import ZeroMQPubConsumer
+from tidings_zeromq.pub.producer import ZeroMQPubProducer
+from tidings_zeromq.pub.settings import ZeroMQPubSettings
+
+module._SWITCH_SECONDS = 0.2
+bind, connect = sys.argv[1:]
+consumer = ZeroMQPubConsumer(ZeroMQPubSettings(bind=bind, connect=connect))
+consumer.open(EXCHANGE)
+consumer.receive(0.5)
+for _ in range(2):
+    producer = ZeroMQPubProducer(ZeroMQPubSettings(bind=bind))
+    producer.open(EXCHANGE)
+
+    def heard():
+        producer.send(EXCHANGE, *event(1))
+        return consumer.receive(0.05)
+
+    eventually(heard, "the subscription", 20)
+    while consumer.receive(0.5):
+        pass
+    producer.send(EXCHANGE, *event(2))
+    print(consumer.receive(5).message_id, consumer.receive(0.5))
+    producer.close(EXCHANGE)
+consumer.close()
+"""
+
+
+@needs_names
+@pytest.mark.parametrize("bind", ["tcp://[::1]:{}", "tcp://127.0.0.1:{}", "tcp://*:{}"])
+def test_a_name_of_both_versions_of_ip_is_reached_wherever_the_relay_listens(
+    tmp_path: Path, bind: str
+) -> None:
+    port = free_port()
+
+    found = run_with_names(tmp_path, WITH_NAMES, bind.format(port), f"tcp://both.test:{port}")
+
+    assert found.stdout == "2 None\n2 None\n", found.stderr
+
+
+def test_a_consumer_that_could_not_be_opened_may_be_opened_again() -> None:
+    consumer = ZeroMQPubConsumer(ZeroMQPubSettings(connect="tcp://nobody.invalid:5571"))
+
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailableError, match="is not known"):
+            consumer.open(EXCHANGE)

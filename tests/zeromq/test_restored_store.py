@@ -138,12 +138,12 @@ def test_who_asks_anew_is_sent_nothing_more_of_the_stream_before_even_if_not_ans
 
     relay = make_relay(Store(range(1, 51)))
     relay.open(position=40)
-    backlog = relay.producer._open[EXCHANGE][1]._backlog
+    backlog = relay.opened._conversation._backlog
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.linger = 0
         dealer.connect(relay.address)
         dealer.send(encode_request(Request(1, 45, 45, "app", EXCHANGE)))
-        relay.wait_until(lambda: bool(dealer.poll(0)), "the stream to begin")
+        relay.wait_until(lambda: bool(dealer.poll(0)), "the feed to begin")
         assert decode_head(dealer.recv()).nonce == 1
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(backlog, "_context", ProducerContext(away))
@@ -152,6 +152,6 @@ def test_who_asks_anew_is_sent_nothing_more_of_the_stream_before_even_if_not_ans
         relay.send(*range(41, 51))
         relay.producer.wait(EXCHANGE, 0)
         dealer.send(encode_request(Request(3, 45, 45, "app", EXCHANGE)))
-        relay.wait_until(lambda: bool(dealer.poll(0)), "the stream to begin anew")
+        relay.wait_until(lambda: bool(dealer.poll(0)), "the feed to begin anew")
 
         assert decode_head(dealer.recv()).nonce == 3

@@ -19,7 +19,7 @@ class HonestRelay:
         self.store = store
         self.start_id = start_id
 
-    def stream(self, nonce: int, last_id: int | None, size: int) -> list[Frame]:
+    def feed(self, nonce: int, last_id: int | None, size: int) -> list[Frame]:
         previous = self.start_id if last_id is None else last_id
         frames: list[Frame] = [(Head(nonce, previous, has_events=False), [])]
         left = [each for each in self.store if each > previous]
@@ -30,7 +30,7 @@ class HonestRelay:
         return frames
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     store=stores,
     start_id=st.integers(0, 30),
@@ -46,7 +46,7 @@ def test_what_is_taken_ascends_gapless_whatever_happens_to_the_frames(
     taken: list[int] = []
     astray: list[Frame] = []
     for _ in range(data.draw(st.integers(1, 5))):
-        astray += relay.stream(sequence.nonce, sequence.last_id, size)
+        astray += relay.feed(sequence.nonce, sequence.last_id, size)
         # Any of all frames ever sent arrive, in any order, any number of times.
         for frame in data.draw(st.lists(st.sampled_from(astray), max_size=20)):
             taken += _arrive(sequence, frame)
@@ -55,7 +55,7 @@ def test_what_is_taken_ascends_gapless_whatever_happens_to_the_frames(
     wanted = [each for each in store if each > start_id]
     assert taken == wanted[: len(taken)]
 
-    for frame in relay.stream(sequence.nonce, sequence.last_id, size):
+    for frame in relay.feed(sequence.nonce, sequence.last_id, size):
         taken += _arrive(sequence, frame)
     assert taken == wanted
 

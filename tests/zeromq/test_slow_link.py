@@ -9,20 +9,13 @@ from typing import TYPE_CHECKING, Self
 import pytest
 import zmq
 
-from tests.servers.process import wait_for
 from tests.zeromq.events import EXCHANGE, Store, event
 from tests.zeromq.readers import Reader
-from tidings.testing import TcpProxy
+from tidings.testing import TcpProxy, eventually
 from tidings_zeromq import Subscriber
+from tidings_zeromq.event_wire import encode_event
 from tidings_zeromq.sequence import Sequence, Verdict
-from tidings_zeromq.wire import (
-    Head,
-    Request,
-    decode_request,
-    encode_beginning,
-    encode_event,
-    encode_events,
-)
+from tidings_zeromq.wire import Head, Request, decode_request, encode_beginning, encode_events
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +66,7 @@ class Hand:
         self.asked: list[Request] = []
         self.received: list[ReceivedMessage] = []
         monkeypatch.setattr(
-            "tidings_zeromq.subscriber.time", SimpleNamespace(monotonic=lambda: self.now)
+            "tidings_zeromq.contact.time", SimpleNamespace(monotonic=lambda: self.now)
         )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
@@ -98,7 +91,7 @@ class Hand:
 
     def wait_for_ask(self, what: str) -> None:
         asked = len(self.asked)
-        wait_for(lambda: self._turn() and len(self.asked) > asked, what, 10)
+        eventually(lambda: self._turn() and len(self.asked) > asked, what, 60)
 
     def after(self, seconds: float) -> None:
         """Let the subscriber's clock go on; it looks at it once."""
@@ -107,13 +100,13 @@ class Hand:
 
     def asks_after(self, seconds: float) -> bool:
         """Return whether the subscriber asks anew when ``seconds`` have passed, and not before."""
-        nonce = self.subscriber._sequence.nonce
+        nonce = self._nonce
         self.after(seconds - 0.01)
-        too_early = self.subscriber._sequence.nonce != nonce
+        too_early = self._nonce != nonce
         self.after(0.02)
-        if too_early or self.subscriber._sequence.nonce == nonce:
+        if too_early or self._nonce == nonce:
             return False
-        wait_for(lambda: self._turn() and self.asked[-1].nonce != nonce, "the request", 10)
+        eventually(lambda: self._turn() and self.asked[-1].nonce != nonce, "the request", 60)
         return True
 
     def answer(self, request: Request, verdicts: list[Verdict], *ids: int) -> None:
@@ -125,7 +118,7 @@ class Hand:
         judged = len(verdicts) + len(frames)
         for frame in frames:
             self._router.send_multipart([self._peer, frame])
-        wait_for(lambda: self._turn() and len(verdicts) >= judged, "the answer to be judged", 10)
+        eventually(lambda: self._turn() and len(verdicts) >= judged, "the answer to be judged", 60)
         self._turn()
 
     def cut(self) -> None:
@@ -134,14 +127,18 @@ class Hand:
         self._router.close()
         self._router = self._context.socket(zmq.ROUTER)
         self._router.linger = 0
-        wait_for(lambda: self._turn() and not self._established, "the end of the connection", 10)
+        eventually(lambda: self._turn() and not self._established, "the end of the connection", 60)
         self._router.bind(self._address)
         self.wait_for_ask("the request to the relay found again")
 
     @property
+    def _nonce(self) -> int:
+        return self.subscriber._feed.request().nonce
+
+    @property
     def _established(self) -> bool:
-        connection = self.subscriber._connection
-        return connection is not None and connection.established
+        contact = self.subscriber._contact
+        return contact is not None and contact._connection.established
 
     def _turn(self) -> bool:
         message = self.subscriber.receive(0)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tidings.errors import UndeliverableEventError
 from tidings.event import from_json
+from tidings.interfaces import Accepted, fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tidings.interfaces import Notification
+
+_START = b'{"exchange":"'
+_HEAD = re.compile(rb'\{"exchange":"(?:[^"\\]|\\.)*","event_id":\d')
 
 
 def beginning(exchange_name: str) -> bytes:
@@ -33,6 +39,10 @@ def line(exchange_name: str, generation: int, notification: Notification) -> byt
     }
     if generation:
         fields["generation"] = str(generation)
+    if message.routing_key:
+        fields["routing_key"] = _text(message.routing_key)
+    if message.partition is not None:
+        fields["partition"] = str(message.partition)
     if "aggregate_id" in headers:
         fields["aggregate_id"] = _text(headers.pop("aggregate_id"))
     if "metadata" in headers:
@@ -58,15 +68,25 @@ def line(exchange_name: str, generation: int, notification: Notification) -> byt
         ) from error
 
 
-def event_id_of(line: bytes, generation: int) -> int | None:
-    """Return a line's event id where it is of that generation, else ``None``."""
+def accepted_of(line: bytes) -> Accepted | None:
+    """Return which event a line holds."""
     try:
         fields = json.loads(line)
-        event_id = fields["event_id"]
-        same = fields.get("generation", 0) == generation
-    except (ValueError, TypeError, KeyError, RecursionError):
+        event_id, generation = fields["event_id"], fields.get("generation", 0)
+        mark = fingerprint_of(fields["type_name"], datetime.fromisoformat(fields["occurred_on"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
         return None  # cut off by a crash, or written by somebody else
-    return event_id if same and isinstance(event_id, int) else None
+    return Accepted(event_id, mark, generation) if type(event_id) is int else None
+
+
+def is_ours(line: bytes) -> bool:
+    """Return whether ``line``, be it cut short, was certainly begun by :func:`line`."""
+    return _HEAD.match(line) is not None
+
+
+def may_be_ours(line: bytes) -> bool:
+    """Return whether ``line`` may be the beginning of one of ours, however short."""
+    return _START.startswith(line[: len(_START)])
 
 
 def _text(value: str | Mapping[str, Any]) -> str:
@@ -74,11 +94,11 @@ def _text(value: str | Mapping[str, Any]) -> str:
 
 
 def _embedded(text: str | bytes) -> str | None:
-    """Return JSON text in one line; ``None`` where it is no JSON text."""
+    """Return JSON text in one line; ``None`` if it is no JSON text."""
     try:
         text = text if isinstance(text, str) else text.decode()
         from_json(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     # Inside strings, JSON has line ends only escaped.
     return text.replace("\r", " ").replace("\n", " ").strip()

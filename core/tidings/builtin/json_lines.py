@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import sys
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from typing_extensions import override
 
+from tidings import standard_output
 from tidings.builtin import json_line
-from tidings.builtin.json_lines_file import LinesFile, write_all
-from tidings.errors import BrokerRefusedError, BrokerUnavailableError
-from tidings.interfaces import MessageProducer, Notification, Position
+from tidings.builtin.json_lines_file import LinesFile, NotOursError, write_all
+from tidings.errors import (
+    BrokerRefusedError,
+    BrokerUnavailableError,
+    DeliveryError,
+    OutputClosedError,
+)
+from tidings.interfaces import Capability, MessageProducer, OpenExchange
 from tidings.plugins.specs import Settings
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from tidings.interfaces import NotificationMessage
+    from tidings.interfaces import Accepted, ExchangeContext, Notification
 
 _FLUSH_AT = 256 * 1024
+_CLOSED = (errno.EPIPE, errno.EBADF)
 _REFUSALS = (PermissionError, IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
@@ -30,7 +38,7 @@ class JsonLinesSettings(Settings):
         default=None,
         min_length=1,
         description="The file to append to; {exchange} in it becomes the exchange's name. "
-        "Standard output where there is none.",
+        "Standard output if there is none.",
     )
 
 
@@ -38,103 +46,63 @@ class JsonLinesProducer(MessageProducer):
     """Appends each notification as one line of JSON.
 
     A line holds ``exchange``, ``event_id``, ``type_name``, ``occurred_on``, ``aggregate_id`` and
-    ``metadata`` where the event has them, and ``body``.
+    ``metadata`` if the event has them, ``routing_key`` and ``partition`` if they are configured,
+    and ``body``.
 
-    A file: accepted means written and synced to the disk. The file itself remembers the newest id,
-    so nothing is written twice after a crash; a line that a crash cut short is removed before the
-    next one is appended. Standard output: accepted means handed to the operating system; it
-    remembers nothing.
+    A file: accepted means written and synced to the disk, in the file that has the path then. It
+    may be renamed away at any time. The file itself remembers the newest id, so nothing is written
+    twice after a crash. A line of ours that a crash cut short is removed before the next one is
+    appended. Standard output: accepted means handed to the operating system; it remembers nothing.
     """
 
     def __init__(self, settings: JsonLinesSettings) -> None:
         self._path = settings.path
-        self._open: dict[str, _Lines] = {}
-
-    def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008
-        """Open the file, and mend its end where a crash cut it."""
-        if exchange_name in self._open:
-            raise RuntimeError(f"Exchange {exchange_name!r} is open already; close it first.")
-        lines = _Lines(exchange_name, self._path, position.generation)
-        lines.connect()
-        self._open[exchange_name] = lines
-
-    def send(
-        self,
-        exchange_name: str,
-        notification_message: NotificationMessage,
-        notification_type: str,
-        notification_id: int,
-        notification_occurred_on: datetime,
-    ) -> None:
-        """Add a line to those that the next flush writes."""
-        self._lines(exchange_name).add(
-            Notification(
-                notification_message, notification_type, notification_id, notification_occurred_on
-            )
+        self.capabilities = frozenset(
+            {Capability.OUT_OF_ORDER, Capability.ROUTING, Capability.PARTITIONS}
         )
+        if settings.path is not None:
+            self.capabilities |= {Capability.MOST_RECENT_ACCEPTED, Capability.REMEMBERS_DURABLY}
 
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:  # noqa: ARG002
-        """Write, and sync to the disk."""
-        self._lines(exchange_name).flush()
-
-    def accepted_id(self, exchange_name: str) -> int | None:
-        """Return the last id written and synced."""
-        return self._lines(exchange_name).accepted_id
-
-    def most_recent_accepted_id(self, exchange_name: str) -> int | None:
-        """Return the id of the file's last line of this exchange and generation."""
-        return self._lines(exchange_name).newest_id()
-
-    def close(self, exchange_name: str) -> None:
-        """Close the file; what was not flushed is forgotten."""
-        if lines := self._open.pop(exchange_name, None):
-            lines.close()
-
-    def _lines(self, exchange_name: str) -> _Lines:
-        try:
-            return self._open[exchange_name]
-        except KeyError:
-            raise RuntimeError(
-                f"Exchange {exchange_name!r} is not open; call open() first."
-            ) from None
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
+        """Open the file; changes nothing in it."""
+        return _OpenLines(context, self._path)
 
 
-class _Lines:
+class _OpenLines(OpenExchange):
     """The lines of one exchange."""
 
-    def __init__(self, exchange_name: str, path: str | None, generation: int) -> None:
-        self._exchange_name = exchange_name
-        self._path = Path(path.replace("{exchange}", exchange_name)) if path else None
-        self._generation = generation
+    def __init__(self, context: ExchangeContext, path: str | None) -> None:
+        self._exchange_name = context.exchange_name
+        self._path = Path(path.replace("{exchange}", self._exchange_name)) if path else None
+        self._generation = context.position.generation
         self._file: LinesFile | None = None
         self._pending: list[bytes] = []
         self._pending_size = 0
         self._pending_id: int | None = None
-        self.accepted_id: int | None = None
-
-    def connect(self) -> None:
+        self._accepted_id: int | None = None
         try:
             if self._path is None:
                 self._standard_output()
             else:
                 self._file = LinesFile(self._path)
-        except _REFUSALS as error:
-            raise BrokerRefusedError(
-                f"{self._cannot_write(error)} Change `path`, or the permissions.",
-                exchange_name=self._exchange_name,
-            ) from error
         except OSError as error:
-            raise self._unavailable(error) from error
+            raise self._told(error) from error
 
-    def add(self, notification: Notification) -> None:
-        line = json_line.line(self._exchange_name, self._generation, notification)
-        self._pending.append(line)
-        self._pending_size += len(line)
-        self._pending_id = notification.event_id
-        if self._pending_size >= _FLUSH_AT:
-            self.flush()
+    @override
+    def send(self, notifications: Sequence[Notification]) -> None:
+        """Add lines to those that the next flush writes."""
+        for notification in notifications:
+            line = json_line.line(self._exchange_name, self._generation, notification)
+            self._pending.append(line)
+            self._pending_size += len(line)
+            self._pending_id = notification.event_id
+            if self._pending_size >= _FLUSH_AT:
+                self.flush()
 
-    def flush(self) -> None:
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        """Write, and sync to the disk."""
         if self._pending_id is None:
             return
         data = b"".join(self._pending)
@@ -144,28 +112,36 @@ class _Lines:
             else:
                 self._file.append(data)
         except OSError as error:
-            raise self._unavailable(error) from error
-        self.accepted_id = self._pending_id
+            raise self._told(error) from error
+        self._accepted_id = self._pending_id
         self._pending, self._pending_size, self._pending_id = [], 0, None
 
-    def newest_id(self) -> int | None:
+    @override
+    def accepted_id(self) -> int | None:
+        """Return the last id written and synced."""
+        return self._accepted_id
+
+    @override
+    def most_recent_accepted(self) -> Accepted | None:
+        """Return the event of the file's last line of this exchange."""
         if self._file is None:
             return None
         beginning = json_line.beginning(self._exchange_name)
         for line in self._file.lines_backwards():
             if line.startswith(beginning):
-                return json_line.event_id_of(line, self._generation)
+                return json_line.accepted_of(line)
         return None
 
+    @override
     def close(self) -> None:
+        """Close the file; what was not flushed is forgotten."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _standard_output(self) -> int:
         try:
-            sys.stdout.flush()  # what was printed before stays before
-            return sys.stdout.fileno()
+            return standard_output.descriptor_for_data()
         except (AttributeError, ValueError) as error:  # there is none, or it is no real one
             raise BrokerRefusedError(
                 f"Exchange {self._exchange_name!r}: there is no standard output to write to. "
@@ -173,13 +149,16 @@ class _Lines:
                 exchange_name=self._exchange_name,
             ) from error
 
-    def _cannot_write(self, error: OSError) -> str:
+    def _told(self, error: OSError) -> DeliveryError:
         where = self._path or "standard output"
-        return f"Exchange {self._exchange_name!r}: cannot write to {where}: {error.strerror}."
-
-    def _unavailable(self, error: OSError) -> BrokerUnavailableError:
-        return BrokerUnavailableError(
-            self._cannot_write(error),
-            exchange_name=self._exchange_name,
-            event_id=self._pending_id,
-        )
+        what = f"Exchange {self._exchange_name!r}: cannot write to {where}: {error.strerror}."
+        kind: type[DeliveryError] = BrokerUnavailableError
+        if isinstance(error, NotOursError):
+            kind = BrokerRefusedError
+            what += " Nothing in it was changed. Change `path`, or end that line with a newline."
+        elif self._path is None and error.errno in _CLOSED:
+            kind = OutputClosedError
+        elif isinstance(error, _REFUSALS):
+            kind = BrokerRefusedError
+            what += " Change `path`, or the permissions."
+        return kind(what, exchange_name=self._exchange_name, event_id=self._pending_id)

@@ -8,51 +8,60 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from tidings.builtin import json_line
+from tidings.shown import escaping_logger
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+log = escaping_logger(__name__)
+
 _BLOCK = 64 * 1024
+
+
+class NotOursError(OSError):
+    """The file ends in a line without an end that was not begun by us: nothing may follow it."""
 
 
 class LinesFile:
     """Appends lines, each whole or not at all, and reads them from the end.
 
+    What is appended stands in the file that has the path *then*. One that was renamed or deleted
+    since, as when logs are rotated, is let go, and another is made. A line cut short by a crash is
+    cut off before the next is appended, and never before. One that is not ours stays, and is a
+    :class:`NotOursError`.
+
     A device, such as ``/dev/null``, is written to and nothing more. Raises ``OSError``.
     """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        is_new = not path.exists()
-        self._descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._path = path
+        self._descriptor = -1
         try:
-            self._is_regular = _is_regular(self._descriptor)
-            if is_new:
-                _sync_folder(path.parent)
+            self._reopen()
             with self._locked():
-                self._cut_torn_line()
+                self._whole_end()
         except BaseException:
             self.close()
             raise
 
     def append(self, data: bytes) -> None:
         """Append whole lines, and return when they are on the disk."""
-        with self._locked():
-            end = self._cut_torn_line()
-            try:
-                write_all(self._descriptor, data)
-                if self._is_regular:
-                    os.fsync(self._descriptor)
-            except OSError:
-                with suppress(OSError):  # what stays is cut by the next to append
-                    os.ftruncate(self._descriptor, end)
-                raise
-        if self._is_regular and not os.fstat(self._descriptor).st_nlink:
-            raise FileNotFoundError(0, "it was deleted meanwhile")
+        while True:
+            with self._locked():
+                replaced = self._is_replaced()
+                if not replaced:
+                    self._write(data)
+            if replaced:
+                self._reopen()
+            elif not self._is_replaced():
+                return
+            # Else it went away while it was written to, perhaps unread: better twice than lost.
 
     def lines_backwards(self) -> Iterator[bytes]:
-        """Yield the lines, the last one first."""
-        position = self._size()
+        """Yield the whole lines, the last one first."""
+        position = self._end_of_last_line(self._size())
         rest = b""
         while position > 0:
             start = max(position - _BLOCK, 0)
@@ -81,17 +90,71 @@ class LinesFile:
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
-    def _cut_torn_line(self) -> int:
-        """Cut what a crash, of whichever process, left of a last line; return the end."""
-        end = self._size()
-        whole = end
-        if end and os.pread(self._descriptor, 1, end - 1) != b"\n":
-            whole = self._end_of_last_line(end)
-            os.ftruncate(self._descriptor, whole)
-        return whole
+    def _reopen(self) -> None:
+        self.close()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        is_new = not self._path.exists()
+        self._descriptor = os.open(
+            self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666
+        )
+        self._is_regular = _is_regular(self._descriptor)
+        self._end = 0
+        if is_new:
+            _sync_folder(self._path.parent)
+
+    def _is_replaced(self) -> bool:
+        """Return whether the path names another file by now, or none."""
+        try:
+            return not os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except FileNotFoundError:
+            return True
+
+    def _write(self, data: bytes) -> None:
+        end = self._whole_end()
+        if end < self._size():
+            os.ftruncate(self._descriptor, end)
+        self._warn_if_cut(end)
+        try:
+            write_all(self._descriptor, data)
+            if self._is_regular:
+                os.fsync(self._descriptor)
+        except OSError:
+            with suppress(OSError):  # what stays is cut by the next to append
+                os.ftruncate(self._descriptor, end)
+            raise
+        self._end = end + len(data)
+
+    def _warn_if_cut(self, end: int) -> None:
+        if end < self._end:
+            log.warning(
+                "%s was cut while lines were appended to it. What was appended between its copy "
+                "and the cut is in neither: rotate it by renaming, as logrotate does without "
+                "copytruncate.",
+                self._path,
+            )
+
+    def _whole_end(self) -> int:
+        """Return the end of the last whole line, after which there is at most a torn one of ours.
+
+        A crash, of whichever process, may have left that.
+        """
+        size = self._size()
+        end = self._end_of_last_line(size)
+        torn = os.pread(self._descriptor, min(size - end, _BLOCK), end)
+        if torn and not self._is_ours(torn):
+            raise NotOursError(0, "its last line has no end, and tidings did not write it")
+        return end
+
+    def _is_ours(self, torn: bytes) -> bool:
+        if json_line.is_ours(torn):
+            return True
+        # So short that it alone says little: the line before it tells.
+        return json_line.may_be_ours(torn) and json_line.is_ours(next(self.lines_backwards(), b""))
 
     def _end_of_last_line(self, end: int) -> int:
         position = end
+        if end and os.pread(self._descriptor, 1, end - 1) == b"\n":
+            return end
         while position > 0:
             start = max(position - _BLOCK, 0)
             found = os.pread(self._descriptor, position - start, start).rfind(b"\n")

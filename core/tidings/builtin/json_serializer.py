@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from typing_extensions import override
+
 from tidings.event import from_json
 from tidings.interfaces import NotificationMessage, Serializer
 from tidings.plugins.specs import Settings
@@ -25,12 +27,13 @@ class JsonSerializerSettings(Settings):
 class JsonSerializer(Serializer):
     """Sends the event's body as it is stored, byte for byte.
 
-    What else is known of the event travels beside it: type, id and time in the broker's own
-    properties, ``aggregate_id`` and ``metadata`` (JSON text) as headers where the event has them.
+    What else is known of the event travels beside it. Type, id and time are in the broker's own
+    properties; ``aggregate_id`` and ``metadata`` (JSON text) are headers, if the event has them.
     """
 
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
-        """Return the body, checked to be JSON; ``ValueError`` where it is not."""
+        """Return the body, checked to be JSON; ``ValueError`` if it is not."""
         from_json(event.body)
         if event.aggregate_id is None and event.metadata is None:
             return NotificationMessage(event.body.encode(), CONTENT_TYPE, _NO_HEADERS)

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import base64
-import json
-import sys
+import codecs
+import re
 import time
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from tidings.cli.context import Context, pass_context
+from tidings.cli.numbers import COUNT, seconds
+from tidings.cli.output import echo, echo_json
 from tidings.config import did_you_mean
 from tidings.errors import InvalidEventError, TidingsError
 from tidings.event import NewEvent, from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tidings.interfaces import ReceivedMessage
 
 FIELDS = ["type_name", "body", "occurred_on", "aggregate_id", "metadata"]
 BATCH = 1000
+STANDARD_INPUT = 0
+_EVENT_ID = re.compile("[0-9]{1,19}")
 
 
 @click.command()
@@ -38,7 +43,7 @@ BATCH = 1000
 def append(context: Context, file_name: str) -> None:
     """Store events from JSON Lines, all or none.
 
-    A line is {"type_name": …, "body": …} and, where wanted, "occurred_on" (RFC 3339),
+    A line is {"type_name": …, "body": …} and, if wanted, "occurred_on" (RFC 3339),
     "aggregate_id" and "metadata" (an object).
     """
     store = context.tidings.event_store()
@@ -51,16 +56,31 @@ def append(context: Context, file_name: str) -> None:
                 count += len(batch)
     finally:
         store.close()
-    click.echo(f"{count} event(s) appended.")
+    echo(f"{count} event(s) appended.")
 
 
 @click.command()
 @click.argument("exchange", required=False)
 @click.option("--as", "subscriber", metavar="NAME", help="Which subscriber to be.")
-@click.option("--count", type=click.IntRange(min=1), metavar="N", help="Stop after N messages.")
+@click.option(
+    "--routing-key",
+    "routing_keys",
+    multiple=True,
+    metavar="KEY",
+    help="Only messages with this routing key, in the broker's wildcards; may be given again.",
+)
+@click.option(
+    "--partition",
+    "partitions",
+    type=click.IntRange(min=0),
+    multiple=True,
+    metavar="N",
+    help="Only messages of this partition, from 0 on; may be given again.",
+)
+@click.option("--count", type=COUNT, metavar="N", help="Stop after N messages.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=seconds,
     metavar="S",
     help="Stop when no message has come for S seconds; with --count this is a failure.",
 )
@@ -71,24 +91,32 @@ def listen(
     subscriber: str | None,
     count: int | None,
     timeout: float | None,
+    *,
+    routing_keys: tuple[str, ...],
+    partitions: tuple[int, ...],
 ) -> None:
     """Print what arrives at EXCHANGE, one JSON object a line, and acknowledge it."""
+    from tidings.relay.kept_connection import KeptConnection  # noqa: PLC0415 - not for --help
+
     name = context.exchange(exchange)
-    consumer = context.tidings.consumer(name, subscriber)
+    consumer = context.tidings.consumer(name, subscriber, routing_keys, partitions)
     received = 0
     try:
         consumer.open(name)
         last = time.monotonic()
-        while count is None or received < count:
-            message = consumer.receive(_patience(timeout, last))
-            if message is None:
-                if timeout is not None and time.monotonic() - last >= timeout:
-                    break
-                continue
-            click.echo(json.dumps(_as_line(message), ensure_ascii=False))
-            consumer.acknowledge(message)
-            received += 1
-            last = time.monotonic()
+        # Whoever reads our output may pause for as long as they like.
+        with KeptConnection(consumer.wait, name) as kept:
+            while count is None or received < count:
+                message = consumer.receive(_patience(timeout, last))
+                if message is None:
+                    if timeout is not None and time.monotonic() - last >= timeout:
+                        break
+                    continue
+                with kept.during_call():
+                    _print(message)
+                consumer.acknowledge(message)
+                received += 1
+                last = time.monotonic()
     finally:
         consumer.close()
     if count is not None and received < count:
@@ -105,7 +133,7 @@ def _patience(timeout: float | None, last: float) -> float:
 
 def _opened(file_name: str) -> IO[bytes]:
     if file_name == "-":
-        return open(sys.stdin.fileno(), "rb", closefd=False)
+        return open(STANDARD_INPUT, "rb", closefd=False)
     try:
         return open(file_name, "rb")  # noqa: PTH123 - the caller's with
     except OSError as error:
@@ -115,7 +143,9 @@ def _opened(file_name: str) -> IO[bytes]:
 def _events(file: IO[bytes], file_name: str) -> Iterator[NewEvent]:
     where = "standard input" if file_name == "-" else file_name
     try:
-        for number, line in enumerate(file, start=1):
+        for number, read in enumerate(file, start=1):
+            # With or without the mark that Windows' editors put in front.
+            line = read.removeprefix(codecs.BOM_UTF8) if number == 1 else read
             if line.strip():
                 try:
                     yield _event(line)
@@ -157,28 +187,44 @@ def _time(text: Any) -> datetime:
         ) from None
 
 
-def _as_line(message: ReceivedMessage) -> dict[str, Any]:
+def _print(message: ReceivedMessage) -> None:
+    try:
+        echo_json(_as_line(message, from_json), indent=None)
+    except (ValueError, RecursionError):
+        # JSON that can be read may still not be written: 1e999, or what is nested to the limit.
+        echo_json(_as_line(message, _as_it_came), indent=None)
+
+
+def _as_it_came(_text: str | bytes) -> NoReturn:
+    raise ValueError("it is not looked into")
+
+
+def _as_line(message: ReceivedMessage, read: Callable[[str | bytes], Any]) -> dict[str, Any]:
     headers = dict(message.headers)
     line: dict[str, Any] = {
-        "event_id": int(message.message_id) if message.message_id.isdigit() else message.message_id,
+        "event_id": _as_number(message.message_id),
         "type_name": message.type_name,
         "occurred_on": message.occurred_on.isoformat() if message.occurred_on else None,
     }
+    if message.routing_key:
+        line["routing_key"] = message.routing_key
+    if message.partition is not None:
+        line["partition"] = message.partition
     if "aggregate_id" in headers:
         line["aggregate_id"] = headers.pop("aggregate_id")
     if "metadata" in headers:
-        line["metadata"] = _json_or_text(headers.pop("metadata"))
+        line["metadata"] = text = headers.pop("metadata")
+        with suppress(ValueError):
+            line["metadata"] = read(text)
     if headers:
         line["headers"] = headers
     try:
-        line["body"] = from_json(message.body)
+        line["body"] = read(message.body)
     except ValueError:
         line["body_base64"] = base64.b64encode(message.body).decode()
     return line
 
 
-def _json_or_text(text: str) -> Any:
-    try:
-        return from_json(text)
-    except ValueError:
-        return text
+def _as_number(message_id: str) -> int | str:
+    """Return an event's id; another program's may be any text, also digits of any script."""
+    return int(message_id) if _EVENT_ID.fullmatch(message_id) else message_id

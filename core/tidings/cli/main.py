@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
+import signal
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
+from typing_extensions import override
 
 from tidings import __version__
-from tidings.cli.context import Context
-from tidings.errors import ConfigurationError, TidingsError
+from tidings.blame import is_of_a_plugin
+from tidings.cli.context import Context, Group
+from tidings.cli.output import OutputError, echo, give_up_output, open_streams, sentences, telling
+from tidings.errors import ConfigurationError, OutputClosedError, TidingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import FrameType
 
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "setup",
     "schema": "setup",
+    "migrate": "setup",
     "check": "setup",
     "append": "events",
     "listen": "events",
     "spread": "relaying",
     "run": "relaying",
-    "status": "positions",
+    "status": "status",
+    "journal": "journal",
+    "health": "health",
+    "pause": "pausing",
+    "resume": "pausing",
     "replay": "positions",
     "prune": "positions",
+    "renumber": "renumber",
     "quarantine": "quarantine",
     "plugins": "plugins",
     "new-plugin": "new_plugin",
@@ -35,16 +45,18 @@ COMMANDS: Final[Mapping[str, str]] = {
 }
 """Each command, and the module of this package that holds it."""
 
-FAILED, WRONG_USE = 1, 2
+FAILED, WRONG_USE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """Imports a command's module when that command is called, or helped with."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    @override
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    @override
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"tidings.cli.{COMMANDS[cmd_name]}")
@@ -71,21 +83,37 @@ def tidings(ctx: click.Context, path: str | None, *, debug: bool) -> None:
 def main() -> None:
     """Run the command line; exit with 0, 1 (it failed) or 2 (wrong use, or configuration)."""
     debug = "--debug" in sys.argv
+    open_streams()
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        # What SIGINT does; and the system's own way is none for a container's first process.
+        signal.signal(signal.SIGTERM, _terminate)
     try:
         code = tidings.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
-        error.show()
+        with telling():
+            error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
-    except BrokenPipeError:
-        # Whoever read our output has gone; Python must not try to flush it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
-    except TidingsError as error:
-        if debug:
+    except _TerminatedError:
+        sys.exit(TERMINATED)
+    except (click.Abort, KeyboardInterrupt) as interrupt:
+        # Click tells of an interrupt, whichever it was, by an exception of its own.
+        terminated = isinstance(interrupt.__context__ or interrupt.__cause__, _TerminatedError)
+        sys.exit(TERMINATED if terminated else INTERRUPTED)
+    except Exception as error:
+        if isinstance(error, OutputError | OutputClosedError):
+            give_up_output()
+        # What nobody raised on purpose is a fault of ours, if no plugin had a part in it.
+        if debug or not (isinstance(error, TidingsError) or is_of_a_plugin(error)):
             raise
-        for line in str(error).splitlines():
-            click.echo(f"Error: {line}", err=True)
+        for sentence in sentences(error):
+            echo(f"Error: {sentence}", err=True)
         sys.exit(WRONG_USE if isinstance(error, ConfigurationError) else FAILED)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM: everything is let go of, as after SIGINT."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _TerminatedError

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tidings import __version__
+from tidings.cli.output import divert_foreign, echo
 from tidings.errors import TidingsError
 
 if TYPE_CHECKING:
@@ -20,18 +21,33 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 LONGEST_NAME = 40
 PREFIX = "tidings-"
 SUFFIX = ".template"
+KINDS = {
+    "producer": "Carries the domain events of tidings to {}.",
+    "store": "Keeps domain events for tidings in {}.",
+    "tracker": "Keeps in {} how far tidings has carried events.",
+    "serializer": "Makes messages of tidings' domain events: {}.",
+    "observer": "Hears what tidings does, for {}.",
+}
 
 
 @click.command("new-plugin")
 @click.argument("name")
+@click.option(
+    "--kind",
+    type=click.Choice(list(KINDS)),
+    default="producer",
+    show_default=True,
+    help="What it is to offer; with a producer goes a consumer.",
+)
 @click.option("--directory", metavar="DIR", help="Where to write it.  [default: tidings-NAME]")
-def new_plugin(name: str, directory: str | None) -> None:
-    """Write a plugin for a broker of your own, ready but for what talks to it."""
+def new_plugin(name: str, kind: str, directory: str | None) -> None:
+    """Write a plugin of your own, ready but for what only you can write."""
+    divert_foreign()
     _check(name)
     folder = Path(directory or PREFIX + name)
     try:
         folder.mkdir(parents=True)
-        for path, text in _files(name):
+        for path, text in _files(name, kind):
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
     except FileExistsError:
@@ -40,10 +56,8 @@ def new_plugin(name: str, directory: str | None) -> None:
         ) from None
     except OSError as error:
         raise TidingsError(f"Cannot write {error.filename}: {error.strerror}.") from error
-    click.echo(
-        f"{folder} written. Its tests say what is to be written next:\n"
-        f"  pip install -e '{folder}[test]' && pytest {folder}"
-    )
+    echo(f"{folder} written. Its tests say what is to be written next:")
+    echo(f"  pip install -e '{folder}[test]' && pytest {folder}")
 
 
 def _check(name: str) -> None:
@@ -67,7 +81,7 @@ def _check(name: str) -> None:
         )
 
 
-def _files(name: str) -> Iterator[tuple[Path, str]]:
+def _files(name: str, kind: str) -> Iterator[tuple[Path, str]]:
     """Yield each file of the distribution: its path in the folder, and its text."""
     from tidings.plugins.specs import API  # noqa: PLC0415 - not needed for --help
 
@@ -77,10 +91,12 @@ def _files(name: str) -> Iterator[tuple[Path, str]]:
         "@CLASS@": "".join(part.capitalize() for part in name.split("-")),
         "@VERSION@": __version__,
         "@API@": str(API),
+        "@WHAT@": KINDS[kind].format(name),
     }
-    for path, template in _templates(files("tidings.cli") / "plugin_template", Path()):
-        where = str(path).removesuffix(SUFFIX).replace("MODULE", words["@MODULE@"])
-        yield Path(where), _filled(template.read_text(encoding="utf-8"), words)
+    for part in ("common", kind):
+        for path, template in _templates(files("tidings.cli") / "plugin_template" / part, Path()):
+            where = str(path).removesuffix(SUFFIX).replace("MODULE", words["@MODULE@"])
+            yield Path(where), _filled(template.read_text(encoding="utf-8"), words)
 
 
 def _templates(folder: Traversable, path: Path) -> Iterator[tuple[Path, Traversable]]:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
 import click
 
-from tidings.cli.context import Context, echo_json, pass_context, print_table
+from tidings.cli.context import Context, Group, pass_context, print_table
+from tidings.cli.numbers import EVENT_ID
+from tidings.cli.output import echo, echo_json, sentences
 from tidings.errors import LeaseHeldError, TidingsError
+from tidings.interfaces import Capability
 
 if TYPE_CHECKING:
     from tidings.bootstrap import Tidings
     from tidings.interfaces import QuarantinedEvent
 
+log = logging.getLogger(__name__)
+
 _PATIENCE = 30.0
 _LOOK = 0.2
 
 
-@click.group()
+@click.group(cls=Group)
 def quarantine() -> None:
     """Deal with events that an exchange has passed because they cannot be sent.
 
-    They get there where the exchange says on_poison = "quarantine".
+    They get there if the exchange says on_poison = "quarantine".
     """
 
 
@@ -36,7 +42,7 @@ def list_(context: Context, *, as_json: bool) -> None:
         echo_json({"quarantined": [_as_json(event) for event in found]})
         return
     if not found:
-        click.echo("Nothing is in quarantine.")
+        echo("Nothing is in quarantine.")
         return
     print_table(
         ["exchange", "event", "type", "since", "reason"],
@@ -55,13 +61,13 @@ def list_(context: Context, *, as_json: bool) -> None:
 
 @quarantine.command()
 @click.argument("exchange", required=False)
-@click.argument("event_id", metavar="[ID]", required=False, type=click.IntRange(min=1))
+@click.argument("event_id", metavar="[ID]", required=False, type=EVENT_ID)
 @pass_context
 def retry(context: Context, exchange: str | None, event_id: int | None) -> None:
     """Send what is in quarantine again: one event, an exchange's, or all.
 
     In the order of ids, but after whatever the exchange has had meanwhile. What the broker accepts
-    leaves the quarantine. Where a relay works on the exchange, it is asked to do it.
+    leaves the quarantine. If a relay works on the exchange, it is asked to do it.
     """
     tidings = context.tidings
     keeper = tidings.quarantine()
@@ -70,29 +76,47 @@ def retry(context: Context, exchange: str | None, event_id: int | None) -> None:
         names = [name for name in names if name in tidings.configuration.exchanges]
     else:
         names = [context.exchange(exchange)]
-    results = [_retry(tidings, name, event_id) for name in names]
-    if not any(tried for tried, _ in results):
+    results = []
+    failed = False
+    for name in names:
+        try:
+            results.append(_retry(tidings, name, event_id))
+        except Exception as error:
+            if len(names) == 1:
+                raise
+            # one exchange's broker or plugin must not keep the others from theirs
+            log.debug("%s", name, exc_info=error)
+            for sentence in sentences(error):
+                echo(f"Error: exchange {name!r}: {sentence}", err=True)
+            failed = True
+    if not failed and not any(tried for tried, _ in results):
         wanted = "Nothing" if event_id is None else f"Event {event_id} of exchange {exchange!r}"
-        click.echo(f"{wanted} is {'' if event_id is None else 'not '}in quarantine.")
+        echo(f"{wanted} is {'' if event_id is None else 'not '}in quarantine.")
         raise click.exceptions.Exit(0 if event_id is None else 1)
-    if any(refused for _, refused in results):
+    if failed or any(refused for _, refused in results):
         raise click.exceptions.Exit(1)
 
 
 @quarantine.command()
 @click.argument("exchange")
-@click.argument("event_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("event_id", metavar="ID", type=EVENT_ID)
 @pass_context
 def drop(context: Context, exchange: str, event_id: int) -> None:
     """Forget one event: EXCHANGE will never have it. It stays in the event store."""
+    from tidings.operations.journal import note  # noqa: PLC0415 - not needed for --help
+
     if not context.tidings.quarantine().drop_quarantined(exchange, event_id):
         raise TidingsError(f"Event {event_id} of exchange {exchange!r} is not in quarantine.")
-    click.echo(f"Event {event_id} of exchange {exchange!r} is dropped.")
+    note(context.tidings, exchange, "dropped", f"event {event_id} left the quarantine unsent")
+    echo(f"Event {event_id} of exchange {exchange!r} is dropped.")
 
 
 def _retry(tidings: Tidings, exchange_name: str, event_id: int | None) -> tuple[int, int]:
     """Return how many were tried, and how many were refused."""
-    from tidings.relay.second_try import send_again  # noqa: PLC0415 - not needed for --help
+    from tidings.operations.journal import note  # noqa: PLC0415 - not needed for --help
+    from tidings.relay.owner import Owner, label  # noqa: PLC0415 - not needed for --help
+    from tidings.relay.retry import retry  # noqa: PLC0415 - not needed for --help
+    from tidings.relay.run import running  # noqa: PLC0415 - not needed for --help
 
     keeper = tidings.quarantine()
     _check_can_retry(tidings, exchange_name)
@@ -101,21 +125,22 @@ def _retry(tidings: Tidings, exchange_name: str, event_id: int | None) -> tuple[
     if not keeper.ask_to_retry(exchange_name, event_id):
         return 0, 0
     try:
-        send_again(tidings.route(exchange_name))
-    except LeaseHeldError as held:
-        click.echo(f"Exchange {exchange_name!r}: asking {held.owner} to send.", err=True)
+        with running(tidings.route(exchange_name), Owner()) as run:
+            retry(run)
+    except LeaseHeldError as error:
+        echo(f"Exchange {exchange_name!r}: asking {label(error.owner)} to send.", err=True)
         _wait_for_relay(tidings, exchange_name)
     left = {event.event_id: event for event in keeper.quarantined_events(exchange_name)}
+    sent = len(meant - left.keys())
+    note(tidings, exchange_name, "sent again", f"{sent} of {len(meant)} event(s) in quarantine")
     for each in sorted(meant):
         outcome = f"stays in quarantine: {left[each].reason}" if each in left else "is sent."
-        click.echo(f"Event {each} of exchange {exchange_name!r} {outcome}")
+        echo(f"Event {each} of exchange {exchange_name!r} {outcome}")
     return len(meant), len(meant & left.keys())
 
 
 def _check_can_retry(tidings: Tidings, exchange_name: str) -> None:
-    from tidings.plugins.specs import Capability  # noqa: PLC0415 - not needed for --help
-
-    if Capability.OUT_OF_ORDER not in tidings.capabilities(exchange_name):
+    if Capability.OUT_OF_ORDER not in tidings.producer(exchange_name).capabilities:
         producer = tidings.configuration.exchange(exchange_name).producer
         raise TidingsError(
             f"Exchange {exchange_name!r}: the producer {producer!r} takes no event after one with "

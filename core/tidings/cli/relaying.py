@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import signal
 from typing import TYPE_CHECKING
 
 import click
 
+from tidings import __version__, standard_output
 from tidings.cli.context import Context, pass_context
+from tidings.cli.numbers import COUNT
+from tidings.cli.output import echo
+from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from tidings.relay.worker import Worker
 
-LIMIT = click.option(
-    "--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N notifications."
-)
+log = escaping_logger(__name__)
+
+LIMIT = click.option("--limit", type=COUNT, metavar="N", help="Stop after N notifications.")
 
 
 @click.command()
@@ -26,12 +32,12 @@ LIMIT = click.option(
 def spread(context: Context, exchange: str | None, limit: int | None) -> None:
     """Publish what EXCHANGE has not had yet, and return.
 
-    EXCHANGE is the only configured exchange where none is named, else my-bc-app.
+    EXCHANGE is the only configured exchange if none is named, else my-bc-app.
     """
     name = context.exchange(exchange)
     service = context.tidings.notification_service(name)
     sent = service.publish_notifications(name, limit)
-    click.echo(f"{sent} notification(s) sent!")
+    echo(f"{sent} notification(s) sent!", err=standard_output.holds_data())
 
 
 @click.command()
@@ -45,15 +51,30 @@ def run(context: Context, exchanges: tuple[str, ...], limit: int | None, log_for
     SIGTERM and SIGINT finish the batch in hand. A lost broker or database is retried for ever.
     With --limit, each exchange ends after N notifications.
     """
+    from tidings.health.watching import watched  # noqa: PLC0415 - not needed for --help
+
     context.log_to_stderr(as_json=log_format == "json")
     worker = context.tidings.worker(exchanges, limit)
-    _stop_on_signals(worker)
-    worker.run()
+    log.info("%s %s", _who(), _carried(context, exchanges))
+    _shut_down_on_signals(worker)
+    with watched(context.tidings, worker):
+        worker.run()
 
 
-def _stop_on_signals(worker: Worker) -> None:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        worker.stop()
+def _who() -> str:
+    return f"tidings {__version__}, {platform.node()}:{os.getpid()},"
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+
+def _carried(context: Context, exchanges: tuple[str, ...]) -> str:
+    """Return what is carried where: ``orders (rabbitmq), audit (jsonlines)``."""
+    configured = context.tidings.configuration.exchanges
+    names = dict.fromkeys(exchanges or configured)
+    return "carries " + ", ".join(f"{name} ({configured[name].producer})" for name in names)
+
+
+def _shut_down_on_signals(worker: Worker) -> None:
+    def shut_down(_number: int, _frame: FrameType | None) -> None:
+        worker.shut_down()
+
+    signal.signal(signal.SIGTERM, shut_down)
+    signal.signal(signal.SIGINT, shut_down)

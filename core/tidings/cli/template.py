@@ -41,7 +41,7 @@ def template(producer: str) -> str:
 
 
 def _setting(name: str, field: FieldInfo) -> str:
-    """Return a setting as a comment and a line; commented out where it has a default."""
+    """Return a setting as a comment and a line; commented out if it has a default."""
     text = "".join(f"# {line}\n" for line in textwrap.wrap(field.description or "", 96))
     example = field.examples[0] if field.examples else _default(field)
     mark = "" if field.is_required() else "# "

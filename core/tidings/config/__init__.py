@@ -1,18 +1,22 @@
 """The configuration: a TOML file, overridden by environment variables.
 
-Everything that is wrong with it is told at once, each fault with the path of its key.
+Everything that is wrong with it is told at once, each problem with the path of its key.
 """
 
-from tidings.config.faults import did_you_mean, explain, key_path
-from tidings.config.model import Configuration, Exchange, Relay, Table, check_exchange_name
+from tidings.config.model import Configuration, Exchange, RelaySettings, Table, check_exchange_name
+from tidings.config.problems import did_you_mean, explain, key_path
 from tidings.config.reading import find_file, parse, read
+from tidings.config.references import describe_unset
+from tidings.config.unset import Unset
 
 __all__ = [
     "Configuration",
     "Exchange",
-    "Relay",
+    "RelaySettings",
     "Table",
+    "Unset",
     "check_exchange_name",
+    "describe_unset",
     "did_you_mean",
     "explain",
     "find_file",

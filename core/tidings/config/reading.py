@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import re
 import tomllib
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
-from tidings.config.faults import explain, key_path
 from tidings.config.model import Configuration
+from tidings.config.problems import explain
+from tidings.config.references import AsItIs, References
 from tidings.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = "tidings.toml"
 PREFIX = "TIDINGS_"
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
-class _AsItIs(str):
-    """A text that came from the environment: nothing in it is put in once more."""
+class Found(NamedTuple):
+    """What a file and the environment say."""
 
-    __slots__ = ()
+    data: dict[str, Any]
+    """The tables, without the keys that ask for variables which are not set."""
+    problems: list[str]
+    unset: dict[str, list[str]]
+    """Those keys, and the variables that they ask for."""
 
 
 def find_file(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -> Path:
@@ -34,10 +38,10 @@ def find_file(path: str | os.PathLike[str] | None, environ: Mapping[str, str]) -
     return Path(path or environ.get("TIDINGS_CONFIG") or DEFAULT_FILE)
 
 
-def read(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
+def read(path: Path, environ: Mapping[str, str]) -> Found:
     """Return a file's tables with the environment put in, and what is wrong with them.
 
-    Raises :class:`ConfigurationError` where there is no readable TOML at all.
+    Raises :class:`ConfigurationError` if there is no readable TOML at all.
     """
     try:
         # With or without the mark that Windows' editors put in front.
@@ -58,21 +62,23 @@ def read(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], list[s
         raise ConfigurationError([f"{path} is nested too deeply."]) from None
     problems: list[str] = []
     _override(data, environ, problems)
-    return {key: _expand(data[key], environ, key_path([key]), problems) for key in data}, problems
+    references = References(environ)
+    return Found(references.expand(data), problems + references.problems, references.unset)
 
 
-def parse(data: Mapping[str, Any]) -> tuple[Configuration, list[str]]:
+def parse(data: Mapping[str, Any], unset: Collection[str] = ()) -> tuple[Configuration, list[str]]:
     """Return the configuration, and everything that is wrong with ``data``.
 
-    What is wrong is left out of the configuration, so that the rest can be checked too.
+    What is wrong is left out of the configuration, so that the rest can be checked too. Nothing is
+    said of ``unset`` keys, which are not there and would be.
     """
     try:
         return Configuration.model_validate(data), []
     except ValidationError as error:
         rest = copy.deepcopy(dict(data))
-        for fault in error.errors(include_input=False, include_context=False, include_url=False):
-            _leave_out(rest, fault["loc"], missing=fault["type"] == "missing")
-        return parse(rest)[0], explain(error, Configuration)
+        for problem in error.errors(include_input=False, include_context=False, include_url=False):
+            _leave_out(rest, problem["loc"], missing=problem["type"] == "missing")
+        return parse(rest)[0], explain(error, Configuration, unset=unset)
 
 
 def _leave_out(data: dict[str, Any], location: tuple[int | str, ...], *, missing: bool) -> None:
@@ -117,13 +123,13 @@ def _existing(node: Mapping[str, Any], word: str) -> str:
 
 
 def _value(text: str) -> Any:
-    """Return a list or table where the text is TOML for one, else the text: pydantic converts."""
+    """Return a list or table if the text is TOML for one, else the text: pydantic converts."""
     if text.startswith(("[", "{")):
         try:
             return _as_it_is(tomllib.loads(f"value = {text}")["value"])
         except (tomllib.TOMLDecodeError, RecursionError):
-            return _AsItIs(text)
-    return _AsItIs(text)
+            return AsItIs(text)
+    return AsItIs(text)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -131,23 +137,4 @@ def _as_it_is(value: Any) -> Any:
         return {key: _as_it_is(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_as_it_is(item) for item in value]
-    return _AsItIs(value) if isinstance(value, str) else value
-
-
-def _expand(value: Any, environ: Mapping[str, str], path: str, problems: list[str]) -> Any:
-    if isinstance(value, dict):
-        return {
-            key: _expand(item, environ, key_path([key], path), problems)
-            for key, item in value.items()
-        }
-    if isinstance(value, list):
-        return [
-            _expand(item, environ, key_path([i], path), problems) for i, item in enumerate(value)
-        ]
-    if isinstance(value, _AsItIs):
-        return str(value)
-    if isinstance(value, str):
-        missing = [name for name in _REFERENCE.findall(value) if name not in environ]
-        problems += [f"{path}: the environment variable {name} is not set." for name in missing]
-        return _REFERENCE.sub(lambda match: environ.get(match[1], match[0]), value)
-    return value
+    return AsItIs(value) if isinstance(value, str) else value

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 EXCHANGE = "commits"
 PATIENCE = 60
 """Seconds after which a step is given up."""
+# No system takes the ports of outgoing connections from here. A subscriber that looks for a
+# stopped relay on one of those can connect to itself, and keep the relay from its port.
+PORTS = range(12_000, 32_000)
 
 CONFIGURATION = """\
 [event_store]
@@ -58,6 +63,27 @@ class Outcome:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A ``tidings listen`` that runs, and the file that it prints to.
+
+    A file, because nobody reads while it runs: it would wait at a pipe that is full.
+    """
+
+    process: subprocess.Popen[bytes]
+    printed: Path
+
+    def received(self) -> list[dict[str, Any]]:
+        """Return what it printed, when it has ended."""
+        try:
+            _, err = self.process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise TidingsError(f"The subscriber did not get everything in {PATIENCE} s.") from None
+        if self.process.returncode:
+            raise TidingsError(err.decode(errors="replace").strip())
+        return [json.loads(line) for line in self.printed.read_bytes().splitlines()]
+
+
 @dataclass(slots=True)
 class Stage:
     """A folder with a configuration, and the ``tidings`` commands run there."""
@@ -67,10 +93,7 @@ class Stage:
 
     def write_configuration(self) -> None:
         """Write a ``tidings.toml`` on a free port."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        text = CONFIGURATION.format(folder=self.folder, port=port)
+        text = CONFIGURATION.format(folder=self.folder, port=_free_port())
         (self.folder / "tidings.toml").write_text(text, encoding="utf-8")
 
     def tidings(self, *arguments: str, stdin: bytes = b"") -> str:
@@ -94,17 +117,19 @@ class Stage:
             raise TidingsError(done.stderr.decode(errors="replace").strip())
         return done.stdout.decode()
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, *arguments: str) -> Listener:
         """Start a command in the background; it ends with the stage."""
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            self._command(arguments),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=self.folder,
-            env=self._environment(),
-        )
+        printed = self.folder / f"{arguments[0]}.out"
+        with printed.open("wb") as out:
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                self._command(arguments),
+                stdout=out,
+                stderr=subprocess.PIPE,
+                cwd=self.folder,
+                env=self._environment(),
+            )
         self._processes.append(process)
-        return process
+        return Listener(process, printed)
 
     def clear(self) -> None:
         """End what still runs."""
@@ -121,12 +146,10 @@ class Stage:
         return {k: v for k, v in os.environ.items() if not k.startswith("TIDINGS_")}
 
 
-def received(listener: subprocess.Popen[bytes]) -> list[dict[str, Any]]:
-    """Return what a ``tidings listen`` printed, when it has ended."""
-    try:
-        out, err = listener.communicate(timeout=PATIENCE)
-    except subprocess.TimeoutExpired:
-        raise TidingsError(f"The subscriber did not get everything in {PATIENCE} s.") from None
-    if listener.returncode:
-        raise TidingsError(err.decode(errors="replace").strip())
-    return [json.loads(line) for line in out.splitlines()]
+def _free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    while True:
+        port = secrets.choice(PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

@@ -1,15 +1,18 @@
-"""Where domain events are kept, in order."""
+"""What keeps domain events, in order."""
 
 from __future__ import annotations
 
+import enum
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from tidings.event import NewEvent, StoredEvent
+    from tidings.interfaces.capability import Capability
 
 
 class Hold(NamedTuple):
@@ -25,12 +28,25 @@ class Hold(NamedTuple):
     """How long that transaction has been open."""
 
 
+class Waited(enum.Enum):
+    """How a wait for events ended."""
+
+    MAY_BE_NEW = enum.auto()
+    """An event may have been committed since the last read began."""
+
+    TIME_IS_UP = enum.auto()
+    """None was, as far as is known."""
+
+    CANNOT_TELL = enum.auto()
+    """That cannot be known just now; there was no waiting. The relay then polls."""
+
+
 class EventStore(ABC):
     """Keeps domain events in the order in which they count.
 
     **Order.** ``event_id`` is unique and ascending. :meth:`all_stored_events_since` never gives an
-    event while one with a lower id may still appear: a reader that goes on from the last id it
-    was given misses none, whatever transactions commit in whatever order.
+    event while one with a lower id may still appear. A reader that goes on from the last id it was
+    given misses none, whatever transactions commit in whatever order.
 
     **Transactions.** :meth:`append` takes part in the caller's transaction: what is rolled back
     was never stored. All other methods use connections of the store's own and leave no
@@ -40,10 +56,17 @@ class EventStore(ABC):
     object is read by one thread at a time; several store objects on one database don't disturb
     each other.
 
-    **Errors.** :class:`~tidings.errors.StoreUnavailableError` where the database cannot be
-    reached (the next call tries again), :class:`~tidings.errors.StoreNotReadyError` where the
-    tables are missing.
+    **Errors.** :class:`~tidings.errors.StoreUnavailableError` if the database cannot be reached
+    (the next call tries again). :class:`~tidings.errors.StoreNotReadyError` if the tables are
+    missing.
+
+    **Rows are input**: anybody may have written there what is no event. What cannot be read is a
+    fault of that one event, never of those around it.
     """
+
+    capabilities: frozenset[Capability] = frozenset()
+    """What this event store, with its settings, can do beyond what every event store can. Known
+    before it connects, and never changes."""
 
     @abstractmethod
     def append(self, connection: Any, *events: NewEvent) -> None:
@@ -56,59 +79,139 @@ class EventStore(ABC):
 
     @abstractmethod
     def transaction(self) -> AbstractContextManager[Any]:
-        """Begin a transaction of the store's own for :meth:`append`: commits, or rolls back."""
+        """Begin a transaction of the store's own for :meth:`append`: commits, or rolls back.
+
+        What fails at the commit is raised, as by every other method.
+        """
 
     @abstractmethod
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         """Return up to ``limit`` events with an id greater than ``event_id``, ascending.
 
-        Fewer than ``limit``, even none, when there are no more *or* when one with a lower id may
-        still appear; :meth:`hold` says which. Costs one indexed range query when nothing is held.
+        Fewer than ``limit``, even none, if there are no more *or* if one with a lower id may still
+        appear; :meth:`hold` says which. Fewer, but at least one, also if they would be large: a
+        store bounds in bytes, too, what it gives at once. Costs one indexed range query if nothing
+        is held and events are small.
+
+        An event that cannot be read ends what is returned. If it is the very next one, raises
+        :class:`~tidings.errors.UnreadableEventError`, which names it. A reader may go on from its
+        id, and misses nothing else.
         """
 
     @abstractmethod
     def stored_event(self, event_id: int) -> StoredEvent | None:
-        """Return the event of that id, or ``None`` where there is none (any more)."""
+        """Return the event of that id, or ``None`` if there is none (any more).
+
+        Raises :class:`~tidings.errors.UnreadableEventError` if it is there and cannot be read.
+        """
 
     @abstractmethod
     def newest_event_id(self) -> int | None:
         """Return the greatest id stored and visible, or ``None`` in an empty store."""
 
+    def oldest_event_id(self) -> int | None:
+        """Return the least id that is left, after what was deleted; ``None`` if none is."""
+        first = self.all_stored_events_since(0, 1)
+        return first[0].event_id if first else None
+
     @abstractmethod
     def count_stored_events_since(self, event_id: int) -> int:
         """Return how many events have an id greater than ``event_id``. For reports: may be slow."""
+
+    def count_stored_events_between(self, after: int, up_to: int, most: int) -> int:
+        """Return how many events have an id greater than ``after`` and not greater than ``up_to``.
+
+        Counts no further than ``most``, and so is quick however many there are. A store that does
+        not override it counts all of them.
+        """
+        if up_to <= after:
+            return 0
+        beyond = self.count_stored_events_since(up_to)
+        return min(self.count_stored_events_since(after) - beyond, most)
 
     @abstractmethod
     def hold(self) -> Hold | None:
         """Return what holds this reader since its last read, or ``None``."""
 
-    def wait(self, seconds: float) -> bool | None:  # noqa: ARG002 - for those who override
+    def wait(self, seconds: float) -> Waited:
         """Wait up to ``seconds`` for an event that may be new since the last read.
 
-        A hint only, so that an idle relay need not look all the time: ``True``, at once, where one
-        may have been committed since the last read began; ``False`` when the time is up. ``None``,
-        without waiting, where that cannot be known, now or ever: the relay then looks in turns.
-        Called by the thread that reads. A connection that fails in it raises nothing.
+        A hint only, so that an idle relay need not look all the time. It returns
+        ``Waited.MAY_BE_NEW`` at once if one may have been committed since the last read began.
+        Called by the thread that reads. A connection that fails in it raises nothing. Belongs to
+        ``Capability.WAKE_UP``.
         """
-        return None
+        raise NotImplementedError
 
-    @abstractmethod
-    def create(self) -> None:
-        """Create what the store needs, where it isn't there yet. Idempotent."""
+    def prune(
+        self,
+        up_to: int,
+        *,
+        keep: int = 1,
+        occurred_before: datetime | None = None,
+        dry_run: bool = False,
+    ) -> int:
+        """Delete events whose id is not greater than ``up_to``; return how many.
 
-    def ddl(self) -> str:
-        """Return the statements that :meth:`create` runs, for those who run them themselves.
+        The newest ``keep`` of the store stay. At least the newest event always stays, so that a
+        position can be told from one of another store. With a time, only those that occurred before
+        it. ``dry_run`` only counts them. No writer waits for long, however many there are. Belongs
+        to ``Capability.PRUNE``.
+        """
+        raise NotImplementedError
 
-        Empty where there are none to show.
+    def renumber(self) -> Sequence[int]:
+        """Give events new ids that readers would pass; return the ids that they had.
+
+        Such events were committed under ids that exchanges have passed: a sequence was set back. It
+        is set right as well. The events go out in their order, behind all others. Belongs to
+        ``Capability.RENUMBER``.
+        """
+        raise NotImplementedError
+
+    def identity(self) -> str:
+        """Return what tells this store from every other one: at most 100 ASCII characters.
+
+        Made once, with the store, and kept in it; a copy or a backup has it, too. Brokers keep it
+        with what they remember, so that they are not believed about another store. Empty if a
+        store has none: then only its events tell.
         """
         return ""
 
     @abstractmethod
+    def create(self) -> None:
+        """Create what the store needs, if it isn't there yet. Idempotent."""
+
+    def migrate(self, *, dry_run: bool = False) -> str:
+        """Bring what an older version has made to what this one needs; return the statements.
+
+        Idempotent, and safe when several do it at once. ``dry_run`` only tells which they would
+        be. Empty if there is nothing to do. Raises
+        :class:`~tidings.errors.StoreNotReadyError` if nothing was made yet. Belongs to
+        ``Capability.SCHEMA``.
+        """
+        raise NotImplementedError
+
+    def ddl(self) -> str:
+        """Return the statements that :meth:`create` runs, for those who run them themselves.
+
+        Belongs to ``Capability.SCHEMA``.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
     def check(self) -> None:
-        """Raise an :class:`~tidings.errors.EventStoreError` where the store cannot keep its word.
+        """Raise an :class:`~tidings.errors.EventStoreError` if the store cannot keep its word.
 
         Tables missing or of another version, a standby, ids handed out in caches: everything that
         can be known without waiting.
+        """
+
+    def watch(self) -> None:  # noqa: B027 - not every store can change under its reader
+        """Raise if what :meth:`check` found is no longer so, as far as is cheap to see.
+
+        A database whose file was replaced, ids that begin again. Asked about once a second while
+        there is nothing to read.
         """
 
     @abstractmethod

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
+
+    from tidings.interfaces.capability import Capability
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +27,47 @@ class ReceivedMessage:
     headers: Mapping[str, str] = field(default_factory=dict)
     token: Any = None
     """What the consumer needs to acknowledge it; of no meaning to others."""
+    routing_key: str = ""
+    """What the message was sent with; empty without one, and if the broker doesn't tell it."""
+    partition: int | None = None
+    """Which partition of the exchange it came from; ``None`` if that is not parted."""
+
+
+class Opening:
+    """One opening of a consumer, for its own use: knows which messages came in it.
+
+    What a broker calls a message often counts from the connection's beginning, so that the same
+    name means another message after the next one.
+    """
+
+    def token(self, name: Any = None) -> Any:
+        """Return the :attr:`ReceivedMessage.token` for what the broker calls a message."""
+        return self, name
+
+    def name_of(self, message: ReceivedMessage) -> Any:
+        """Return what the broker calls ``message``; ``RuntimeError`` if it came earlier."""
+        opening, name = message.token or (None, None)
+        if opening is not self:
+            raise RuntimeError(
+                f"Message {message.message_id!r} came before this consumer was opened (again): it "
+                "cannot be acknowledged any more. Unless it had been, it comes again: acknowledge "
+                "it then."
+            )
+        return name
 
 
 class MessageConsumer(ABC):
     """Reads one exchange as one subscriber.
 
     **Delivery.** Messages come in the order in which the broker holds them. One that was received
-    and not acknowledged before :meth:`close`, or before a crash, comes again.
+    and not acknowledged before :meth:`close`, or before a crash, comes again. A message belongs
+    to the opening that it came in: a later one refuses it with ``RuntimeError``.
+
+    **Subscribers.** Each has a queue of its own: what one has acknowledged comes to every other
+    one all the same.
+
+    **Deadlines.** No call blocks for ever: a broker that stops answering looks like an empty
+    exchange, or ends in :class:`~tidings.errors.BrokerUnavailableError`.
 
     **Names** of exchanges are those of :class:`~tidings.interfaces.MessageProducer`.
 
@@ -38,6 +75,28 @@ class MessageConsumer(ABC):
 
     **Errors** are those below :class:`~tidings.errors.DeliveryError`.
     """
+
+    capabilities: frozenset[Capability] = frozenset()
+    """What this consumer, with its settings, can do beyond the interface."""
+
+    def select(self, routing_keys: Sequence[str]) -> None:
+        """From the next :meth:`open` on, get the messages with these routing keys, and no others.
+
+        A key means itself; wildcards are the broker's own. A subscriber whose queue was there
+        before may get what was asked for earlier, too: then the backend's README says so.
+        ``Capability.ROUTING`` says that it can be called.
+        """
+        raise NotImplementedError
+
+    def select_partitions(self, partitions: Sequence[int], of: int) -> None:
+        """From the next :meth:`open` on, read these partitions of an exchange that has ``of``.
+
+        All of them if none is named. What goes to the others waits for whoever reads those.
+        Messages of one partition come in order, and are with one consumer of a subscriber at a
+        time, however many read it. (If the broker cannot see to that, the backend's README says
+        so.) ``Capability.PARTITIONS`` says that it can be called.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def open(self, exchange_name: str) -> None:
@@ -48,7 +107,7 @@ class MessageConsumer(ABC):
 
     @abstractmethod
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        """Return the next message, or ``None`` when none came within ``timeout`` seconds.
+        """Return the next message, or ``None`` if none came within ``timeout`` seconds.
 
         May be called again before the last message was acknowledged.
         """
@@ -57,8 +116,18 @@ class MessageConsumer(ABC):
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Say that ``message`` need not come again.
 
-        May return before the broker has heard it, where the protocol gives no answer.
+        It may say the same of every message before, never of a later one. May return before the
+        broker has heard it, if the protocol gives no answer.
         """
+
+    def wait(self, seconds: float) -> None:
+        """Pass up to ``seconds``, doing what the connection needs, and take no message.
+
+        For whoever handles a message for longer than the broker is patient with a silent
+        connection. Call it again and again meanwhile; also from another thread, as long as nobody
+        else uses the consumer. May return early. Raises if the connection is found lost.
+        """
+        time.sleep(seconds)
 
     @abstractmethod
     def close(self) -> None:

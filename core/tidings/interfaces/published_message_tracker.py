@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
+
+from tidings.interfaces.journal import Journal
+from tidings.interfaces.pause import Pauses
+from tidings.interfaces.quarantine import Quarantine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from tidings.event import StoredEvent
+    from tidings.interfaces.capability import Capability
+    from tidings.interfaces.idle_relay import IdleRelay
+    from tidings.interfaces.pause import Pause
 
 
 class Position(NamedTuple):
@@ -20,8 +28,12 @@ class Position(NamedTuple):
     """The newest event that the broker has accepted; 0 before the first."""
 
     generation: int = 0
-    """How often the exchange was replayed. What a broker remembers of an earlier generation
-    says nothing about this one."""
+    """Which replay of the exchange this comes after: 0 before the first, and greater with each.
+    What a broker remembers of another generation says nothing about this one."""
+
+    store: str = ""
+    """Which event store it is a position in: its :meth:`EventStore.identity`. Empty if that has
+    none. Empty in what a tracker returns: whoever opens a producer fills it in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +43,27 @@ class Lease:
     exchange_name: str
     owner: str
     epoch: int
-    """Grows with each holder; every move of the position compares it."""
+    """The fencing token: grows with each holder; every move of the position compares it."""
     seconds: float
     """How long it runs from each renewal, by the tracker's clock."""
     position: Position
     """Where the exchange stood when the lease was taken."""
     fingerprint: str | None
     """:func:`fingerprint` of the event at that position, or ``None`` before the first."""
+    taken_from: str | None = None
+    """Who had the lease before, and had not given it back: it ran out, or its holder is known to
+    be dead. ``None`` if there was nobody else, or the tracker cannot say."""
 
 
 class Stop(NamedTuple):
     """Why an exchange stands still: an event that can never be sent as it is."""
 
     event_id: int | None
-    """The event, or ``None`` where the broker did not say which."""
+    """The event, or ``None`` if the broker did not say which."""
     reason: str
     """The error's sentence."""
     stopped_on: datetime
-    """When it was last tried: UTC."""
+    """Since when it does: UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +75,37 @@ class TrackedExchange:
     owner: str | None
     """Who relays it just now, or ``None``."""
     stop: Stop | None = None
-    """Why it stands still, where an event stops it."""
+    """Why it stands still, if an event stops it."""
+    fingerprint: str | None = None
+    """:func:`fingerprint` of the event at that position; ``None`` before the first, and if a replay
+    set the position."""
+    idle: Sequence[IdleRelay] = ()
+    """Relays that run, and stand by or cannot work."""
+    pause: Pause | None = None
+    """Why no relay carries it, if somebody has paused it."""
 
 
 def fingerprint(event: StoredEvent) -> str:
     """Return what tells this event from another one that was given the same id."""
-    return f"{event.occurred_on:%Y%m%dT%H%M%S.%f} {event.type_name}"[:255]
+    return fingerprint_of(event.type_name, event.occurred_on)
 
 
-class PublishedMessageTracker(ABC):
+def fingerprint_of(type_name: str, occurred_on: datetime) -> str:
+    """Return the fingerprint of an event of which this is known.
+
+    Only of what never changes: a body may be mended, or made anonymous, and every message bears
+    type and time. Two events of one type and one microsecond look alike. Whoever has to tell those
+    of two event stores apart compares the stores' identities as well.
+    """
+    return f"{occurred_on.astimezone(UTC):%Y%m%dT%H%M%S.%f} {type_name}"[:255]
+
+
+class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
     """Keeps one position for each exchange name, and who may move it.
 
     **One relay at a time.** A position is moved only by the holder of the exchange's lease, by
-    compare-and-set on the lease's epoch. A relay that was paused until its lease had gone to
-    another moves nothing, and is told so by :class:`~tidings.errors.LeaseLostError`.
+    compare-and-set on the lease's epoch. If a relay was paused until another had taken its lease,
+    it moves nothing, and is told so by :class:`~tidings.errors.LeaseLostError`.
 
     **Durability.** When a method returns, its effect has been committed.
 
@@ -84,17 +116,21 @@ class PublishedMessageTracker(ABC):
     **Errors.** As for the event store.
     """
 
+    capabilities: frozenset[Capability] = frozenset()
+    """What this tracker, with its settings, can do beyond what every tracker can. Known before it
+    connects, and never changes."""
+
     @abstractmethod
     def most_recent_published_message_id(self, exchange_name: str) -> int | None:
         """Return the id of the newest event the exchange has had, ``None`` before the first."""
 
     @abstractmethod
     def track_most_recent_published_message(
-        self, exchange_name: str, notification: StoredEvent, lease: Lease
+        self, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
-        """Move the exchange's position to ``notification`` and renew the lease, in one step.
+        """Move the exchange's position to ``event`` and renew the lease, in one step.
 
-        Raises :class:`~tidings.errors.LeaseLostError`, and moves nothing, where the lease is no
+        Raises :class:`~tidings.errors.LeaseLostError`, and moves nothing, if the lease is no
         longer the newest.
         """
 
@@ -104,39 +140,58 @@ class PublishedMessageTracker(ABC):
     ) -> Lease:
         """Take the exchange's lease, and read its position, in one step.
 
-        Raises :class:`~tidings.errors.LeaseHeldError` where another owner holds one that has not
-        expired, unless ``in_place_of`` is the epoch of that very lease (its holder is known to be
-        dead). Of any number of callers at once, one succeeds. An owner that holds it already gets
-        a new one, with a greater epoch; the older one is lost.
+        Raises :class:`~tidings.errors.LeaseHeldError` if another owner holds one that has not
+        expired. ``in_place_of`` is the epoch of a lease whose holder is known to be dead: that very
+        lease, and no later one, is taken all the same. Of any number of callers at once, one
+        succeeds. An owner that holds it already gets a new one, with a greater epoch; the older one
+        is lost.
         """
 
     @abstractmethod
     def renew_lease(self, lease: Lease) -> None:
-        """Let the lease run for its full time again; ``LeaseLostError`` where it has gone."""
+        """Let the lease run for its full time again; ``LeaseLostError`` if it was lost."""
 
     @abstractmethod
     def release_lease(self, lease: Lease) -> None:
         """Give the lease back, so that a standby takes over at once.
 
-        Idempotent; does nothing where another has it. The lease is lost to its holder, too.
+        Idempotent; does nothing if another has it. The lease is lost to its holder, too.
         """
 
-    def note_stop(  # noqa: B027 - not every tracker has a place for it
-        self, event_id: int | None, reason: str, lease: Lease
-    ) -> None:
+    def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
         """Keep why the exchange stands still, until its position moves or it is replayed.
 
         For those who look from elsewhere, as ``tidings status`` does. Raises
-        :class:`~tidings.errors.LeaseLostError`, with nothing changed, where the lease is no longer
-        the newest. A tracker that does not override this keeps nothing.
+        :class:`~tidings.errors.LeaseLostError`, with nothing changed, if the lease is no longer
+        the newest. Belongs to ``Capability.NOTES``.
         """
+        raise NotImplementedError
+
+    def note_idle(self, exchange_name: str, relay: IdleRelay, seconds: float) -> None:
+        """Keep for so many seconds that ``relay`` stands by, or why it cannot work.
+
+        For those who look from elsewhere; needs no lease. Replaces what the same relay has said.
+        Belongs to ``Capability.NOTES``.
+        """
+        raise NotImplementedError
+
+    def forget_idle(self, exchange_name: str, owner: str) -> None:
+        """Forget what that relay said: it works, or has ended. Idempotent.
+
+        Belongs to ``Capability.NOTES``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def replay(self, exchange_name: str, after_event_id: int) -> None:
         """Set the position so that the exchange gets every event after ``after_event_id`` again.
 
         Begins a new generation, and takes the lease from whoever holds it: a running relay stops,
-        and starts again from there. No other exchange notices.
+        and starts again from there. What the exchange will get again leaves its quarantine, in the
+        same step. No other exchange notices.
+
+        The new generation is greater than the last, and no other replay ever began it. So a tracker
+        that may be restored from a backup must not count on from there.
         """
 
     @abstractmethod
@@ -145,7 +200,17 @@ class PublishedMessageTracker(ABC):
 
     @abstractmethod
     def create(self) -> None:
-        """Create what the tracker needs, where it isn't there yet. Idempotent."""
+        """Create what the tracker needs, if it isn't there yet. Idempotent."""
+
+    def migrate(self, *, dry_run: bool = False) -> str:
+        """Bring what an older version has made to what this one needs; return the statements.
+
+        Idempotent, and safe when several do it at once. ``dry_run`` only tells which they would
+        be. Empty if there is nothing to do. Raises
+        :class:`~tidings.errors.StoreNotReadyError` if nothing was made yet. Belongs to
+        ``Capability.SCHEMA``.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def close(self) -> None:

@@ -1,8 +1,7 @@
-"""Where events are noted that an exchange passed over because they can never be sent."""
+"""What keeps the events that an exchange passed over because they can never be sent."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,29 +26,30 @@ class QuarantinedEvent(NamedTuple):
     """Whether somebody asked for it to be sent again, and no relay has tried yet."""
 
 
-class Quarantine(ABC):
-    """Keeps what ``on_poison = "quarantine"`` passes over; a tracker that can is one, too.
+class Quarantine:
+    """The part of a tracker that keeps what ``on_poison = "quarantine"`` passes over.
+
+    Its methods are called only if the tracker declares ``Capability.QUARANTINE``.
 
     The event itself stays in the event store; here stand its id and the reason.
 
-    **Order of things.** An event is here before the exchange's position is beyond it, and leaves
-    only when the broker has accepted it or somebody drops it: none is lost between the two.
+    **Order of things.** An event is here before the exchange's position is beyond it. It leaves
+    only when the broker has accepted it, when somebody drops it, or when a replay sets the position
+    back before it. So none is lost between the two, and none is sent by both.
 
     **Durability**, **Threads** and **Errors** are those of the tracker.
     """
 
-    @abstractmethod
-    def quarantine(
-        self, exchange_name: str, notification: StoredEvent, reason: str, lease: Lease
-    ) -> None:
+    def quarantine(self, exchange_name: str, event: StoredEvent, reason: str, lease: Lease) -> None:
         """Note the event and move the exchange's position to it, in one step; renew the lease.
 
+        The position's fingerprint is that of an event without a type name, which may be mended.
         The position never goes back. An event that is here already has its reason replaced.
-        Raises :class:`~tidings.errors.LeaseLostError`, with nothing changed, where the lease is no
+        Raises :class:`~tidings.errors.LeaseLostError`, with nothing changed, if the lease is no
         longer the newest.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def quarantined_events(
         self, exchange_name: str | None = None, *, retry_asked: bool = False
     ) -> Sequence[QuarantinedEvent]:
@@ -57,21 +57,22 @@ class Quarantine(ABC):
 
         ``retry_asked``: only those that somebody wants to be sent again.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
         """Ask the exchange's relay to send one event again, or all; return how many there are."""
+        raise NotImplementedError
 
-    @abstractmethod
     def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
         """Note how sending an event again ended, and renew the lease.
 
-        ``reason`` is ``None`` where the broker accepted it: it leaves the quarantine. Otherwise it
+        ``reason`` is ``None`` if the broker accepted it: it leaves the quarantine. Otherwise it
         stays, with that reason. The position stays as it is. Raises
-        :class:`~tidings.errors.LeaseLostError`, with nothing changed, where the lease is no longer
+        :class:`~tidings.errors.LeaseLostError`, with nothing changed, if the lease is no longer
         the newest.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
         """Forget that event: the exchange will never have it. Return whether it was there."""
+        raise NotImplementedError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tidings.event import StoredEvent
-    from tidings.interfaces.message_producer import NotificationMessage
+    from tidings.interfaces.notification import NotificationMessage
 
 
 class Serializer(ABC):
@@ -22,6 +22,6 @@ class Serializer(ABC):
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         """Return the message for ``event``.
 
-        Raises ``ValueError``, with a reason for a person, where this event cannot be encoded; the
+        Raises ``ValueError``, with a reason for a person, if this event cannot be encoded. The
         service names the exchange and the event.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
@@ -41,9 +42,13 @@ HOOKS: Mapping[type[Spec], str] = {
     ObserverSpec: "tidings_observers",
 }
 
+CALLED = ("factory", "tracker", "drains")
+"""The fields of specs that hold a function, or say where it is."""
+_PLACE = re.compile(r"\w+(\.\w+)*:\w+")
+
 
 def load(entry_point: EntryPoint) -> Sequence[AnySpec]:
-    """Import a plugin and return what it offers; ``BrokenPluginError`` where it does not work."""
+    """Import a plugin and return what it offers; ``BrokenPluginError`` if it does not work."""
     origin = origin_of(entry_point)
     try:
         plugin = entry_point.load()
@@ -115,6 +120,13 @@ def _checked(what: str, origin: Origin, kind: type[Spec], offered: Any) -> list[
                 f"{what}: the settings of {spec.name!r} must be a subclass of "
                 "tidings.plugins.Settings."
             )
+        for field in CALLED:
+            function = getattr(spec, field, None)
+            if isinstance(function, str) and not _PLACE.fullmatch(function):
+                raise BrokenPluginError(
+                    f"{what}: the {field} of {spec.name!r} is the text {_short(function)}; "
+                    '"module:name" is wanted, or a function.'
+                )
     return cast("list[AnySpec]", specs)
 
 

@@ -6,6 +6,8 @@ import importlib.metadata
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 from tidings.plugins.hookspecs import GROUP
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ class Origin(NamedTuple):
     distribution: str
     version: str
 
+    @override
     def __str__(self) -> str:
         return f"{self.distribution} {self.version}".strip()
 

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ValidationError
-
 import tidings
+from tidings import blame
 from tidings.errors import (
     BrokenPluginError,
     MissingLibraryError,
     PluginError,
-    TidingsError,
     UnknownBackendError,
 )
-from tidings.interfaces import (
-    EventStore,
-    MessageConsumer,
-    MessageProducer,
-    Observer,
-    PublishedMessageTracker,
-    Serializer,
-)
+from tidings.plugins import guard
 from tidings.plugins.collection import collect, load
 from tidings.plugins.entry_points import (
     Origin,
@@ -32,9 +24,9 @@ from tidings.plugins.entry_points import (
     origin_of,
     same_distribution,
 )
+from tidings.plugins.installing import install_command
 from tidings.plugins.secrets import without_secrets
 from tidings.plugins.specs import (
-    Capability,
     EventStoreSpec,
     MessageConsumerSpec,
     MessageProducerSpec,
@@ -58,14 +50,6 @@ KINDS: Mapping[type[Spec], str] = {
     TrackerSpec: "tracker",
     SerializerSpec: "serializer",
     ObserverSpec: "observer",
-}
-MAKES: Mapping[type[Spec], type] = {
-    MessageProducerSpec: MessageProducer,
-    MessageConsumerSpec: MessageConsumer,
-    EventStoreSpec: EventStore,
-    TrackerSpec: PublishedMessageTracker,
-    SerializerSpec: Serializer,
-    ObserverSpec: Observer,
 }
 
 
@@ -110,6 +94,7 @@ class PluginRegistry:
         self._builtin = _Plugin(origin, collect("tidings", origin, builtin))
         self._find = entry_points or installed_entry_points
         self._loaded: dict[str, _Plugin] = {}
+        self._given: list[Settings] = []
 
     def spec(self, kind: type[S], name: str, tables: Iterable[str] = ()) -> S:
         """Return the spec of that kind and name, or raise a :class:`PluginError` that says why.
@@ -128,47 +113,38 @@ class PluginRegistry:
 
     def settings(self, spec: Spec, values: Mapping[str, Any]) -> Settings:
         """Return the spec's settings, or raise pydantic's ``ValidationError``."""
-        try:
-            return spec.settings.model_validate(values)
-        except ValidationError:
-            raise
-        except Exception as error:
-            # Its text is left out: it may hold what was being looked at, a password perhaps.
-            raise BrokenPluginError(
-                f"{self._what(spec)}: its settings could not be checked: {type(error).__name__} "
-                "in a validator."
-            ) from error
+        return guard.settings(self._what(spec), spec, values)
 
     def build(self, spec: Spec, settings: Settings, *arguments: object) -> Any:
         """Call a spec's factory, guarded: missing libraries and faults become sentences."""
         self.require(spec)
-        factory: Any = getattr(spec, "factory")  # noqa: B009 - all kinds but Spec itself have one
-        made = self._guarded(spec, settings, "could not be made", factory, *arguments)
-        if not isinstance(made, MAKES[type(spec)]):
-            raise BrokenPluginError(
-                f"{self._what(spec)}: its factory returned {type(made).__name__}; "
-                f"a tidings.plugins.{MAKES[type(spec)].__name__} is wanted."
-            )
+        made = guard.make(self._what(spec), spec, settings, *arguments)
+        self._remember(spec, settings, made)
         return made
 
-    def capabilities(self, spec: MessageProducerSpec, settings: Settings) -> frozenset[Capability]:
-        """Return what a producer with these settings can do, guarded as :meth:`build` is."""
-        found = self._guarded(spec, settings, "has broken capabilities", spec.capabilities)
-        try:
-            return frozenset(Capability(each) for each in found)
-        except (TypeError, ValueError) as error:
-            raise BrokenPluginError(
-                f"{self._what(spec)} has broken capabilities: a frozenset of "
-                "tidings.plugins.Capability is wanted."
-            ) from error
+    def _remember(self, spec: Spec, settings: Settings, made: object) -> None:
+        """Know, when a method of ``made`` fails later, whose it is, and what must not be shown."""
+        if settings not in self._given:
+            self._given.append(settings)
+        what = f"Plugin {spec.name!r}{self._origin(spec)}"
+        blame.know(type(made).__module__, what, self._without_secrets)
+
+    def _without_secrets(self, text: str) -> str:
+        for settings in self._given:
+            text = without_secrets(text, settings)
+        return text
+
+    def call(self, spec: Spec, field: str, settings: Settings, *arguments: object) -> Any:
+        """Call what a spec has in that field, guarded; import it first if it is text."""
+        return guard.call(self._what(spec), spec, field, settings, *arguments)
 
     def require(self, spec: Spec) -> None:
-        """Raise :class:`MissingLibraryError` where a library that the spec needs is missing."""
+        """Raise :class:`MissingLibraryError` if a library that the spec needs is missing."""
         missing = [module for module in spec.requires if not _is_there(module)]
         if missing:
             raise MissingLibraryError(
                 f"The {KINDS[type(spec)]} {spec.name!r} needs the library {', '.join(missing)}, "
-                f"which is not installed: pip install '{spec.install or missing[0]}'"
+                f"which is not installed: {install_command(spec.install or missing[0])}"
             )
 
     def names(self, kind: type[Spec]) -> list[str]:
@@ -211,8 +187,8 @@ class PluginRegistry:
         return self._loaded[name]
 
     def _only_entry_point(self, kind: type[Spec], name: str, tables: Iterable[str]) -> EntryPoint:
-        # One distribution may be seen twice (an editable install beside an old wheel's metadata);
-        # two distributions with one name would win or lose by chance.
+        # One distribution may be seen twice: an editable install beside an old wheel's metadata. Of
+        # two distributions with one name, either could win.
         named = [each for each in self._find() if each.name == name]
         found = {same_distribution(origin_of(each).distribution): each for each in named}
         owners = " and ".join(sorted(str(origin_of(each)) for each in found.values()))
@@ -230,32 +206,19 @@ class PluginRegistry:
         return next(iter(found.values()))
 
     def _unknown(self, kind: type[Spec], name: str, tables: Iterable[str]) -> str:
-        names = sorted({*self.names(kind), *tables})
+        # A table of that very name names no backend either.
+        names = sorted({*self.names(kind), *tables} - {name})
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return f"There is no {KINDS[kind]} {name!r}.{hint} Known are: {', '.join(names)}."
 
-    def _guarded(
-        self,
-        spec: Spec,
-        settings: Settings,
-        what: str,
-        function: Callable[..., Any],
-        *arguments: object,
-    ) -> Any:
-        try:
-            return function(settings, *arguments)
-        except TidingsError:
-            raise
-        except (Exception, SystemExit) as error:
-            reason = without_secrets(f"{type(error).__name__}: {error}", settings)
-            raise BrokenPluginError(f"{self._what(spec)} {what}: {reason}") from error
-
     def _what(self, spec: Spec) -> str:
+        return f"The {KINDS[type(spec)]} {spec.name!r}{self._origin(spec)}"
+
+    def _origin(self, spec: Spec) -> str:
         plugins = [self._builtin, *self._loaded.values()]
         origins = [p.origin for p in plugins if any(each is spec for each in p.specs)]
-        origin = f" ({origins[0]})" if origins else ""
-        return f"The {KINDS[type(spec)]} {spec.name!r}{origin}"
+        return f" ({origins[0]})" if origins else ""
 
 
 def _offered(plugin: _Plugin, kind: type[S], name: str) -> S | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from tidings.interfaces import (
         EventStore,
@@ -31,29 +30,9 @@ class Settings(BaseModel):
     Secrets are ``pydantic.SecretStr``; a field's ``description`` is shown to people.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class Capability(enum.StrEnum):
-    """What a producer can do beyond its interface."""
-
-    MOST_RECENT_ACCEPTED_ID = "most_recent_accepted_id"
-    """The broker remembers the newest id it has; nothing is published twice after a crash."""
-
-    REMEMBERS_DURABLY = "remembers_durably"
-    """What ``most_recent_accepted_id`` says, and all it stands for, survives the broker's crash:
-    the tracker may be moved there. Without it, only own acceptance moves the tracker."""
-
-    LOCK = "lock"
-    """The broker lets only one producer at a time publish to an exchange."""
-
-    UNROUTABLE = "unroutable"
-    """A message that no subscriber's queue would get is not accepted. With a broker that doesn't
-    tell, such a message is lost: then the backend's README says so."""
-
-    OUT_OF_ORDER = "out_of_order"
-    """An exchange that was opened anew also takes an event whose id is lower than the newest it
-    has had: one that was in quarantine can be sent again."""
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +49,20 @@ class ProducerContext:
     (``on_poison = "quarantine"``). Then one that ``notifications_since`` gives, and the backend
     refuses, is left out; else it is an error."""
 
+    oldest_event_id: Callable[[str], int | None] = lambda _exchange_name: None
+    """``(exchange_name)``: the least id that the exchange's event store still holds, whether the
+    exchange sends that event or not; ``None`` if it holds none. What is asked for below it was
+    deleted, and cannot be sent."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What all specs have in common."""
+    """What all specs have in common.
+
+    A ``factory`` is a class or a function, or text that says where it is: ``"module:name"``. That
+    module is imported when the factory is called: so it may import the broker's library, and the
+    module with the hooks need not.
+    """
 
     name: str
     """The word in the configuration: the entry point's name."""
@@ -89,18 +78,20 @@ class Spec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageProducerSpec(Spec):
-    """Offers a producer. The factory imports the broker's library; it connects to nothing."""
+    """Offers a producer. The factory connects to nothing."""
 
-    factory: Callable[[Any, ProducerContext], MessageProducer]
-    capabilities: Callable[[Any], frozenset[Capability]] = lambda _settings: frozenset()
-    """What a producer with these settings can do."""
+    factory: Callable[..., MessageProducer] | str
+    """Called with the settings."""
+    wants_context: bool = False
+    """Whether it is given a :class:`ProducerContext`, too, behind the settings: for a backend that
+    has no memory of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageConsumerSpec(Spec):
     """Offers a consumer, with the settings of the producer of the same name."""
 
-    factory: Callable[[Any, str | None], MessageConsumer]
+    factory: Callable[[Any, str | None], MessageConsumer] | str
     """Called with the settings and the name of the subscriber to be: what ``tidings listen --as``
     says, and ``None`` without it. Choose then: a setting ``subscriber`` of your own, for instance,
     or the first of a list ``subscribers``."""
@@ -110,32 +101,35 @@ class MessageConsumerSpec(Spec):
 class EventStoreSpec(Spec):
     """Offers an event store."""
 
-    factory: Callable[[Any], EventStore]
-    tracker: Callable[[Any, PublishedMessageTracker], PublishedMessageTracker] | None = None
+    factory: Callable[[Any], EventStore] | str
+    tracker: Callable[[Any, PublishedMessageTracker], PublishedMessageTracker] | str | None = None
     """Called with the settings and the tracker of an exchange that has this store as its source;
     returns the tracker to use, for a store that marks or removes what was published. That one
-    forwards every method, those that have a default too (``note_stop``)."""
+    has the ``capabilities`` of the other, and forwards every method that belongs to one."""
+    drains: Callable[[Any], Hashable] | str = lambda settings: settings
+    """What such a store empties, by its settings: two exchanges for which it is equal would take
+    each other's events, and are refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerSpec(Spec):
     """Offers a tracker."""
 
-    factory: Callable[[Any], PublishedMessageTracker]
+    factory: Callable[[Any], PublishedMessageTracker] | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SerializerSpec(Spec):
     """Offers a serializer."""
 
-    factory: Callable[[Any], Serializer]
+    factory: Callable[[Any], Serializer] | str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObserverSpec(Spec):
     """Offers an observer."""
 
-    factory: Callable[[Any], Observer]
+    factory: Callable[[Any], Observer] | str
 
 
 AnySpec: TypeAlias = (

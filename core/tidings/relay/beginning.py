@@ -2,63 +2,128 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from tidings.errors import LeaseHeldError, PositionMismatchError
-from tidings.plugins.specs import Capability
-from tidings.relay.owner import Owner, is_gone
+from tidings.errors import (
+    ExchangePausedError,
+    LeaseHeldError,
+    PositionMismatchError,
+    UnreadableEventError,
+)
+from tidings.interfaces import Capability, fingerprint
+from tidings.relay.owner import Owner, is_gone, label
+from tidings.relay.position_check import LET_IDS_BEGIN_ABOVE, readable
+from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
-    from tidings.interfaces import Lease
+    from tidings.interfaces import Accepted, EventStore, Lease, OpenExchange, Position
     from tidings.relay.route import Route
 
-log = logging.getLogger(__name__)
+log = escaping_logger(__name__)
+
+
+def refuse_pause(route: Route) -> None:
+    """Raise :class:`~tidings.errors.ExchangePausedError` if somebody has paused the exchange."""
+    if Capability.PAUSE not in route.tracker.capabilities:
+        return
+    if (pause := route.tracker.paused(route.exchange_name)) is not None:
+        raise ExchangePausedError(route.exchange_name, *pause)
 
 
 def acquire_lease(route: Route, owner: Owner) -> Lease:
-    """Take the exchange's lease; at once where its holder is known to be dead."""
+    """Take the exchange's lease; at once if its holder is known to be dead."""
     try:
         return route.tracker.acquire_lease(route.exchange_name, str(owner), route.lease_seconds)
-    except LeaseHeldError as held:
-        if not is_gone(held.owner):
+    except LeaseHeldError as error:
+        if not is_gone(error.owner):
             raise
-        log.info("%s: taking over; its relay is gone: %s", route.exchange_name, held.owner)
+        log.info("%s: taking over; its relay is gone: %s", route.exchange_name, label(error.owner))
         return route.tracker.acquire_lease(
-            route.exchange_name, str(owner), route.lease_seconds, in_place_of=held.epoch
+            route.exchange_name, str(owner), route.lease_seconds, in_place_of=error.epoch
         )
 
 
-def held_by_broker(route: Route, lease: Lease, position: int) -> int:
-    """Return the newest id that the broker has; 0 where it cannot say.
+def remembered_by_broker(
+    route: Route, exchange: OpenExchange, lease: Lease, position: Position
+) -> int:
+    """Return the newest id that the broker has of this store; 0 if it cannot say.
 
-    Raises :class:`~tidings.errors.PositionMismatchError` where the event store has no such id. That
-    is noted, and refused until a replay: a restored store gets events of these ids again as soon
-    as the application goes on, and those are others.
+    What the broker remembers counts only if it is the event that the store has under that id.
+    Raises :class:`~tidings.errors.PositionMismatchError` if it is another one, and notes that:
+    the store was restored or exchanged, and believing the id would pass new events. A replay is
+    the way out: what the broker remembers of an earlier generation, or of another store once this
+    one's exchange was replayed, is void.
     """
-    if Capability.MOST_RECENT_ACCEPTED_ID not in route.capabilities:
+    if Capability.MOST_RECENT_ACCEPTED not in route.producer.capabilities:
         return 0
-    held = route.producer.most_recent_accepted_id(route.exchange_name) or 0
-    if held <= position:
-        return held
-    newest = route.event_store.newest_event_id() or 0
-    mismatch = f"Exchange {route.exchange_name!r}: the broker already has event {held}, but "
-    if held > newest:
-        missing = f"the newest in the event store is {newest}"
-    elif _was_refused(route, mismatch):
-        missing = "what the event store has under that id came later"
-    else:
-        return held
-    error = PositionMismatchError(
-        f"{mismatch}{missing}. The store was restored, or is another one. Once that is settled, "
-        f"`tidings replay {route.exchange_name} --from ID` sets where to go on."
+    accepted = exchange.most_recent_accepted()
+    for each in (accepted, *exchange.accepted_ahead()):
+        error = fault_of_broker(route.exchange_name, each, route.event_store, position)
+        if error is not None:
+            route.note_stop(None, str(error), lease)
+            raise error
+    return accepted.event_id if accepted is not None and _counts(accepted, position) else 0
+
+
+def fault_of_broker(
+    exchange_name: str, accepted: Accepted | None, store: EventStore, position: Position
+) -> PositionMismatchError | None:
+    """Return what is wrong between the broker's memory and the store; ``None``: nothing."""
+    if accepted is None or not _counts(accepted, position):
+        return None
+    foreign = _is_foreign(accepted, position)
+    fault = _foreign(accepted) if foreign else _mismatch(store, accepted, position)
+    if fault is None:
+        return None
+    ids = "" if foreign else LET_IDS_BEGIN_ABOVE
+    return PositionMismatchError(
+        f"Exchange {exchange_name!r}: the broker already has event {accepted.event_id}, {fault}. "
+        f"Going on behind that id would pass events that were never sent. {ids}Say from which "
+        f"event on this exchange is to have them: `tidings replay {exchange_name} --all`, or "
+        f"`tidings replay {exchange_name} --from ID` with the first that it lacks."
     )
-    route.tracker.note_stop(None, str(error), lease)
-    raise error
 
 
-def _was_refused(route: Route, mismatch: str) -> bool:
-    for row in route.tracker.tracked_exchanges():
-        if row.exchange_name == route.exchange_name and row.stop is not None:
-            return row.stop.reason.startswith(mismatch)
-    return False
+def _counts(accepted: Accepted, position: Position) -> bool:
+    """Return whether the broker is ahead, in a memory that no replay has made void."""
+    if accepted.event_id <= position.event_id:
+        return False
+    if _is_foreign(accepted, position):
+        return not position.generation
+    return accepted.generation == position.generation
+
+
+def _is_foreign(accepted: Accepted, position: Position) -> bool:
+    return bool(accepted.store and position.store) and accepted.store != position.store
+
+
+def _foreign(accepted: Accepted) -> str:
+    what = f" ({readable(accepted.fingerprint)})" if accepted.fingerprint else ""
+    return f"which is of another event store{what}: another database publishes, or published, there"
+
+
+def _mismatch(store: EventStore, accepted: Accepted, position: Position) -> str | None:
+    """Return how the broker's event differs from the store's; ``None`` if it doesn't."""
+    newest = store.newest_event_id() or 0
+    if accepted.event_id > newest:
+        return (
+            f"but the newest in the event store is {newest}: the store was restored, or is "
+            "another one"
+        )
+    try:
+        event = store.stored_event(accepted.event_id)
+    except UnreadableEventError as error:
+        return f"and cannot be compared with the event store's: {error}"
+    if event is not None and accepted.fingerprint is not None:
+        if accepted.fingerprint == fingerprint(event):
+            return None
+        return (
+            f"which was {readable(accepted.fingerprint)!r}; the event store now has "
+            f"{readable(fingerprint(event))!r} under that id: it was restored, or is another one"
+        )
+    is_of_this_store = accepted.store == position.store and accepted.store
+    passed = position.event_id, accepted.event_id
+    # Deleted meanwhile, as it seems, with all that believing would pass.
+    if event is None and is_of_this_store and not store.count_stored_events_between(*passed, 1):
+        return None
+    return "and nothing shows that the event store's event of that id is, or was, the same one"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Self
 
 from tidings.errors import LeaseLostError
+from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from tidings.interfaces import Lease, PublishedMessageTracker
 
-log = logging.getLogger(__name__)
+log = escaping_logger(__name__)
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _LONGEST_JOIN = 5.0
@@ -48,10 +48,10 @@ class KeptLease:
         )
 
     def check(self) -> None:
-        """Raise :class:`LeaseLostError` where it is not known to be ours any more.
+        """Raise :class:`LeaseLostError` if it is not known to be ours any more.
 
         By this machine's own clock, counted from before the last renewal was asked for: a process
-        that was paused notices here, before it sends anything more.
+        that was paused notices here, before it sends another batch.
         """
         if self._lost or now() > self._until:
             raise LeaseLostError(self.lease.exchange_name)

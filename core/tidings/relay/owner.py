@@ -10,8 +10,15 @@ import re
 import subprocess
 import uuid
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from tidings.interfaces import TrackedExchange
 
 _OWNER = re.compile(r" pid=(?P<pid>[0-9]{1,9}) started=(?P<started>\S+) machine=(?P<machine>\S+)$")
+_LABEL = re.compile(r"host=(?P<host>.*) relay=[0-9]+ pid=(?P<pid>[0-9]{1,9}) ")
 _relays = itertools.count(1)
 
 
@@ -24,7 +31,10 @@ class Owner:
 
     def __init__(self) -> None:
         self._relay = next(_relays)
+        self.reached: dict[str, TrackedExchange] = {}
+        """By exchange, where this relay last saw its position. A tracker may forget that."""
 
+    @override
     def __str__(self) -> str:
         pid = os.getpid()  # asked each time: a fork is another process
         host = platform.node()[:80]
@@ -34,10 +44,16 @@ class Owner:
         )
 
 
+def label(owner: str) -> str:
+    """Return a relay's name for people: ``host:pid``; a text of other making as it is."""
+    found = _LABEL.match(owner)
+    return owner if found is None else f"{found['host']}:{found['pid']}"
+
+
 def is_gone(owner: str) -> bool:
     """Return whether ``owner`` was a process of this machine that no longer lives.
 
-    ``False`` where it cannot be known: another machine, another container, a process that we may
+    ``False`` if it cannot be known: another machine, another container, a process that we may
     not see, a text of other making.
     """
     found = _OWNER.search(owner)
@@ -60,9 +76,9 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when the process started, as the system tells it; empty where it lives no longer.
+    """Return when the process started, as the system tells it; empty if it lives no longer.
 
-    ``OSError`` where the system does not tell. Not psutil's ``create_time``: that is a wall-clock
+    ``OSError`` if the system does not tell. Not psutil's ``create_time``: that is a wall-clock
     time, and moves when the clock is set.
     """
     if Path("/proc/self/stat").exists():
@@ -79,7 +95,7 @@ def _started(pid: int) -> str:
 
 
 def _start_ticks(stat: bytes) -> str:
-    """Return the 22nd field of ``/proc/PID/stat``; empty where the process is dead already."""
+    """Return the 22nd field of ``/proc/PID/stat``; empty if the process is dead already."""
     # The second field, the command's name, may hold anything; it ends with the last parenthesis.
     state, *fields = stat.rpartition(b")")[2].decode().split()
     return "" if state in "ZX" else fields[18]

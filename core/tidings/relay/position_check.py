@@ -1,51 +1,115 @@
-"""Whether the tracked position is one of this event store."""
+"""Whether the tracked position is one of this event store, at the start and all the while."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeGuard
 
-from tidings.errors import PositionMismatchError
+from tidings.errors import NotYetStoredError, PositionMismatchError, UnreadableEventError
+from tidings.event import UNREADABLE_TIME
 from tidings.interfaces import fingerprint
 
 if TYPE_CHECKING:
-    from tidings.interfaces import EventStore, Lease
+    from tidings.event import StoredEvent
+    from tidings.interfaces import EventStore, Lease, TrackedExchange
+
+LOOK_AGAIN = 1.0
+"""Seconds after which an idle relay looks again whether the store is still the one it was."""
+
+LET_IDS_BEGIN_ABOVE = (
+    "If it was restored, first let its ids begin above all that were sent: subscribers take a new "
+    "event under an old id for the one that they have had. "
+)
 
 
-def check_position(store: EventStore, lease: Lease) -> None:
-    """Raise :class:`~tidings.errors.PositionMismatchError` where the store isn't the one tracked.
+class Anchor:
+    """The event at the position, which shows that the event store is still the same one.
 
-    That is so after the database was restored, truncated or exchanged for another one: going on
-    from there would pass events, or publish others under the ids of old ones. A position whose
-    event was pruned is fine. To be asked when a lease was taken, and after a reconnect.
+    After the database was restored, truncated or exchanged, at rest or under a running relay, it
+    gives its ids out again: going on behind the position would pass those events. So the event at
+    the position is looked at, by its key, when the lease was taken, before the position moves
+    beyond it (once for each batch), and now and then while idle. One that was pruned is fine.
     """
-    position = lease.position.event_id
-    if not position:
-        return
-    event = store.stored_event(position)
-    if event is not None:
-        if lease.fingerprint is not None and fingerprint(event) != lease.fingerprint:
+
+    def __init__(self, store: EventStore, lease: Lease | TrackedExchange) -> None:
+        self._store = store
+        self._exchange_name = lease.exchange_name
+        self._event_id = lease.position.event_id
+        self._mark = lease.fingerprint
+        self._looked = time.monotonic()
+
+    def check(self) -> None:
+        """Raise :class:`~tidings.errors.PositionMismatchError` if the store is another now."""
+        self._looked = time.monotonic()
+        if not self._event_id:
+            return
+        try:
+            event = self._store.stored_event(self._event_id)
+        except UnreadableEventError:
+            return  # it is there, and tells nothing
+        if event is not None:
+            self._compare(fingerprint(event))
+            return
+        newest = self._store.newest_event_id()
+        if newest is None or newest < self._event_id:  # pruning always leaves the newest event
+            stands = "is empty" if newest is None else f"ends with event {newest}"
+            if self._mark is None:  # what was sent leaves its mark, a replay none
+                raise NotYetStoredError(
+                    f"Exchange {self._exchange_name!r} waits for event {self._event_id + 1}, as a "
+                    f"replay said; the event store {stands}. What is recorded before that one is "
+                    "not sent: see that ids go on there, or replay from an earlier one."
+                )
             raise PositionMismatchError(
-                f"Exchange {lease.exchange_name!r} has had event {position}, which was "
-                f"{_readable(lease.fingerprint)!r}; the event store now has "
-                f"{_readable(fingerprint(event))!r} under that id. {_advice(lease)}"
+                f"Exchange {self._exchange_name!r} has had event {self._event_id}, but the event "
+                f"store {stands}. {self._advice}"
             )
-        return
-    newest = store.newest_event_id()
-    if newest is None or newest < position:  # pruning always leaves the newest event
-        stands = "is empty" if newest is None else f"ends with event {newest}"
-        raise PositionMismatchError(
-            f"Exchange {lease.exchange_name!r} has had event {position}, but the event store "
-            f"{stands}. {_advice(lease)}"
+
+    def check_again(self) -> None:
+        """Check that, and whatever else the store can see of itself, if it is due again."""
+        if time.monotonic() - self._looked >= LOOK_AGAIN:
+            self._store.watch()
+            self.check()
+
+    def move(self, event: StoredEvent) -> None:
+        """Look at that event from now on: the position is there.
+
+        Without a type name, only the time is looked at.
+        """
+        self._event_id, self._mark = event.event_id, fingerprint(event)
+
+    def _compare(self, found: str) -> None:
+        if not _tells(self._mark):
+            self._mark = found
+        if not _is_of_a_passed_event(self._mark, found) and found != self._mark:
+            raise PositionMismatchError(
+                f"Exchange {self._exchange_name!r} has had event {self._event_id}, which was "
+                f"{readable(self._mark)!r}; the event store now has {readable(found)!r} under that "
+                f"id. {self._advice}"
+            )
+
+    @property
+    def _advice(self) -> str:
+        return (
+            f"It was restored or truncated, or it is another one. {LET_IDS_BEGIN_ABOVE}Then say "
+            f"from where to go on: `tidings replay {self._exchange_name} --from ID` (or --all)."
         )
 
 
-def _readable(mark: str) -> str:
+def _tells(mark: str | None) -> TypeGuard[str]:
+    """Return whether a position says which event it is of.
+
+    Not after a replay, nor if that event could not be read: it may have been mended since.
+    """
+    return mark is not None and not mark.startswith(f"{UNREADABLE_TIME:%Y%m%dT%H%M%S.%f} ")
+
+
+def _is_of_a_passed_event(mark: str, found: str) -> bool:
+    """Return whether a position says only when its event occurred, and it is that event."""
     when, _, type_name = mark.partition(" ")
-    return f"{type_name} of {when}"
+    return not type_name and when == found.partition(" ")[0]
 
 
-def _advice(lease: Lease) -> str:
-    return (
-        "It was restored or truncated, or it is another one. If it is the right one, say from "
-        f"where to go on: `tidings replay {lease.exchange_name} --from ID` (or --all)."
-    )
+def readable(mark: str) -> str:
+    """Return a fingerprint as people read it."""
+    when, _, type_name = mark.partition(" ")
+    return f"{type_name or 'an event'} of {when}"

@@ -2,62 +2,117 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from tidings.blame import sentence_of
 from tidings.errors import UndeliverableEventError
-from tidings.interfaces import Notification
+from tidings.event import UNREADABLE_TIME, StoredEvent
+from tidings.interfaces import Capability, Notification
+from tidings.relay.journal_writer import JournalBounds
+from tidings.relay.observers import Observers
+from tidings.routing.addressing import Addressing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings.event import StoredEvent
+    from tidings.errors import UnreadableEventError
     from tidings.interfaces import (
         EventStore,
+        Lease,
         MessageProducer,
         PublishedMessageTracker,
-        Quarantine,
         Serializer,
     )
-    from tidings.plugins.specs import Capability
-    from tidings.relay.observers import Observers
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What an exchange is made of."""
+    """What an exchange is made of.
+
+    ``tidings.bootstrap.Tidings.route`` makes it from a configuration. By hand::
+
+        Route("orders", store, tracker, producer, JsonSerializer())
+    """
 
     exchange_name: str
     event_store: EventStore
     tracker: PublishedMessageTracker
     producer: MessageProducer
     serializer: Serializer
-    observers: Observers
-    capabilities: frozenset[Capability] = frozenset()
     events: Sequence[str] = ()
-    """Type names to send, with wildcards; all where there is none."""
+    """Type names to send, with wildcards; all if there is none."""
     batch_size: int = 1000
+    """How many events are read at a time, at most."""
     lease_seconds: float = 15.0
-    quarantine: Quarantine | None = None
-    """Where events are noted that can never be sent; none where the tracker has no such place."""
     passes_poison: bool = False
-    """Whether such an event is put in quarantine and passed; else it stops the exchange."""
+    """Whether an event that can never be sent is put in quarantine and passed; else it stops the
+    exchange. The tracker must keep a quarantine."""
+    observers: Observers = field(default_factory=Observers)
+    journal: JournalBounds = field(default_factory=JournalBounds)
+    """How much of what happens is kept, if the tracker keeps a journal."""
+    addressing: Addressing = field(default_factory=Addressing)
+    """The routing key and the headers that each message is given."""
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be done when it comes to it."""
+        if self.passes_poison and not self.keeps_quarantine:
+            raise ValueError(
+                f"Exchange {self.exchange_name!r} is to pass what can never be sent, and its "
+                "tracker keeps no quarantine: it does not declare Capability.QUARANTINE."
+            )
+
+    @property
+    def keeps_quarantine(self) -> bool:
+        """Whether the tracker keeps what is passed because it can never be sent."""
+        return Capability.QUARANTINE in self.tracker.capabilities
+
+    def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
+        """Note beside the position why the exchange stands still, if the tracker keeps that."""
+        if Capability.NOTES in self.tracker.capabilities:
+            self.tracker.note_stop(event_id, reason, lease)
 
 
-def notification(exchange_name: str, serializer: Serializer, event: StoredEvent) -> Notification:
+def notification(
+    exchange_name: str,
+    serializer: Serializer,
+    event: StoredEvent,
+    addressing: Addressing,
+) -> Notification:
     """Return what is to be sent for ``event``, or raise ``UndeliverableEventError``."""
     try:
         message = serializer.serialize(event)
     except Exception as error:
-        reason = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, ValueError) else sentence_of(error)
         raise UndeliverableEventError(
             f"Exchange {exchange_name!r}: event {event.event_id} ({event.type_name}) cannot be "
             f"serialized: {reason}. Mend it in the event store.",
             exchange_name=exchange_name,
             event_id=event.event_id,
         ) from error
+    try:
+        message = addressing.complete(message, event)
+    except ValueError as error:
+        raise UndeliverableEventError(
+            f"Exchange {exchange_name!r}: event {event.event_id} ({event.type_name}) cannot be "
+            f"addressed: {error}. Or put such events in quarantine.",
+            exchange_name=exchange_name,
+            event_id=event.event_id,
+        ) from error
     return Notification(message, event.type_name, event.event_id, event.occurred_on)
+
+
+def stand_in(error: UnreadableEventError) -> StoredEvent:
+    """Return what stands for an event that cannot be read, in a position and in quarantine."""
+    return StoredEvent(error.event_id, error.type_name or "", "", UNREADABLE_TIME)
+
+
+def unreadable(exchange_name: str, error: UnreadableEventError) -> UndeliverableEventError:
+    """Return the error of an exchange that comes to an event that cannot be read."""
+    return UndeliverableEventError(
+        f"Exchange {exchange_name!r}: {error}", exchange_name=exchange_name, event_id=error.event_id
+    )
 
 
 def wanted(patterns: Sequence[str], type_name: str) -> bool:

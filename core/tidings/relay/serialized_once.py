@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+from sys import getsizeof
 from typing import TYPE_CHECKING, Final
+
+from typing_extensions import override
 
 from tidings.interfaces import Serializer
 
@@ -15,7 +18,7 @@ KEPT_BYTES: Final = 8 * 1024 * 1024
 """What is kept for the exchanges that come later."""
 
 _OVERHEAD: Final = 1024
-"""What an event and its message take beside the body, about."""
+"""What an event and its message take beside the texts, about."""
 
 
 class SerializedOnce(Serializer):
@@ -34,8 +37,8 @@ class SerializedOnce(Serializer):
         self._kept: dict[int, tuple[StoredEvent, NotificationMessage]] = {}
         self._lock = threading.Lock()
 
+    @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
-        """Return the serializer's message for ``event``."""
         kept = self._kept.get(event.event_id)
         # Not by its id alone: exchanges with sources of their own have events with the same ids.
         if kept is not None and kept[0] == event:
@@ -48,15 +51,16 @@ class SerializedOnce(Serializer):
     def _keep(self, event: StoredEvent, message: NotificationMessage) -> None:
         self._forget(event.event_id)
         self._kept[event.event_id] = event, message
-        self._size += _size(message)
+        self._size += _size(event, message)
         while self._size > self._most:
             self._forget(next(iter(self._kept)))
 
     def _forget(self, event_id: int) -> None:
         kept = self._kept.pop(event_id, None)
         if kept is not None:
-            self._size -= _size(kept[1])
+            self._size -= _size(*kept)
 
 
-def _size(message: NotificationMessage) -> int:
-    return len(message.body) + _OVERHEAD
+def _size(event: StoredEvent, message: NotificationMessage) -> int:
+    # A text takes up to four bytes for each of its characters.
+    return getsizeof(event.body) + getsizeof(event.metadata) + len(message.body) + _OVERHEAD

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-import logging
 import queue
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from tidings.errors import LeaseHeldError
-from tidings.relay.exchange_relay import ExchangeRelay
-from tidings.relay.second_try import is_asked, send_again
+from tidings.errors import ExchangePausedError, LeaseHeldError, LeaseLostError, TidingsError
+from tidings.interfaces import Capability, Waited
+from tidings.relay.asked import Asked, Requests
+from tidings.relay.holding import Holding
+from tidings.relay.journal_writer import JournalWriter
+from tidings.relay.journaled import Journaled
+from tidings.relay.owner import Owner
+from tidings.relay.pulse import Pulse, WithOwn
+from tidings.relay.retry import retry
+from tidings.relay.run import running
 from tidings.relay.trouble import Trouble
+from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings.interfaces import Hold
+    from tidings.relay.pulse import Vitals
     from tidings.relay.route import Route
+    from tidings.relay.run import Run
 
-log = logging.getLogger(__name__)
+log = escaping_logger(__name__)
 
 SHORTEST_PAUSE = 0.005
 LONGEST_WAIT = 0.5
+LOOK_ANYWAY = 1.0
+"""Seconds after which an exchange that nobody woke looks by itself."""
 STANDBY_PAUSE = 1.0
+LOOK_FOR_SIGNALS = 0.5
 LAST_FLUSH = 3.0
 LAST_JOIN = 4.5
-LOOK_FOR_RETRIES = 2.0
+LAST_NOTES = 1.0
 
-_STOP = object()
+_SHUT_DOWN = object()
 
 
 class Worker:
-    """Relays several exchanges until it is told to stop.
+    """Relays several exchanges until it is told to shut down.
 
     A dead broker, or a lost database, of one exchange never delays another. Whatever fails is
-    logged once and tried again, for ever. Where another relay holds an exchange, this one stands
-    by.
+    logged once and tried again, for ever, unless it is ``final``. If another relay has an
+    exchange, this one stands by.
 
-    **Stopping.** :meth:`stop` may be called from any thread and from a signal handler: each
+    **Shutdown.** :meth:`shut_down` may be called from any thread and from a signal handler: each
     exchange finishes the batch in hand, tracks it and gives its lease back; what a dead broker has
     not accepted within seconds is left for the next start.
     """
@@ -46,16 +59,24 @@ class Worker:
     def __init__(
         self, routes: Sequence[Route], *, poll_seconds: float = 0.1, limit: int | None = None
     ) -> None:
-        self._stopping = threading.Event()
+        """Take the exchanges; of those whose store wakes nobody, each polls so often by itself."""
+        self._shutdown = threading.Event()
         # Not the event itself: a signal handler that sets it while its own thread is inside its
         # lock would wait for ever. This queue's `put` may be called from anywhere.
         self._news: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._journal = JournalWriter()
+        common = _Common(self._shutdown, poll_seconds, self._journal)
+        requests = {id(route.tracker): Requests(route.tracker) for route in routes}
         self._exchanges = [
-            _ExchangeWorker(route, self._stopping, poll_seconds, limit) for route in routes
+            _ExchangeWorker(route, requests[id(route.tracker)], common, limit) for route in routes
         ]
 
     def run(self) -> None:
-        """Work until :meth:`stop`, or until every exchange has had its ``limit``. Once only."""
+        """Work until :meth:`shut_down`, or until every exchange has had its ``limit``. Once only.
+
+        Shuts down, and raises, if an exchange meets an error that is ``final``. If a thread has
+        ended by a fault of tidings itself, the others go on, and it is raised at the end.
+        """
         threads = [
             threading.Thread(
                 target=self._run_exchange,
@@ -68,20 +89,53 @@ class Worker:
         for thread in threads:
             thread.start()
         running = len(threads)
-        while running and self._news.get() is not _STOP:
+        while running and self._next_news() is not _SHUT_DOWN:
             running -= 1
-        self._stopping.set()
+        self._shutdown.set()
         _join(threads)
+        self._journal.close(LAST_NOTES)
+        for exchange in self._exchanges:
+            if exchange.final_error is not None:
+                raise exchange.final_error
+        for exchange in self._exchanges:
+            if exchange.fault is not None:
+                raise TidingsError(
+                    f"Exchange {exchange.name!r}: its thread has ended by a fault of tidings "
+                    "itself, which the log holds. Start the relay again, and report it."
+                ) from exchange.fault
 
-    def stop(self) -> None:
+    def _next_news(self) -> object:
+        """Wait for what a thread, or a signal handler, has put there.
+
+        A signal that comes just before the wait, or to another thread, does not end the wait, and
+        its handler runs only when this thread goes on. So it goes on now and then.
+        """
+        while True:
+            with suppress(queue.Empty):
+                return self._news.get(timeout=LOOK_FOR_SIGNALS)
+
+    def shut_down(self) -> None:
         """Ask every exchange to finish. Returns at once; idempotent."""
-        self._news.put(_STOP)
+        self._news.put(_SHUT_DOWN)
+
+    def vitals(self) -> Sequence[Vitals]:
+        """Return how each exchange's thread is. From any thread; waits for nothing."""
+        return [exchange.pulse.vitals() for exchange in self._exchanges]
+
+    def wait_for_shutdown(self, seconds: float) -> bool:
+        """Wait until it shuts down, for whatever reason, but no longer; return whether it does."""
+        return self._shutdown.wait(seconds)
 
     def _run_exchange(self, exchange: _ExchangeWorker) -> None:
         try:
             exchange.run()
+            exchange.pulse.finished()
+        except BaseException as error:
+            exchange.fault = error
+            exchange.pulse.died(error)
+            log.exception("%s: its thread has ended; start the relay again", exchange.name)
         finally:
-            self._news.put(exchange)
+            self._news.put(exchange if exchange.final_error is None else _SHUT_DOWN)
 
 
 def _join(threads: Sequence[threading.Thread]) -> None:
@@ -96,98 +150,161 @@ def _join(threads: Sequence[threading.Thread]) -> None:
             )
 
 
+class _Common(NamedTuple):
+    """What all exchanges of a worker have in common."""
+
+    shutdown: threading.Event
+    poll_seconds: float
+    journal: JournalWriter
+
+
 class _ExchangeWorker:
     """One exchange's thread."""
 
     def __init__(
-        self, route: Route, stopping: threading.Event, poll_seconds: float, limit: int | None
+        self, route: Route, requests: Requests, common: _Common, limit: int | None
     ) -> None:
         self.name = route.exchange_name
+        self.pulse = Pulse(self.name)
+        self._owner = Owner()
+        own = self.pulse, Journaled(route, self._owner, common.journal)
+        route = replace(route, observers=WithOwn(route.observers, *own))
         self._route = route
-        self._relay = ExchangeRelay(route)
-        self._stopping = stopping
-        self._poll_seconds = poll_seconds
+        self._generation = 0
+        self._shutdown = common.shutdown
+        self._poll_seconds = common.poll_seconds
         self._limit = limit
         self._done = 0
-        self._trouble = Trouble(route.exchange_name, route.observers)
-        self._held: Hold | None = None
-        self._looked = 0.0
+        self._trouble = Trouble(route, self._owner)
+        self._holding = Holding(route.exchange_name, route.observers)
+        self._carries = False
+        self._asked = Asked(route, requests)
+        self._told_idle = False
+        self.final_error: TidingsError | None = None
+        self.fault: BaseException | None = None
 
     def run(self) -> None:
+        self._route.observers.started(self.name)
+        try:
+            self._work_and_try_again()
+        finally:
+            self._trouble.forget()
+            self._route.observers.ended(self.name, self.final_error)
+
+    def _work_and_try_again(self) -> None:
         while not self._finished():
+            self.pulse.beat()
             try:
                 self._work()
             except LeaseHeldError as error:
+                self._carries = False
                 self._trouble.standing_by(error)
-                self._stopping.wait(STANDBY_PAUSE)
+                self._shutdown.wait(STANDBY_PAUSE)
+            except ExchangePausedError as error:
+                self._carries = False
+                self._trouble.paused(error)
+                self._shutdown.wait(STANDBY_PAUSE)
+            except LeaseLostError as error:
+                self._carries = False
+                if not self._was_replayed():
+                    self._shutdown.wait(self._trouble.failed(error))
             except Exception as error:  # noqa: BLE001 - a plugin's fault must not end the exchange
-                self._stopping.wait(self._trouble.failed(error))
+                if isinstance(error, TidingsError) and error.final:
+                    self.final_error = error
+                    return
+                self._shutdown.wait(self._trouble.failed(error))
 
     def _finished(self) -> bool:
-        return self._stopping.is_set() or (self._limit is not None and self._done >= self._limit)
+        return self._shutdown.is_set() or (self._limit is not None and self._done >= self._limit)
 
     def _work(self) -> None:
-        send_again(self._route, self._relay.owner)
-        relay = self._relay
-        relay.start()
+        run: Run | None = None
         try:
-            self._carry()
-            relay.flush(LAST_FLUSH if self._stopping.is_set() else None)
+            with running(self._route, self._owner) as run:
+                self._begin(run)
+                self._carry(run)
+                run.flush(LAST_FLUSH if self._shutdown.is_set() else None)
         finally:
-            relay.stop()
-            self._done += relay.accepted_count
+            self._done += 0 if run is None else run.accepted_count
 
-    def _carry(self) -> None:
-        relay, pause = self._relay, SHORTEST_PAUSE
-        while not self._stopping.is_set():
-            remaining = None if self._limit is None else self._limit - self._done - relay.sent_count
-            if remaining == 0 or self._is_asked_to_retry():
+    def _begin(self, run: Run) -> None:
+        self._generation = run.generation
+        self._told_idle = False
+        self._trouble.taken()
+        if not self._carries:
+            self._carries = True
+            log.info("%s: carried by this relay, from event %d on", self.name, run.next_id)
+
+    def _carry(self, run: Run) -> None:
+        pause = SHORTEST_PAUSE
+        while not self._shutdown.is_set():
+            self.pulse.beat()
+            remaining = None if self._limit is None else self._limit - self._done - run.sent_count
+            if remaining == 0 or self._asked.to_pause(run):
                 return
-            if relay.accepted_count:
-                self._trouble.over()
-            if relay.step(remaining):
+            if self._asked.to_retry(run):
+                retry(run, self.pulse.beat)
+            if run.accepted_count:
+                self._works()
+            if run.step(remaining):
+                self._holding.over()
+                self._told_idle = False
                 pause = SHORTEST_PAUSE
-            elif relay.in_flight:
-                relay.flush()
+            elif run.in_flight:
+                run.flush()
             else:
-                self._trouble.over()
-                self._tell_hold()
-                self._idle(pause)
+                self._works()
+                held = self._look_for_a_hold(run)
+                self._idle(run, pause)
                 # A wake-up that brings nothing (a gap, say) is followed by ever longer pauses too.
-                silent = self._listen() is False
+                seconds = self._poll_seconds if held else LOOK_ANYWAY
+                silent = self._listen(run, seconds) is Waited.TIME_IS_UP
                 pause = SHORTEST_PAUSE if silent else min(pause * 2, self._poll_seconds)
 
-    def _idle(self, seconds: float) -> None:
+    def _works(self) -> None:
+        self._trouble.over()
+        self.pulse.works()
+
+    def _idle(self, run: Run, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
-            self._relay.idle(min(left, LONGEST_WAIT))
+        while not self._shutdown.is_set() and (left := until - time.monotonic()) > 0:
+            run.idle(min(left, LONGEST_WAIT))
+            self.pulse.beat()
 
-    def _listen(self) -> bool | None:
-        """Let the event store wake us, where it can, before we look by ourselves."""
-        until = time.monotonic() + self._poll_seconds
-        while not self._stopping.is_set():
+    def _listen(self, run: Run, seconds: float) -> Waited:
+        """Let the event store wake us, if it can, before we look by ourselves."""
+        store = self._route.event_store
+        if Capability.WAKE_UP not in store.capabilities:
+            return Waited.CANNOT_TELL
+        until = time.monotonic() + seconds
+        while not self._shutdown.is_set():
             left = until - time.monotonic()
-            came = self._route.event_store.wait(min(left, LONGEST_WAIT))
-            if came is not False or left <= LONGEST_WAIT:
+            longest = min(LONGEST_WAIT, run.longest_silence)
+            came = store.wait(min(left, longest))
+            if came is not Waited.TIME_IS_UP or left <= longest:
                 return came
-            self._relay.idle(SHORTEST_PAUSE)
-        return False
+            run.idle(SHORTEST_PAUSE)
+            self.pulse.beat()
+        return Waited.TIME_IS_UP
 
-    def _is_asked_to_retry(self) -> bool:
-        """Return whether events in quarantine are to be sent again, by the next :meth:`_work`."""
-        if time.monotonic() - self._looked < LOOK_FOR_RETRIES:
+    def _look_for_a_hold(self, run: Run) -> bool:
+        """Return, and tell, whether an event that is missing keeps the exchange from going on."""
+        with run.during_call():
+            hold = self._route.event_store.hold()
+        self._holding.look(hold)
+        if hold is None and not self._told_idle:
+            self._told_idle = True
+            self._route.observers.idle(self.name)
+        return hold is not None
+
+    def _was_replayed(self) -> bool:
+        """Return, and tell, whether it was a replay that took the lease from us."""
+        try:
+            rows = self._route.tracker.tracked_exchanges()
+        except Exception:  # noqa: BLE001 - the next try meets it, and tells
             return False
-        self._looked = time.monotonic()
-        return is_asked(self._route)
-
-    def _tell_hold(self) -> None:
-        hold = self._route.event_store.hold()
-        if hold is not None and (self._held is None or self._held.missing_id != hold.missing_id):
-            log.info(
-                "%s: waiting for event %d, which %s may still commit",
-                self.name,
-                hold.missing_id,
-                hold.holder,
-            )
-            self._route.observers.held(self.name, hold)
-        self._held = hold
+        for row in rows:
+            if row.exchange_name == self.name and row.position.generation > self._generation:
+                log.info("%s: replayed; it goes on from event %d", self.name, row.position[0] + 1)
+                return True
+        return False

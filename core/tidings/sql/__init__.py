@@ -11,41 +11,44 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidings.sql.alembic_rows import add_rows
+    from tidings.sql.append import use_tables
     from tidings.sql.event_store import SqlAlchemyEventStore
-    from tidings.sql.inbox import Inbox, inbox_metadata
+    from tidings.sql.inbox import Inbox
+    from tidings.sql.plain_tables import inbox_metadata, metadata, metadata_for
     from tidings.sql.recording import record, record_from
-    from tidings.sql.retention import Pruned, prune
     from tidings.sql.schema import ddl
     from tidings.sql.settings import SqlAlchemySettings
-    from tidings.sql.tables import metadata
-    from tidings.sql.tracker import SqlAlchemyPublishedMessageTracker
+    from tidings.sql.tracker import SqlAlchemyTracker
 
 _HOMES = {
     "Inbox": "inbox",
-    "Pruned": "retention",
     "SqlAlchemyEventStore": "event_store",
-    "SqlAlchemyPublishedMessageTracker": "tracker",
+    "SqlAlchemyTracker": "tracker",
     "SqlAlchemySettings": "settings",
+    "add_rows": "alembic_rows",
     "ddl": "schema",
-    "inbox_metadata": "inbox",
-    "metadata": "tables",
-    "prune": "retention",
+    "inbox_metadata": "plain_tables",
+    "metadata": "plain_tables",
+    "metadata_for": "plain_tables",
     "record": "recording",
     "record_from": "recording",
+    "use_tables": "append",
 }
 
 __all__ = [
     "Inbox",
-    "Pruned",
     "SqlAlchemyEventStore",
-    "SqlAlchemyPublishedMessageTracker",
     "SqlAlchemySettings",
+    "SqlAlchemyTracker",
+    "add_rows",
     "ddl",
     "inbox_metadata",
     "metadata",
-    "prune",
+    "metadata_for",
     "record",
     "record_from",
+    "use_tables",
 ]
 
 

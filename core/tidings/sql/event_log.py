@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import bindparam, func, insert, select, true
+from sqlalchemy import (
+    BigInteger,
+    MetaData,
+    and_,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+)
+from sqlalchemy.sql.schema import RETAIN_SCHEMA
 
 from tidings.event import StoredEvent
 from tidings.sql.tables import event
+from tidings.sql.types import ByteLength, in_hexadecimal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Table
+    from sqlalchemy import ColumnElement, Connection, Insert, Table
+
+
+class EventId(NamedTuple):
+    """What every row can be read as."""
+
+    event_id: int
 
 
 class EventLog:
@@ -20,45 +41,130 @@ class EventLog:
 
     ``table`` has columns with the keys of :class:`~tidings.event.StoredEvent`'s fields, whatever
     their names. ``pending`` says which of its events are still to be given to a reader.
+
+    Rows are what anybody has written there. If one cannot be read, what reads it raises whatever
+    the driver, or a column's type, has to say.
     """
 
     def __init__(self, table: Table, pending: ColumnElement[bool] | None = None) -> None:
         """Prepare the statements."""
         self.table = table
+        self.pending = pending
         self._insert = insert(table).inline()  # nobody asks for the new id
-        fields = select(*(table.c[field] for field in StoredEvent._fields))
+        fields = [table.c[field] for field in StoredEvent._fields]
+        body, metadata = table.c.body, table.c.metadata
         still = true() if pending is None else pending
         after = table.c.event_id > bindparam("since")
+        up_to = table.c.event_id <= bindparam("last")
+        most = bindparam("most_bytes", type_=BigInteger())
+        small = and_(
+            ByteLength(body) <= most, or_(metadata.is_(None), ByteLength(metadata) <= most)
+        )
+        withheld = {"body": case((small, body)), "metadata": case((small, metadata))}
         self._since = (
-            fields.where(after, still).order_by(table.c.event_id).limit(bindparam("limit"))
+            select(*(withheld.get(field.key, field) for field in fields))
+            .where(after, still)
+            .order_by(table.c.event_id)
+            .limit(bindparam("limit"))
+        )
+        self._ids = (
+            select(table.c.event_id)
+            .where(after, still)
+            .order_by(table.c.event_id)
+            .limit(bindparam("limit"))
+        )
+        self._between = select(*fields).where(after, up_to, still).order_by(table.c.event_id)
+        size = ByteLength(body) + func.coalesce(ByteLength(metadata), literal(0))
+        self._sizes = (
+            select(table.c.event_id, size).where(after, up_to, still).order_by(table.c.event_id)
         )
         self._count = select(func.count()).select_from(table).where(after, still)
-        self._one = fields.where(table.c.event_id == bindparam("id"))
+        some = select(literal(1)).select_from(table).where(after, up_to, still)
+        limited = some.limit(bindparam("most", type_=BigInteger())).subquery()
+        self._count_some = select(func.count()).select_from(limited)
+        self._this = table.c.event_id == bindparam("id")
+        self._one = select(*fields).where(self._this)
         self._newest = select(func.max(table.c.event_id))
+        self._oldest = select(func.min(table.c.event_id)).where(still)
 
-    def insert(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-        """Insert rows, so that their ids ascend in their order."""
-        connection.execute(self._insert, rows[0] if len(rows) == 1 else list(rows))
+    def insert(
+        self, connection: Connection, rows: Sequence[dict[str, Any]], *, in_digits: bool = False
+    ) -> None:
+        """Insert rows, so that their ids ascend in their order.
 
-    def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
-        """Return what is visible after ``since``, ascending: one indexed range query."""
-        rows = connection.execute(self._since, {"since": since, "limit": limit})
+        ``in_digits`` is for a MySQL connection that holds not every character, or takes no bytes.
+        """
+        statement = self._insert_in_hexadecimal if in_digits else self._insert
+        connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))
+
+    @cached_property
+    def _insert_in_hexadecimal(self) -> Insert:
+        return insert(in_hexadecimal(self.table)).inline()
+
+    def events_since(
+        self, connection: Connection, since: int, limit: int, most_bytes: int
+    ) -> list[StoredEvent]:
+        """Return what is visible after ``since``, ascending: one indexed range query.
+
+        A body or metadata above ``most_bytes`` is not fetched: that row's ``body`` is ``None``.
+        """
+        asked = {"since": since, "limit": limit, "most_bytes": most_bytes}
+        return list(map(StoredEvent._make, connection.execute(self._since, asked)))
+
+    def ids_since(self, connection: Connection, since: int, limit: int) -> list[EventId]:
+        """Return the ids of what is visible after ``since``, ascending."""
+        rows = connection.execute(self._ids, {"since": since, "limit": limit})
+        return list(map(EventId._make, rows))
+
+    def events_between(self, connection: Connection, since: int, last: int) -> list[StoredEvent]:
+        """Return what is visible after ``since`` up to ``last``, ascending, whatever its size."""
+        rows = connection.execute(self._between, {"since": since, "last": last})
         return list(map(StoredEvent._make, rows))
+
+    def sizes_between(
+        self, connection: Connection, since: int, last: int
+    ) -> Sequence[tuple[int, int | None]]:
+        """Return id and bytes of body and metadata of what is visible there, ascending."""
+        rows = connection.execute(self._sizes, {"since": since, "last": last})
+        return [(event_id, size) for event_id, size in rows]
 
     def one_event(self, connection: Connection, event_id: int) -> StoredEvent | None:
         """Return the event of that id."""
         row = connection.execute(self._one, {"id": event_id}).one_or_none()
         return None if row is None else StoredEvent._make(row)
 
+    def one_field(self, connection: Connection, event_id: int, field: str) -> Any:
+        """Return one field of that event; ``None`` if it isn't there."""
+        query = select(self.table.c[field]).where(self._this)
+        return connection.execute(query, {"id": event_id}).scalar_one_or_none()
+
     def newest_id(self, connection: Connection) -> int | None:
         """Return the greatest id that is visible."""
         newest: int | None = connection.execute(self._newest).scalar_one()
         return newest
 
+    def oldest_id(self, connection: Connection) -> int | None:
+        """Return the least id that is visible and still to be given to a reader."""
+        oldest: int | None = connection.execute(self._oldest).scalar_one()
+        return oldest
+
     def count_since(self, connection: Connection, since: int) -> int:
         """Return how many events are visible after ``since``."""
         return connection.execute(self._count, {"since": since}).scalar_one()
 
+    def count_between(self, connection: Connection, since: int, last: int, most: int) -> int:
+        """Return how many events are visible after ``since`` up to ``last``, or ``most``."""
+        asked = {"since": since, "last": last, "most": most}
+        return connection.execute(self._count_some, asked).scalar_one()
+
 
 EVENTS = EventLog(event)
-"""The event store's own table."""
+"""The event store's own table, called and placed as it is unless somebody says otherwise."""
+
+
+@cache
+def events_log(table_name: str = event.name, schema: str | None = None) -> EventLog:
+    """Return the event store's table of that name, in that schema."""
+    if (table_name, schema) == (event.name, None):
+        return EVENTS
+    return EventLog(event.to_metadata(MetaData(), name=table_name, schema=schema or RETAIN_SCHEMA))

@@ -21,19 +21,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session, scoped_session
 from sqlalchemy.schema import CreateIndex, CreateTable
+from typing_extensions import override
 
 from tidings.errors import StoreNotReadyError
-from tidings.sql.database_errors import is_missing_table
+from tidings.sql.callers_transaction import callers_connection
+from tidings.sql.failures import is_missing_table
 from tidings.sql.schema import alone
 from tidings.sql.tables import IN_UTF8
-from tidings.sql.types import MYSQL, ExactText, UtcDateTime
+from tidings.sql.types import MYSQL, ExactText, UtcDateTime, in_hexadecimal
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from sqlalchemy import BindParameter
+    from sqlalchemy.orm import Session, scoped_session
     from sqlalchemy.schema import ExecutableDDLElement
     from sqlalchemy.sql.dml import Insert
 
@@ -43,10 +45,7 @@ MAX_MESSAGE_ID: Final = 255
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what PostgreSQL cannot hold, and UTF-8
 
 inbox_metadata = MetaData()
-"""The inbox's table: give it to Alembic's ``target_metadata`` beside your own.
-
-Apart from the tables of the event store: a consumer is seldom the service that records events.
-"""
+"""The inbox's table."""
 
 inbox = Table(
     "inbox",
@@ -67,9 +66,13 @@ _VALUES: dict[str, BindParameter[Any]] = {
 _INSERTS: dict[str, Insert] = {
     "postgresql": postgresql.insert(inbox).values(_VALUES).on_conflict_do_nothing().inline(),
     "sqlite": sqlite.insert(inbox).values(_VALUES).on_conflict_do_nothing().inline(),
-} | {name: mysql.insert(inbox).values(_VALUES).prefix_with("IGNORE").inline() for name in MYSQL}
+} | dict.fromkeys(
+    MYSQL,
+    # IGNORE takes a question mark for what the connection cannot hold; two names could be one.
+    mysql.insert(in_hexadecimal(inbox)).values(_VALUES).prefix_with("IGNORE").inline(),
+)
 
-# Without it, SQLAlchemy keeps the count of an INSERT only where its cursor happens to.
+# Without it, SQLAlchemy keeps the count of an INSERT only if its cursor happens to.
 _COUNTED: dict[str, Any] = {"preserve_rowcount": True}
 
 
@@ -88,8 +91,8 @@ class Inbox:
     What :meth:`record` notes is part of the caller's transaction, as the effect is: both are
     committed, or neither. A broker may then deliver a message as often as it likes.
 
-    ``consumer`` names who handles: two that have effects of their own take two names, the
-    processes of one share one. ``exchange_name`` is where the message ids are unique.
+    ``consumer`` names who handles. Two consumers that have effects of their own take two names; the
+    processes of one consumer share one. ``exchange_name`` is where the message ids are unique.
 
     **Threads.** Every method may be called from any thread, each with its own session.
 
@@ -101,6 +104,7 @@ class Inbox:
         self.consumer = _checked_name("consumer", consumer)
         self.exchange_name = _checked_name("exchange_name", exchange_name)
 
+    @override
     def __repr__(self) -> str:
         return f"Inbox({self.consumer!r}, {self.exchange_name!r})"
 
@@ -109,22 +113,23 @@ class Inbox:
     ) -> bool:
         """Note in the caller's transaction that the message is handled; tell whether it is new.
 
-        ``True`` for one consumer's transaction only, and ``False`` for every other one: where two
-        handle the same message at once, the second waits for the first. Had the first been rolled
-        back, the message is new to the second. Call it before the effect, best as the
-        transaction's first statement; with an ``AsyncSession``, say ``await
-        session.run_sync(inbox.record, message_id)``.
+        ``True`` for one consumer's transaction only, and ``False`` for every other one. If two
+        handle the same message at once, the second waits for the first. If the first is rolled
+        back, the message is new to the second. Call it before the effect, best as the transaction's
+        first statement. With an ``AsyncSession``, say ``await session.run_sync(inbox.record,
+        message_id)``.
 
-        Like any statement it may fail where transactions get in each other's way (a deadlock, a
-        serialization failure): roll back, and let the message come again.
+        Like any statement it may fail if transactions get in each other's way: a deadlock, a
+        serialization failure, MariaDB's 1020 if the transaction had read something before. Then
+        roll back, and let the message come again.
 
-        Raises ``ValueError`` for an id that is empty or has more than 255 characters,
-        ``RuntimeError`` where no transaction can be had (``AUTOCOMMIT``), and
-        :class:`~tidings.errors.StoreNotReadyError` where the table is missing.
+        Raises ``ValueError`` for an id that is empty or has more than 255 characters. Raises
+        :class:`~tidings.errors.UnsafeStoreError` if a rollback would not forget it (``AUTOCOMMIT``;
+        a savepoint on SQLite as SQLAlchemy opens it by itself). Raises
+        :class:`~tidings.errors.StoreNotReadyError` if the table is missing.
         """
         _check_message_id(message_id)
-        connection = _connection(session)
-        _refuse_autocommit(connection)
+        connection = callers_connection(session, inbox, "inbox.record, message_id")
         row = {**self._key, "message_id": message_id, "handled_on": datetime.now(UTC)}
         try:
             inserted = connection.execute(_insert_for(connection), row, execution_options=_COUNTED)
@@ -144,8 +149,8 @@ class Inbox:
         """Forget what was handled longer ago than that; return how much it was.
 
         Choose a time after which no message can come again: longer than the broker keeps any, and
-        than you would ever replay. With an engine each ``batch_size`` messages are a transaction
-        of their own, so that no consumer waits for long; with a connection the caller commits.
+        than you would ever replay. With an engine each ``batch_size`` messages are a transaction of
+        their own, so that no consumer waits for long. With a connection the caller commits.
         """
         limit = datetime.now(UTC) - older_than
         pruned = 0
@@ -158,7 +163,7 @@ class Inbox:
 
     @staticmethod
     def create(bind: Engine | Connection) -> None:
-        """Make the table where it isn't there yet. Safe when several do it at once.
+        """Make the table if it isn't there yet. Safe when several do it at once.
 
         With asyncio: ``await connection.run_sync(Inbox.create)``.
         """
@@ -222,39 +227,6 @@ def _check_message_id(message_id: str) -> None:
         raise ValueError(
             f"A message id is valid text of at most {MAX_MESSAGE_ID} characters, with no NUL, "
             f"unlike {message_id[:40]!r}."
-        )
-
-
-def _connection(given: object) -> Connection:
-    if isinstance(given, scoped_session):
-        given = given()
-    if isinstance(given, Session):
-        return given.connection(bind_arguments={"clause": inbox})
-    if isinstance(given, Connection):
-        return given
-    name = type(given).__name__
-    if name.startswith(("Async", "async_")):
-        raise TypeError(
-            f"record cannot be called on an {name} without await: use "
-            "`await session.run_sync(inbox.record, message_id)`."
-        )
-    raise TypeError(f"record takes a SQLAlchemy Session or Connection, not {name}.")
-
-
-def _refuse_autocommit(connection: Connection) -> None:
-    if not connection.in_transaction():
-        connection.begin()  # as the first statement would: only then the driver's word counts
-    driver: Any = connection.connection.driver_connection
-    if connection.dialect.name == "sqlite":
-        at_once = driver.isolation_level is None and not driver.in_transaction
-    elif hasattr(driver, "get_autocommit"):
-        at_once = driver.get_autocommit()
-    else:
-        at_once = getattr(driver, "autocommit", False)
-    if at_once:
-        raise RuntimeError(
-            "An inbox does nothing for a connection in AUTOCOMMIT: what it notes must be committed "
-            "together with the handler's effect. Use a transaction."
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
 from tidings.interfaces import QuarantinedEvent
+from tidings.sql.driver import holdable
 from tidings.sql.tables import quarantined_event as table
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def put(connection: Connection, exchange_name: str, event: StoredEvent, reason: 
             "exchange_name": exchange_name,
             "event_id": event.event_id,
             "type_name": event.type_name,
-            "reason": reason,
+            "reason": holdable(connection, reason),
             "quarantined_on": datetime.now(UTC),
         },
     )
@@ -63,7 +64,9 @@ def still_refused(connection: Connection, exchange_name: str, event_id: int, rea
     connection.execute(
         update(table)
         .where(_KEY)
-        .values(reason=reason, quarantined_on=datetime.now(UTC), retry_asked=0),
+        .values(
+            reason=holdable(connection, reason), quarantined_on=datetime.now(UTC), retry_asked=0
+        ),
         _key(exchange_name, event_id),
     )
 
@@ -72,6 +75,15 @@ def drop(connection: Connection, exchange_name: str, event_id: int) -> bool:
     """Forget the event; return whether it was there."""
     dropped = connection.execute(delete(table).where(_KEY), _key(exchange_name, event_id))
     return dropped.rowcount > 0
+
+
+def take_back(connection: Connection, exchange_name: str, after_event_id: int) -> None:
+    """Forget what the exchange will get again."""
+    connection.execute(
+        delete(table).where(
+            table.c.exchange_name == exchange_name, table.c.event_id > after_event_id
+        )
+    )
 
 
 def _key(exchange_name: str, event_id: int) -> dict[str, str | int]:

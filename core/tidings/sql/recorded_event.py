@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +13,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from tidings.errors import InvalidEventError
 from tidings.event import NewEvent
+from tidings.routing.trace_context import TRACEPARENT, TRACESTATE
 
 
 def as_new_event(
@@ -22,11 +24,11 @@ def as_new_event(
 ) -> NewEvent:
     """Return ``event`` as it would be stored; raises :class:`~tidings.errors.InvalidEventError`.
 
-    - The **type name** is the one given, else the class's attribute ``type_name``, else the
-      class's name.
-    - The **body** is the event's fields as JSON: UUID, Decimal and Enum (its value) as text,
-      datetime and date as ISO 8601, bytes as UTF-8 text, sets as arrays, nested dataclasses and
-      models as objects; pydantic models with their aliases and serializers.
+    - The **type name** is the one given, else the event's own attribute ``type_name``, be it a
+      field or its class's, else the class's name.
+    - The **body** is the event's fields as JSON. UUID, Decimal and Enum (its value) become text,
+      datetime and date ISO 8601, bytes UTF-8 text. Sets become arrays, nested dataclasses and
+      models objects. Pydantic models keep their aliases and serializers.
     - **occurred_on** is the event's own ``occurred_on``, which must have a time zone, else now.
     - **aggregate_id** is the one given, else the event's own ``aggregate_id``, as text.
 
@@ -42,7 +44,7 @@ def as_new_event(
     elif isinstance(event, BaseModel) or (
         dataclasses.is_dataclass(event) and not isinstance(event, type)
     ):
-        name = type_name or _class_type_name(type(event))
+        name = type_name or _own_type_name(event)
         own = _Attributes(event)
     else:
         raise InvalidEventError(
@@ -81,9 +83,29 @@ def _completed(
     return dataclasses.replace(event, **changes) if changes else event
 
 
-def _class_type_name(cls: type) -> str:
-    name = getattr(cls, "type_name", None)
-    return name if isinstance(name, str) else cls.__name__
+def in_trace(event: NewEvent, trace: Mapping[str, str]) -> NewEvent:
+    """Return ``event`` with a trace context in its metadata; what it has of its own stays.
+
+    A ``tracestate`` belongs to its ``traceparent``: of two traces, none is made.
+    """
+    given = event.metadata or {}
+    theirs = {TRACEPARENT, TRACESTATE} if TRACEPARENT in given else set()
+    added = {name: text for name, text in trace.items() if name not in theirs | given.keys()}
+    return dataclasses.replace(event, metadata={**given, **added}) if added else event
+
+
+def _own_type_name(event: object) -> str:
+    name = getattr(event, "type_name", None)
+    if name is None:
+        return type(event).__name__
+    if isinstance(name, Enum):
+        name = name.value
+    if not isinstance(name, str):
+        raise InvalidEventError(
+            f"{type(event).__name__} has an attribute type_name that is not text but "
+            f"{type(name).__name__}: say what it is called, with type_name=."
+        )
+    return name
 
 
 def _body(event: object, name: str) -> Any:

@@ -3,90 +3,134 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from hashlib import sha256
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, inspect, select
-from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
+from sqlalchemy import insert, inspect, select, update
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tidings.errors import StoreNotReadyError
-from tidings.sql.connection import Database
 from tidings.sql.event_log import EVENTS, EventLog
 from tidings.sql.tables import (
+    FIRST_ROWS,
     SCHEMA_VERSION,
-    event_append_lock,
     tables_for,
     tidings_schema,
     wake_up_statements,
 )
+from tidings.sql.types import NewIdentity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import Connection, Table
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.sql import ClauseElement
     from sqlalchemy.sql.dml import Insert
 
-    from tidings.sql.settings import SqlAlchemySettings
+    from tidings.sql.database import Database
 
 _CREATE_LOCK = 0x7469_6469_6E67  # "tiding", for PostgreSQL's advisory locks
 
 
-def create(database: Database, log: EventLog = EVENTS) -> None:
+def create(database: Database, log: EventLog | None) -> None:
     """Make the tables and rows that aren't there yet. Safe when several do it at once.
 
-    Raises :class:`~tidings.errors.StoreNotReadyError` where a table of the same name is not ours,
-    or where the tables are of another version.
+    Raises :class:`~tidings.errors.StoreNotReadyError` if a table of the same name is not ours,
+    or if the tables are of another version.
     """
     database.make_file()
     with database.transaction() as connection, alone(connection):
-        for table in _tables(database, log):
+        if fault := fault_of_version(connection, database.name):
+            raise fault
+        for table in tables_of(database.dialect_name, log):
             table.create(connection, checkfirst=True)
             _check_columns(connection, table, database.name)
-        for row in _first_rows(database.dialect_name):
-            if connection.execute(select(row.table)).first() is None:
-                connection.execute(row)
-        _check_version(connection, database.name)
+        ensure_rows(connection)
 
 
-def check(connection: Connection, database: Database, log: EventLog = EVENTS) -> None:
-    """Raise :class:`~tidings.errors.StoreNotReadyError` where the tables aren't as they must be."""
-    present = set(inspect(connection).get_table_names())
-    missing = [t.name for t in _tables(database, log) if t.name not in present]
+def ensure_rows(connection: Connection) -> None:
+    """Add the rows that the tables need, whatever made them: version, identity, the lock's.
+
+    In the caller's transaction. Idempotent; leaves those as they are that are there.
+    """
+    for row in first_rows(tables_for(connection.dialect.name)):
+        if connection.execute(select(row.table)).first() is None:
+            connection.execute(row)
+    without = tidings_schema.c.store == ""
+    connection.execute(update(tidings_schema).where(without).values(store=NewIdentity()))
+
+
+def check(connection: Connection, database: Database, log: EventLog) -> None:
+    """Raise :class:`~tidings.errors.StoreNotReadyError` if the tables aren't as they must be."""
+    if fault := fault_of_version(connection, database.name):
+        raise fault
+    tables = [t for t in tables_of(database.dialect_name, log) if not t.info.get("optional")]
+    missing = [table.name for table in tables if not is_there(connection, table)]
     if missing:
         raise StoreNotReadyError(
             f"{database.name} has no table {', '.join(map(repr, missing))}: "
             "run `tidings init --tables`."
         )
-    for table in _tables(database, log):
+    for table in tables:
         _check_columns(connection, table, database.name)
-    _check_version(connection, database.name)
+    if stated_version(connection) is None or not identity(connection):
+        raise StoreNotReadyError(
+            f"The tables in {database.name} bear no version, or no identity: run "
+            "`tidings init --tables`."
+        )
 
 
-def ddl(settings: SqlAlchemySettings, log: EventLog = EVENTS) -> str:
-    """Return, without connecting, the statements that :func:`create` would run, as SQL text."""
-    database = Database(settings)
-    dialect = database.dialect
-    made: list[ExecutableDDLElement] = []
-    for table in _tables(database, log):
+def identity(connection: Connection) -> str:
+    """Return what tells this database's event store from every other one."""
+    return connection.execute(select(tidings_schema.c.store)).scalar() or ""
+
+
+def ddl(dialect_name: str, log: EventLog = EVENTS, *, wake_up: bool = False) -> str:
+    """Return the statements that :func:`create` would run, as SQL text; needs no database.
+
+    ``dialect_name`` is one of ``"postgresql"``, ``"mysql"`` (MariaDB too) and ``"sqlite"``.
+    """
+    tables = tables_of(dialect_name, log)
+    made: list[ClauseElement] = []
+    for table in tables:
         made += [CreateTable(table), *map(CreateIndex, table.indexes)]
-    statements = [str(statement.compile(dialect=dialect)).strip() for statement in made] + [
-        str(row.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
-        for row in _first_rows(database.dialect_name)
-    ]
-    if settings.wake_up:
-        statements += wake_up_statements(log.table)
-    return ";\n\n".join(statements).replace("\t", "    ").replace(" \n", "\n") + ";\n"
+    dialect = import_module(f"sqlalchemy.dialects.{dialect_name}").dialect()
+    statements = as_text([*made, *first_rows(tables)], dialect, log.table.schema)
+    if wake_up:
+        statements += ";\n\n".join(["", *wake_up_statements(log.table)]).removeprefix(";\n\n")
+    return statements
 
 
-def _tables(database: Database, log: EventLog) -> list[Table]:
-    """Return the tables that a database with ``log`` needs."""
-    return list(dict.fromkeys([*tables_for(database.dialect_name), log.table]))
+def as_text(statements: Iterable[ClauseElement], dialect: Dialect, schema: str | None) -> str:
+    """Return statements as SQL text for this kind of database, a semicolon behind each."""
+    options: dict[str, Any] = {"compile_kwargs": {"literal_binds": True}}
+    if schema is not None:
+        options |= {"schema_translate_map": {None: schema}, "render_schema_translate": True}
+    texts = [str(each.compile(dialect=dialect, **options)).strip() for each in statements]
+    return "".join(f"{text};\n\n" for text in texts).replace("\t", "    ").replace(" \n", "\n")
 
 
-def _first_rows(dialect_name: str) -> list[Insert]:
-    rows = [insert(tidings_schema).values(schema_id=1, version=SCHEMA_VERSION)]
-    if event_append_lock in tables_for(dialect_name):
-        rows.append(insert(event_append_lock).values(lock_id=1))
-    return rows
+def tables_of(dialect_name: str, log: EventLog | None) -> list[Table]:
+    """Return the tables that a database of this kind needs, with ``log`` or without any."""
+    return [*([log.table] if log else []), *tables_for(dialect_name)]
+
+
+def is_there(connection: Connection, table: Table) -> bool:
+    """Return whether the database has a table of that name in its place."""
+    return inspect(connection).has_table(table.name, connection.schema_for_object(table))
+
+
+def columns_of(connection: Connection, table: Table) -> set[str]:
+    """Return the names of the columns that are there."""
+    schema = connection.schema_for_object(table)
+    return {column["name"] for column in inspect(connection).get_columns(table.name, schema)}
+
+
+def first_rows(tables: Iterable[Table]) -> list[Insert]:
+    """Return what inserts the rows that ``tables`` begin with."""
+    return [insert(t).values(FIRST_ROWS[t.name]) for t in tables if t.name in FIRST_ROWS]
 
 
 @contextmanager
@@ -97,18 +141,23 @@ def alone(connection: Connection) -> Iterator[None]:
         yield
     elif connection.dialect.name == "mysql":
         # No row lock would do: CREATE TABLE ends the transaction, and with it the lock.
-        lock = "CONCAT('tidings ', MD5(DATABASE()))"
-        connection.exec_driver_sql(f"SELECT GET_LOCK({lock}, 60)")
+        lock = _create_lock(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
+        connection.exec_driver_sql(f"SELECT GET_LOCK('{lock}', 60)")
         try:
             yield
         finally:
-            connection.exec_driver_sql(f"SELECT RELEASE_LOCK({lock})")
+            connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{lock}')")
     else:
         yield
 
 
+def _create_lock(database_name: str) -> str:
+    # Such a lock counts for the whole server, and its name may have 64 characters.
+    return f"tidings {sha256(database_name.encode()).hexdigest()[:32]}"
+
+
 def _check_columns(connection: Connection, table: Table, database_name: str) -> None:
-    present = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    present = columns_of(connection, table)
     missing = [column.name for column in table.columns if column.name not in present]
     if missing:
         raise StoreNotReadyError(
@@ -118,19 +167,27 @@ def _check_columns(connection: Connection, table: Table, database_name: str) -> 
         )
 
 
-def _check_version(connection: Connection, database_name: str) -> None:
-    version = connection.execute(select(tidings_schema.c.version)).scalar()
-    if version is None:
-        raise StoreNotReadyError(
-            f"The tables in {database_name} bear no version: run `tidings init --tables`."
-        )
-    if version < SCHEMA_VERSION:
-        raise StoreNotReadyError(
-            f"The tables in {database_name} are of version {version}, older than this tidings, "
-            f"which needs {SCHEMA_VERSION}: migrate them (`tidings schema` shows the tables)."
-        )
+def stated_version(connection: Connection, table: Table = tidings_schema) -> int | None:
+    """Return the version that the tables bear; ``None`` if they bear none, or aren't there."""
+    if not is_there(connection, table):
+        return None
+    if "version" not in columns_of(connection, table):
+        return None
+    version: int | None = connection.execute(select(table.c.version)).scalar()
+    return version
+
+
+def fault_of_version(connection: Connection, database_name: str) -> StoreNotReadyError | None:
+    """Return what to do if another version of tidings has made the tables."""
+    version = stated_version(connection)
+    if version is None or version == SCHEMA_VERSION:
+        return None
     if version > SCHEMA_VERSION:
-        raise StoreNotReadyError(
+        return StoreNotReadyError(
             f"The tables in {database_name} are of version {version}, newer than this tidings, "
             f"which knows {SCHEMA_VERSION}: update tidings here too."
         )
+    return StoreNotReadyError(
+        f"The tables in {database_name} are of version {version}, older than this tidings, "
+        f"which needs {SCHEMA_VERSION}: stop every relay, and run `tidings migrate`."
+    )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import re
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from tidings.plugins.specs import Settings
+from tidings.sql.names import check_name, check_table_name
 
 DRIVERS = {
     "sqlite": "sqlite",
@@ -18,6 +18,13 @@ DRIVERS = {
     "mariadb": "mysql+pymysql",
 }
 """The scheme of a URL in the configuration, and SQLAlchemy's name for what we use."""
+
+OTHER_DRIVERS = {
+    "sqlite": {"pysqlite", "aiosqlite"},
+    "postgresql": {"psycopg", "psycopg_async", "psycopg2", "asyncpg", "pg8000"},
+    "mysql": {"pymysql", "aiomysql", "asyncmy", "mysqldb", "mysqlconnector", "mariadbconnector"},
+}
+"""What an application may connect through; its URL is taken, and the driver is ours."""
 
 EXAMPLES = (
     "sqlite:///events.db, postgresql://user:password@host:5432/database "
@@ -32,12 +39,21 @@ class SqlAlchemySettings(Settings):
         description=f"The database: {EXAMPLES}. The application's own, so that events are "
         "recorded in its transactions.",
     )
+    table_name: str = Field(
+        default="event",
+        description="The table of the events, if the application has an `event` of its own.",
+    )
+    db_schema: str | None = Field(
+        default=None,
+        alias="schema",
+        description="PostgreSQL, MySQL: the schema (MySQL: the database) that tidings' tables are "
+        "in, if it is not the one that the connection begins with. It must be there.",
+    )
     wake_up: bool = Field(
         default=False,
         description="PostgreSQL only: every commit with events wakes the relay (NOTIFY, by a "
-        "trigger that `tidings init --tables` creates). An idle relay then sends within "
-        "milliseconds, and writers pay for it: where they write all the time, it may halve their "
-        "rate.",
+        "trigger that `tidings init --tables` creates), so that an idle one need not ask all the "
+        "time. Writers pay for it: if they write all the time, it may halve their rate.",
     )
 
     @field_validator("url")
@@ -46,18 +62,34 @@ class SqlAlchemySettings(Settings):
         sqlalchemy_url(url)
         return url
 
+    @field_validator("table_name")
+    @classmethod
+    def _check_table_name(cls, name: str) -> str:
+        return check_table_name(name)
+
+    @field_validator("db_schema")
+    @classmethod
+    def _check_schema_name(cls, name: str | None) -> str | None:
+        return name if name is None else check_name(name)
+
+    @model_validator(mode="after")
+    def _check_schema(self) -> Self:
+        if self.db_schema is not None and sqlalchemy_url(self.url).startswith("sqlite"):
+            raise ValueError("schema needs PostgreSQL or MySQL; SQLite has no schemas")
+        return self
+
     @model_validator(mode="after")
     def _check_wake_up(self) -> Self:
         if self.wake_up and not sqlalchemy_url(self.url).startswith("postgresql"):
             raise ValueError(
                 "wake_up = true needs PostgreSQL, which alone can say that there are new events; "
-                "take it out, and the relay looks every poll_seconds"
+                "take it out, and the relay asks for them"
             )
         return self
 
 
 def sqlalchemy_url(url: SecretStr) -> str:
-    """Return SQLAlchemy's form of ``url``, with the driver that tidings uses.
+    """Return SQLAlchemy's form of ``url``, with the driver that tidings uses for any of them.
 
     Raises ``ValueError`` with a sentence that shows nothing of the URL but its scheme.
     """
@@ -71,7 +103,7 @@ def sqlalchemy_url(url: SecretStr) -> str:
             f"names the database {scheme!r}, which tidings does not know; write one such as "
             f"{EXAMPLES}"
         )
-    if driver and driver not in {"pysqlite", wanted.partition("+")[2]}:
+    if driver and driver not in OTHER_DRIVERS[wanted.partition("+")[0]]:
         raise ValueError(f"names the driver {driver!r}; write {name}:// and tidings uses its own")
     if name == "sqlite" and rest.lstrip("/").partition("?")[0] in {"", ":memory:"}:
         raise ValueError(
@@ -89,19 +121,6 @@ class Layout(enum.StrEnum):
     """As Debezium's outbox event router reads them without further settings."""
 
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,50}")
-
-
-def check_outbox_name(name: str) -> str:
-    """Return ``name``; ``ValueError`` where it would have to be quoted in SQL."""
-    if not _IDENTIFIER.fullmatch(name):
-        raise ValueError(
-            f"{name!r} cannot be an outbox table's name: use up to 51 letters, digits and "
-            "underscores, beginning with no digit."
-        )
-    return name
-
-
 class OutboxSettings(SqlAlchemySettings):
     """Settings of an outbox that the relay drains."""
 
@@ -112,8 +131,3 @@ class OutboxSettings(SqlAlchemySettings):
         description='What becomes of a message that was published: "mark" keeps it, with the '
         'time in dispatched_on; "remove" deletes it.',
     )
-
-    @field_validator("table_name")
-    @classmethod
-    def _check_table_name(cls, name: str) -> str:
-        return check_outbox_name(name)

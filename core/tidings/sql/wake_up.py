@@ -14,15 +14,15 @@ import psycopg
 from sqlalchemy import text
 
 from tidings.errors import StoreNotReadyError, StoreUnavailableError
-from tidings.sql.commit_order.postgresql_checks import quoted_name
+from tidings.interfaces import Waited
 from tidings.sql.schema import alone
-from tidings.sql.tables import wake_up_channel, wake_up_statements
+from tidings.sql.tables import quoted_name, wake_up_channel, wake_up_statements
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
     from sqlalchemy import Connection
 
-    from tidings.sql.connection import Database
+    from tidings.sql.database import Database
     from tidings.sql.event_log import EventLog
 
 _TRIGGER = text(
@@ -44,33 +44,33 @@ class WakeUp:
         """Take note of a new connection, on which nobody listens."""
         self._listening = False
 
-    def wait(self, connection: Connection, seconds: float) -> bool:
-        """Return whether there may be something new; ``False`` when the time is up.
+    def wait(self, connection: Connection, seconds: float) -> Waited:
+        """Return whether there may be something new, or the time is up.
 
-        Raises where the connection is found lost.
+        Raises if the connection is found lost.
         """
         driver: psycopg.Connection[object] = connection.connection.driver_connection  # type: ignore[assignment]
         if not self._listening:
             driver.add_notify_handler(self._hear)
             connection.exec_driver_sql(f'LISTEN "{wake_up_channel(self._log.table)}"')
             self._listening = True
-            return True  # nobody told us of what was committed before
+            return Waited.MAY_BE_NEW  # nobody told us of what was committed before
         try:
             self._listen(driver.pgconn, time.monotonic() + seconds)
         except psycopg.Error as error:
             raise StoreUnavailableError(f"The connection was lost: {error}") from error
         heard, self._heard = self._heard, False
-        return heard
+        return Waited.MAY_BE_NEW if heard else Waited.TIME_IS_UP
 
     def create(self, database: Database) -> None:
-        """Create the trigger, where it isn't there yet."""
+        """Create the trigger, if it isn't there yet."""
         with database.transaction() as connection, alone(connection):
             if not self._is_there(connection):
                 for statement in wake_up_statements(self._log.table):
                     connection.exec_driver_sql(statement)
 
     def check(self, connection: Connection, database_name: str) -> None:
-        """Raise :class:`~tidings.errors.StoreNotReadyError` where nobody would be woken."""
+        """Raise :class:`~tidings.errors.StoreNotReadyError` if nobody would be woken."""
         if not self._is_there(connection):
             raise StoreNotReadyError(
                 f"{database_name} has no trigger 'tidings_wake_up' on the table "
@@ -80,7 +80,7 @@ class WakeUp:
             )
 
     def _is_there(self, connection: Connection) -> bool:
-        return bool(connection.execute(_TRIGGER, {"log": quoted_name(self._log)}).scalar())
+        return bool(connection.execute(_TRIGGER, {"log": quoted_name(self._log.table)}).scalar())
 
     def _hear(self, _notification: psycopg.Notify) -> None:
         self._heard = True

@@ -5,23 +5,28 @@ shows how. A failing test says which sentence of the interface is broken, and by
 """
 
 try:
-    import pytest
+    import pytest  # noqa: F401 - only to see whether it is there
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
         "tidings.testing needs pytest, which is not installed. Run: pip install pytest",
         name=error.name,
     ) from None
 
-pytest.register_assert_rewrite("tidings.testing.producer")
-
-from tidings.testing._consuming import MakeConsumer, Publish  # noqa: E402 - after the registration
-from tidings.testing._kit import MakeProducer  # noqa: E402
-from tidings.testing.consumer import MessageConsumerContract  # noqa: E402
-from tidings.testing.event_store import EventStoreContract, MakeStore  # noqa: E402
-from tidings.testing.producer import MessageProducerContract  # noqa: E402
-from tidings.testing.proxy import Link, TcpProxy  # noqa: E402
-from tidings.testing.serializer import SerializerContract  # noqa: E402
-from tidings.testing.tracker import MakeTracker, PublishedMessageTrackerContract  # noqa: E402
+from tidings.testing import samples
+from tidings.testing._consuming import Publish
+from tidings.testing._making import (
+    MakeConsumer,
+    MakeProducer,
+    MakeStore,
+    MakeTracker,
+)
+from tidings.testing.consumer import MessageConsumerContract
+from tidings.testing.event_store import EventStoreContract
+from tidings.testing.producer import MessageProducerContract
+from tidings.testing.proxy import Link, TcpProxy
+from tidings.testing.serializer import SerializerContract
+from tidings.testing.tracker import PublishedMessageTrackerContract
+from tidings.testing.waiting import eventually
 
 __all__ = [
     "EventStoreContract",
@@ -36,4 +41,6 @@ __all__ = [
     "PublishedMessageTrackerContract",
     "SerializerContract",
     "TcpProxy",
+    "eventually",
+    "samples",
 ]

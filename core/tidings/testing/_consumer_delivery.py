@@ -1,20 +1,21 @@
-"""A consumer on a broker that works, and on one that fails."""
+"""A consumer on a broker that works."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tidings.errors import BrokerUnavailableError, DeliveryError
-from tidings.testing import _samples as samples
-from tidings.testing._kit import expect_contents, expect_order, until
-from tidings.testing.promises import Consumer, broken, check
+from tidings.interfaces import Capability
+from tidings.testing import samples
+from tidings.testing._capabilities import expect_the_same, need
+from tidings.testing._kit import expect_contents, expect_order
+from tidings.testing.promises import Consumer, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from tidings.interfaces import Notification
     from tidings.testing._consuming import DrivenConsumer, Publish
-    from tidings.testing.proxy import Link
 
 PROMPT = 5.0
 """Seconds within which a call that waits for nothing returns, on a loaded machine."""
@@ -28,6 +29,57 @@ BRIEF = 0.3
 
 class ConsumingPromises:
     """What holds while the broker works."""
+
+    capabilities: ClassVar[frozenset[Capability]]
+    largest_body: ClassVar[int]
+
+    def test_the_consumer_says_the_same_capabilities(
+        self, consumers: Callable[..., DrivenConsumer]
+    ) -> None:
+        """See that it says what the test class declares."""
+        said = consumers().consumer.capabilities
+        expect_the_same(said, self.capabilities, Consumer.CAPABILITIES, "make_consumer")
+
+    def test_only_the_selected_routing_keys_come(
+        self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
+    ) -> None:
+        """See that others pass, and that these come with their keys."""
+        need(self.capabilities, Capability.ROUTING)
+        keys = ["shop.paid", "shop.placed", "shop", "billing", "shop.paid", "shop.paid.late"]
+        sent = [
+            each._replace(message=each.message._replace(routing_key=key))
+            for each, key in zip(samples.notifications(1, len(keys)), keys, strict=True)
+        ]
+        consumer = consumers()
+        consumer.select(["shop.paid", "billing"])
+        consumer.open(exchange_name)
+        published(exchange_name, sent)
+        wanted = [each for each in sent if each.message.routing_key in ("shop.paid", "billing")]
+        received = consumer.receive_all(wanted, acknowledge=True)
+        more = consumer.receive(BRIEF)
+        found = [message.routing_key for message in [*received, *([more] if more else [])]]
+        check(
+            found == ["shop.paid", "billing", "shop.paid"],
+            Consumer.SELECT,
+            f"Of messages with the routing keys {keys}, those with shop.paid and billing were "
+            f"asked for; there came {found}.",
+        )
+
+    def test_only_the_selected_partitions_come(
+        self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
+    ) -> None:
+        """See that others are left for whoever reads those, and that each comes in order."""
+        need(self.capabilities, Capability.PARTITIONS)
+        sent = samples.parted(1, 40)
+        some, every = consumers(), consumers()
+        some.select_partitions([1, 3], samples.PARTITIONS)
+        some.open(exchange_name)
+        published(exchange_name, sent)
+        _expect_partitions(sent, [1, 3], some)
+        some.close()
+        every.select_partitions([], samples.PARTITIONS)
+        every.open(exchange_name)
+        _expect_partitions(sent, [0, 2], every)
 
     def test_messages_are_received_in_order(
         self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
@@ -50,7 +102,8 @@ class ConsumingPromises:
         self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
     ) -> None:
         """See that bodies, headers, times, types and ids come back whole."""
-        text = [body for name, body in samples.BODIES.items() if name != "every byte"]
+        bodies = samples.bodies(self.largest_body)
+        text = [body for name, body in bodies.items() if name != "every byte"]
         sent = [samples.notification(place, body) for place, body in enumerate(text, 1)]
         sent += [samples.notification(100 + n, headers=h) for n, h in _numbered(samples.HEADERS)]
         sent += [samples.notification(200 + n, occurred_on=t) for n, t in _numbered(samples.TIMES)]
@@ -136,6 +189,63 @@ class ConsumingPromises:
             f"{left and left.message_id} came again. {UNSENT}",
         )
 
+    def test_waiting_takes_no_message(
+        self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
+    ) -> None:
+        """See that a slow handler can look after the connection, and gets everything all the same.
+
+        From between a message and its acknowledgement, too.
+        """
+        sent = samples.notifications(1, 20)
+        consumer = consumers()
+        consumer.open(exchange_name)
+        published(exchange_name, sent)
+        consumer.wait(BRIEF)
+        (first,) = consumer.receive_all(sent[:1], acknowledge=False)
+        consumer.wait(BRIEF)
+        consumer.acknowledge(first)
+        consumer.wait(BRIEF)
+        rest = consumer.receive_all(sent[1:], acknowledge=True)
+        found = [message.message_id for message in (first, *rest)]
+        check(
+            found == [str(each.event_id) for each in sent],
+            Consumer.WAIT,
+            f"20 messages were published; between calls of wait() {found} were received.",
+        )
+
+    def test_a_message_of_an_earlier_opening_is_refused(
+        self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
+    ) -> None:
+        """See that an acknowledgement is never taken for that of another message."""
+        sent = samples.notifications(1, 4)
+        consumer = consumers()
+        consumer.open(exchange_name)
+        published(exchange_name, sent)
+        first, old = consumer.receive_all(sent[:2], acknowledge=False)
+        consumer.acknowledge(first)
+        consumer.close()
+        consumer.open(exchange_name)
+        consumer.receive_all(sent[1:], acknowledge=False)
+        try:
+            consumer.acknowledge(old)
+        except RuntimeError:
+            refused = True
+        else:
+            refused = False
+        check(
+            refused,
+            Consumer.OPENING,
+            "Message 2 came, then close() and open(), and acknowledge() took the old message 2.",
+        )
+        consumer.close()
+        consumer.open(exchange_name)
+        ids = [message.message_id for message in consumer.receive_all(sent[1:], acknowledge=True)]
+        check(
+            ids == ["2", "3", "4"],
+            f"{Consumer.OPENING} {Consumer.AGAIN}",
+            f"Message 2 of an earlier opening was acknowledged, and refused; then came {ids}.",
+        )
+
     def test_nothing_passes_while_the_consumer_is_closed(
         self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
     ) -> None:
@@ -165,90 +275,28 @@ class ConsumingPromises:
         consumer.receive_all(sent, acknowledge=True)
 
 
-class ConsumerFailurePromises:
-    """What holds when the way to the broker fails."""
-
-    def test_making_it_connects_to_nothing(
-        self, consumers: Callable[..., DrivenConsumer], link: Link
-    ) -> None:
-        """See that a consumer can be made while the broker is away."""
-        link.refuse()
-        try:
-            consumers(via=link.address)
-        except DeliveryError as error:
-            broken(Consumer.LAZY, f"Nothing listens, and making the consumer raised {error!r}.")
-        check(link.connections == 0, Consumer.LAZY, "Making the consumer opened a connection.")
-
-    def test_a_lost_connection_is_an_error_or_mended(
-        self,
-        consumers: Callable[..., DrivenConsumer],
-        published: Publish,
-        link: Link,
-        exchange_name: str,
-    ) -> None:
-        """See that a cut connection loses nothing, and doesn't look like an empty exchange."""
-        consumer = consumers(via=link.address)
-        sent = samples.notifications(1, 10)
-        consumer.open(exchange_name)
-        published(exchange_name, sent[:5])
-        consumer.receive_all(sent[:5], acknowledge=True)
-        link.cut()
-        published(exchange_name, sent[5:])
-        try:
-            received = consumer.receive_all(sent[5:], acknowledge=True)
-        except DeliveryError:
-            consumer.close()
-            consumer.open(exchange_name)
-            received = consumer.receive_all(sent[5:], acknowledge=True)
-        ids = [message.message_id for message in received]
-        wanted = [str(each.event_id) for each in sent[5:]]
-        check(ids[-5:] == wanted, Consumer.AGAIN, f"After a cut {ids} came, not {wanted}.")
-
-    def test_a_broker_that_is_away_is_unavailable(
-        self,
-        consumers: Callable[..., DrivenConsumer],
-        published: Publish,
-        link: Link,
-        exchange_name: str,
-    ) -> None:
-        """See that the sentence comes, and that it works when the broker is back."""
-        there = consumers()
-        there.open(exchange_name)
-        there.close()
-        sent = samples.notifications(1, 3)
-        published(exchange_name, sent)
-        link.refuse()
-        consumer = consumers(via=link.address)
-        error: DeliveryError | None = None
-        try:
-            consumer.open(exchange_name)
-            received = consumer.receive(1)
-            check(received is None, Consumer.ERRORS, f"Nothing listens, and {received} came.")
-        except DeliveryError as raised:
-            error = raised
-            check(
-                isinstance(raised, BrokerUnavailableError),
-                Consumer.ERRORS,
-                f"Nothing listens at the broker's address; open() raised {raised!r}.",
-            )
-        link.admit()
-        if error is not None:
-            consumer.close()
-            consumer.open(exchange_name)
-        consumer.receive_all(sent, acknowledge=True)
-
-    def test_close_leaves_no_connection(
-        self, consumers: Callable[..., DrivenConsumer], link: Link, exchange_name: str
-    ) -> None:
-        """See that nothing is left behind."""
-        consumer = consumers(via=link.address)
-        for _ in range(3):
-            consumer.open(exchange_name)
-            consumer.receive(0.1)
-            consumer.close()
-            until(lambda: link.connections == 0, PROMPT)
-            left = link.connections
-            check(not left, Consumer.CLOSE, f"{left} connection(s) are open after close().")
+def _expect_partitions(
+    sent: Sequence[Notification], partitions: Sequence[int], consumer: DrivenConsumer
+) -> None:
+    """Fail unless exactly these partitions come, each in order, and say which they are."""
+    wanted = [each for each in sent if each.message.partition in partitions]
+    received = consumer.receive_all(wanted, acknowledge=True)
+    more = consumer.receive(BRIEF)
+    received += [more] if more else []
+    ids = [int(message.message_id) for message in received]
+    check(
+        sorted(ids) == [each.event_id for each in wanted],
+        Consumer.SELECT_PARTITIONS,
+        f"The partitions {partitions} hold {len(wanted)} messages; received were {sorted(ids)}.",
+    )
+    for partition in partitions:
+        of_it = [each.event_id for each in wanted if each.message.partition == partition]
+        found = [int(each.message_id) for each in received if each.partition == partition]
+        check(
+            found == of_it,
+            Consumer.PARTITIONS,
+            f"Partition {partition} holds {of_it}; from it came {found}.",
+        )
 
 
 def _numbered(values: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:

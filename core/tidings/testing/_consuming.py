@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tidings.interfaces import MessageConsumer, ReceivedMessage
+from tidings.testing._making import make_at
 from tidings.testing._own_thread import HungError, OwnThread
 from tidings.testing.promises import Consumer, Producer, broken, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from tidings.interfaces import Notification
+    from tidings.testing._making import MakeConsumer
 
 Result = TypeVar("Result")
-
-
-class MakeConsumer(Protocol):
-    """Makes a consumer that is not open; ``via`` is where to connect instead of the server."""
-
-    def __call__(self, via: tuple[str, int] | None = ...) -> MessageConsumer:
-        """Make it."""
 
 
 class Publish(Protocol):
@@ -29,6 +25,22 @@ class Publish(Protocol):
 
     def __call__(self, exchange_name: str, notifications: Sequence[Notification], /) -> None:
         """Return when an open consumer gets them."""
+
+
+@contextmanager
+def driven(
+    make: MakeConsumer, patience: float, secrets: Sequence[str]
+) -> Iterator[Callable[..., DrivenConsumer]]:
+    """Give a function that makes driven consumers, and close what it made at the end."""
+    made: list[DrivenConsumer] = []
+
+    def make_driven(via: tuple[str, int] | None = None) -> DrivenConsumer:
+        made.append(DrivenConsumer(make, via, patience, secrets))
+        return made[-1]
+
+    yield make_driven
+    for each in made:
+        each.end()
 
 
 class DrivenConsumer:
@@ -45,12 +57,20 @@ class DrivenConsumer:
         self._secrets = secrets
         self._thread = OwnThread()
         self._ended = False
-        self.consumer = self._call("making it", lambda: make() if via is None else make(via=via))
+        self.consumer = self._call("making it", lambda: make_at(make, via))
         check(
             isinstance(self.consumer, MessageConsumer),
             "a plugin's factory returns a MessageConsumer",
             f"make_consumer returned {self.consumer!r}, which is no MessageConsumer.",
         )
+
+    def select(self, routing_keys: Sequence[str]) -> None:
+        """Ask for these only."""
+        self._call("select()", lambda: self.consumer.select(routing_keys))
+
+    def select_partitions(self, partitions: Sequence[int], of: int) -> None:
+        """Ask for these only."""
+        self._call("select_partitions()", lambda: self.consumer.select_partitions(partitions, of))
 
     def open(self, exchange_name: str) -> None:
         """Open the exchange."""
@@ -63,7 +83,7 @@ class DrivenConsumer:
     def receive_all(
         self, sent: Sequence[Notification], *, acknowledge: bool
     ) -> list[ReceivedMessage]:
-        """Receive until every one of ``sent`` has come; fail where one doesn't."""
+        """Receive until every one of ``sent`` has come; fail if one doesn't."""
         missing = {str(each.event_id) for each in sent}
         received: list[ReceivedMessage] = []
         deadline = time.monotonic() + self._patience
@@ -82,6 +102,10 @@ class DrivenConsumer:
             f"{sorted(missing)[:5]}.",
         )
         return received
+
+    def wait(self, seconds: float) -> None:
+        """Let the connection be looked after."""
+        self._call("wait()", lambda: self.consumer.wait(seconds))
 
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Acknowledge one message."""

@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from tidings.errors import DeliveryError, NotAcceptedError
-from tidings.interfaces import MessageProducer, Notification, Position
-from tidings.plugins.specs import Capability
+from tidings.interfaces import Accepted, Capability, MessageProducer, Notification, Position
 from tidings.testing._own_thread import HungError, OwnThread
 from tidings.testing.promises import Producer, broken, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tidings.interfaces import OpenExchange
+
 Result = TypeVar("Result")
 
 NO_SUBSCRIBER = (
-    "Where open() makes no queue for a subscriber, and nobody subscribed before, messages go "
-    "nowhere: override the fixture `new_exchange`, and subscribe there."
+    "If open() makes no queue for a subscriber, and nobody subscribed before, messages go "
+    "nowhere: override the fixture `subscribe`."
 )
 
 
@@ -47,7 +48,7 @@ class DrivenProducer:
         self._secrets = secrets
         self._thread = OwnThread()
         self._accepted: dict[str, int | None] = {}
-        self._opened: list[str] = []
+        self._opened: dict[str, OpenExchange | None] = {}
         self._hung = self._ended = False
         self.producer = self._call("making it", make)
         check(
@@ -56,11 +57,20 @@ class DrivenProducer:
             f"make_producer returned {self.producer!r}, which is no MessageProducer.",
         )
 
-    def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
+    def open(
+        self,
+        exchange_name: str,
+        position: Position = Position(),  # noqa: B008 - immutable
+        partitions: int = 0,
+    ) -> None:
         """Open the exchange."""
-        self._opened.append(exchange_name)
+        self._opened[exchange_name] = None
         self._accepted.pop(exchange_name, None)
-        self._call("open()", lambda: self.producer.open(exchange_name, position), exchange_name)
+        self._opened[exchange_name] = self._call(
+            "open()",
+            lambda: self.producer.open(exchange_name, position, partitions=partitions),
+            exchange_name,
+        )
 
     def send(self, exchange_name: str, notifications: Sequence[Notification]) -> None:
         """Send all, and see after each that what is accepted never goes down."""
@@ -72,6 +82,12 @@ class DrivenProducer:
 
         seconds = self._patience + len(notifications) * 0.01
         self._call("send()", send, exchange_name, seconds=seconds)
+
+    def send_batch(self, exchange_name: str, notifications: Sequence[Notification]) -> None:
+        """Send all in one call of the open exchange."""
+        exchange = self._opened[exchange_name]
+        assert exchange is not None, f"{exchange_name} is not open"
+        self._call("send()", lambda: exchange.send(notifications), exchange_name)
 
     def flush(self, exchange_name: str, timeout: float | None = None) -> None:
         """Flush."""
@@ -85,11 +101,11 @@ class DrivenProducer:
         """Return how far the broker's word goes."""
         return self._call("accepted_id()", lambda: self.producer.accepted_id(exchange_name))
 
-    def most_recent_accepted_id(self, exchange_name: str) -> int | None:
+    def most_recent_accepted(self, exchange_name: str) -> Accepted | None:
         """Return what the broker says it holds."""
         return self._call(
-            "most_recent_accepted_id()",
-            lambda: self.producer.most_recent_accepted_id(exchange_name),
+            "most_recent_accepted()",
+            lambda: self.producer.most_recent_accepted(exchange_name),
             exchange_name,
         )
 
@@ -109,7 +125,7 @@ class DrivenProducer:
         after: int = 0,
         seconds: float = 60.0,
     ) -> Failures:
-        """Deliver everything as a relay would: what fails and passes is tried again.
+        """Deliver everything as a relay would: after a transient failure it tries again.
 
         ``at`` says what is to happen before the event of that id is sent, once; ``after`` is the
         last id that was accepted before. Leaves the exchange open.
@@ -121,7 +137,7 @@ class DrivenProducer:
             try:
                 self.open(exchange_name, Position(tracked))
                 opened = True
-                start = max(tracked, self._held_by_broker(exchange_name))
+                start = max(tracked, self._remembered_by_broker(exchange_name))
                 for notification in notifications:
                     if notification.event_id > start:
                         happenings.pop(notification.event_id, _nothing)()
@@ -133,7 +149,7 @@ class DrivenProducer:
                 self.close(exchange_name)
                 failures.errors.append(error)
                 failures.accepted.append(tracked)
-                if not error.passes or time.monotonic() > deadline:
+                if not error.transient or time.monotonic() > deadline:
                     broken(
                         Producer.FAILED,
                         f"The exchange was closed and opened again after each failure, and still "
@@ -158,10 +174,11 @@ class DrivenProducer:
                 self.close(exchange_name)
         self._thread.end()
 
-    def _held_by_broker(self, exchange_name: str) -> int:
-        if Capability.MOST_RECENT_ACCEPTED_ID not in self._capabilities:
+    def _remembered_by_broker(self, exchange_name: str) -> int:
+        if Capability.MOST_RECENT_ACCEPTED not in self._capabilities:
             return 0
-        return self.most_recent_accepted_id(exchange_name) or 0
+        accepted = self.most_recent_accepted(exchange_name)
+        return accepted.event_id if accepted else 0
 
     def _watch(self, exchange_name: str, newest_sent: int) -> None:
         accepted = self.producer.accepted_id(exchange_name)

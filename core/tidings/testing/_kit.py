@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from tidings.interfaces import MessageProducer, Notification, ReceivedMessage
-from tidings.plugins.specs import Capability, ProducerContext
+import pytest
+
+from tidings.errors import ExchangeLockedError
+from tidings.interfaces import Capability, Notification, ReceivedMessage
+from tidings.plugins.specs import ProducerContext
 from tidings.testing._driver import NO_SUBSCRIBER, DrivenProducer, Failures
+from tidings.testing._making import make_at
 from tidings.testing.promises import Producer, Wire, broken, check
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-class MakeProducer(Protocol):
-    """Makes a producer that is not open; ``via`` is where to connect instead of the server."""
-
-    def __call__(self, via: tuple[str, int] | None = ...) -> MessageProducer:
-        """Make it."""
+    from tidings.interfaces import MessageProducer, Position
+    from tidings.testing._making import MakeProducer
 
 
-class EventLog:
+UNLOCK = 30.0
+"""Seconds within which a broker lets go of the lock of a producer that was closed."""
+
+
+class StoredBefore:
     """Stands in for the event store: every notification that a test sends is in it before."""
 
     def __init__(self) -> None:
@@ -53,7 +57,7 @@ class Kit:
         self,
         make_producer: MakeProducer,
         read_back: Callable[[str, int], Sequence[ReceivedMessage]],
-        log: EventLog,
+        log: StoredBefore,
         *,
         capabilities: frozenset[Capability],
         patience: float,
@@ -69,14 +73,32 @@ class Kit:
 
     def producer(self, via: tuple[str, int] | None = None) -> DrivenProducer:
         """Make a producer that is closed when the test ends."""
-        make = self._make_producer
-        return self.drive(lambda: make() if via is None else make(via=via))
+        return self.drive(lambda: make_at(self._make_producer, via))
 
     def drive(self, make: Callable[[], MessageProducer]) -> DrivenProducer:
         """Drive a producer that ``make`` makes."""
         producer = DrivenProducer(make, self.patience, self.capabilities, self._secrets)
         self._producers.append(producer)
         return producer
+
+    def need(self, capability: Capability) -> None:
+        """Skip the test unless the capability is declared."""
+        if capability not in self.capabilities:
+            pytest.skip(f"declared: no {capability.value}")
+
+    def open_in_turn(
+        self, producer: DrivenProducer, exchange_name: str, position: Position
+    ) -> None:
+        """Open as soon as the broker has let go of the last producer."""
+
+        def opened() -> bool:
+            try:
+                producer.open(exchange_name, position)
+            except ExchangeLockedError:
+                return False
+            return True
+
+        check(until(opened, UNLOCK), Producer.LOCK, f"The lock outlives close() by {UNLOCK:g} s.")
 
     def store(self, exchange_name: str, notifications: Sequence[Notification]) -> None:
         """Put notifications into the event log, where a real relay would have read them."""
@@ -143,7 +165,7 @@ class Kit:
         twice = [
             int(each) for each, count in Counter(m.message_id for m in arrived).items() if count > 1
         ]
-        if Capability.MOST_RECENT_ACCEPTED_ID in self.capabilities:
+        if Capability.MOST_RECENT_ACCEPTED in self.capabilities:
             check(
                 not twice,
                 Producer.MOST_RECENT_MEANS,
@@ -164,7 +186,7 @@ class Kit:
 
 
 def expect_none_lost(sent: Sequence[Notification], arrived: Sequence[ReceivedMessage]) -> None:
-    """Fail when one of ``sent`` is not among what arrived."""
+    """Fail if one of ``sent`` is not among what arrived."""
     seen = {message.message_id for message in arrived}
     lost = [each.event_id for each in sent if str(each.event_id) not in seen]
     hint = f" {NO_SUBSCRIBER}" if lost and not seen else ""
@@ -178,7 +200,7 @@ def expect_none_lost(sent: Sequence[Notification], arrived: Sequence[ReceivedMes
 
 
 def expect_order(arrived: Sequence[ReceivedMessage], promise: str = Producer.ORDER) -> None:
-    """Fail when an event arrived before one with a lower id."""
+    """Fail if an event arrived before one with a lower id."""
     ids = [int(message.message_id) for message in arrived]
     for earlier, later in itertools.pairwise(ids):
         if later < earlier:
@@ -186,7 +208,7 @@ def expect_order(arrived: Sequence[ReceivedMessage], promise: str = Producer.ORD
 
 
 def expect_contents(sent: Sequence[Notification], arrived: Sequence[ReceivedMessage]) -> None:
-    """Fail when something did not arrive as it was sent."""
+    """Fail if something did not arrive as it was sent."""
     by_id = {message.message_id: message for message in arrived}
     for event in sent:
         message = by_id[str(event.event_id)]
@@ -213,16 +235,6 @@ def few(items: Sequence[object]) -> str:
 
 
 def short(value: object) -> str:
-    """Return a value's repr, cut where it is long."""
+    """Return a value's repr, cut if it is long."""
     text = repr(value)
     return text if len(text) <= 200 else f"{text[:200]}… ({len(text)} characters)"  # noqa: PLR2004
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Return whether ``condition`` became true within ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)  # the pace of looking; the condition decides
-    return True

@@ -37,11 +37,21 @@ KINDS = {hook: kind for kind, hook in HOOKS.items()}
 
 
 class PluginPromises:
-    """What holds where ``plugin_module`` and ``backend`` are given."""
+    """What holds if ``plugin_module`` and ``backend`` are given."""
 
-    plugin_module: ClassVar[str]
-    backend: ClassVar[str]
+    plugin_module: ClassVar[str] = ""
+    backend: ClassVar[str] = ""
     hook: ClassVar[str]
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        """Supply the passwords and keys that no error and no ``repr`` may show."""
+        return ()
+
+    @pytest.fixture
+    def settings(self) -> Mapping[str, Any]:
+        """Supply settings as the configuration would, if some are required."""
+        return {}
 
     def test_importing_the_plugin_imports_no_library(self) -> None:
         spec = self._spec()

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from tidings.errors import UndeliverableEventError
-from tidings.testing import _samples as samples
-from tidings.testing._kit import expect_none_lost, expect_order, until
+from tidings.testing import samples
+from tidings.testing._kit import expect_none_lost, expect_order
 from tidings.testing._own_thread import THREAD_NAME
 from tidings.testing.promises import Producer, check
 from tidings.testing.proxy import THREAD_PREFIX
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,21 +31,15 @@ class MannersPromises:
     def test_an_undeliverable_event_leaves_the_exchange_usable(
         self, kit: Kit, exchange_name: str, undeliverable: Notification | None
     ) -> None:
-        if not self.has_undeliverable:
-            pytest.skip("declared: has_undeliverable = False")
-        assert undeliverable is not None, "has_undeliverable needs the fixture `undeliverable`"
+        poison = self._poison(undeliverable)
         producer = kit.producer()
         producer.open(exchange_name)
         before, after = samples.notifications(1, 3), samples.notifications(101, 3)
         kit.store(exchange_name, before)
         producer.send(exchange_name, before)
         with pytest.raises(UndeliverableEventError) as raised:
-            producer.send(exchange_name, [undeliverable._replace(event_id=50)])
-        check(
-            raised.value.event_id == 50,  # noqa: PLR2004 - just sent
-            Producer.ERRORS,
-            f"UndeliverableEventError has event_id={raised.value.event_id}; it was 50.",
-        )
+            producer.send(exchange_name, [poison])
+        _expect_event(raised.value, poison)
         kit.send_and_flush(producer, exchange_name, after)
         arrived = kit.read(exchange_name, [*before, *after])
         check(
@@ -54,6 +49,29 @@ class MannersPromises:
         )
         expect_none_lost([*before, *after], arrived)
         expect_order(arrived)
+
+    def test_an_undeliverable_event_ends_its_batch_and_leaves_the_exchange_usable(
+        self, kit: Kit, exchange_name: str, undeliverable: Notification | None
+    ) -> None:
+        poison = self._poison(undeliverable)
+        producer = kit.producer()
+        producer.open(exchange_name)
+        before, after = samples.notifications(1, 3), samples.notifications(101, 3)
+        kit.store(exchange_name, [*before, *after])
+        with pytest.raises(UndeliverableEventError) as raised:
+            producer.send_batch(exchange_name, [*before, poison, *after])
+        _expect_event(raised.value, poison)
+        producer.flush(exchange_name)
+        accepted = producer.accepted_id(exchange_name)
+        check(
+            accepted == before[-1].event_id,
+            Producer.UNDELIVERABLE,
+            f"Events 1 to 3, {poison.event_id} and 101 to 103 were sent in one call, which said "
+            f"that {poison.event_id} can never be sent; after flush() accepted_id() is {accepted}.",
+        )
+        producer.send_batch(exchange_name, after)
+        producer.flush(exchange_name)
+        kit.expect_exactly(exchange_name, [*before, *after])
 
     def test_one_thread_after_another_may_use_it(self, kit: Kit, exchange_name: str) -> None:
         producer = kit.producer()
@@ -102,6 +120,20 @@ class MannersPromises:
         until(lambda: not _threads() - before, 5)
         left = ", ".join(sorted(thread.name for thread in _threads() - before))
         check(not left, Producer.CLOSE, f"5 s after close() these threads still run: {left}.")
+
+    def _poison(self, undeliverable: Notification | None) -> Notification:
+        if not self.has_undeliverable:
+            pytest.skip("declared: has_undeliverable = False")
+        assert undeliverable is not None, "has_undeliverable needs the fixture `undeliverable`"
+        return undeliverable._replace(event_id=50)
+
+
+def _expect_event(error: UndeliverableEventError, poison: Notification) -> None:
+    check(
+        error.event_id == poison.event_id,
+        Producer.ERRORS,
+        f"UndeliverableEventError has event_id={error.event_id}; it was {poison.event_id}.",
+    )
 
 
 def _threads() -> set[threading.Thread]:

@@ -2,41 +2,38 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tidings.errors import InvalidEventError, StoreNotReadyError, StoreUnavailableError
+from tidings.errors import (
+    InvalidEventError,
+    UnreadableEventError,
+)
 from tidings.event import MAX_EVENT_ID, NewEvent
-from tidings.testing import _samples as samples
-from tidings.testing._kit import few, short, until
+from tidings.testing import samples
+from tidings.testing._kit import short
 from tidings.testing._storing import (
     append,
     expect_ascending,
     expect_numbers,
     expect_same,
-    number_of,
     numbered,
     read_all,
     roll_back,
 )
-from tidings.testing.promises import Producer, Store, broken, check
+from tidings.testing.promises import Store, broken, check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from tidings.interfaces import EventStore
-    from tidings.testing.event_store import MakeStore
-    from tidings.testing.proxy import Link
+    from tidings.testing._making import MakeStore
 
 
 class EventPromises:
     """What holds for one transaction after another."""
 
-    needs_create: ClassVar[bool]
-    patience: ClassVar[float]
+    can_be_spoiled: ClassVar[bool]
+    largest_body: ClassVar[int]
 
     def test_an_empty_store_says_so(self, store: EventStore) -> None:
         found = list(store.all_stored_events_since(0, 10))
@@ -50,7 +47,7 @@ class EventPromises:
 
     @pytest.mark.parametrize("name", samples.EVENTS)
     def test_an_event_comes_back_as_it_was_stored(self, store: EventStore, name: str) -> None:
-        event = samples.EVENTS[name]
+        event = samples.event_of(name, self.largest_body)
         append(store, event)
         (stored,) = read_all(store)
         expect_same(event, stored)
@@ -135,142 +132,49 @@ class EventPromises:
         check(newest == ids[-1], Store.NEWEST, f"Of ids {ids}, newest_event_id() is {newest}.")
         counts = [store.count_stored_events_since(since) for since in (0, *ids)]
         check(counts == [5, 4, 3, 2, 1, 0], Store.COUNT, f"Counts since 0 and {ids}: {counts}.")
+        some = [
+            store.count_stored_events_between(after, up_to, most)
+            for after, up_to, most in (
+                (0, MAX_EVENT_ID, 9),
+                (0, MAX_EVENT_ID, 3),
+                (ids[0], ids[3], 9),
+                (ids[0], ids[3], 2),
+                (ids[3], ids[0], 9),
+                (ids[4], MAX_EVENT_ID, 9),
+            )
+        ]
+        check(some == [5, 3, 3, 2, 0, 0], Store.COUNT_BETWEEN, f"Of ids {ids}: {some}.")
         missing = store.stored_event(ids[-1] + 1000)
         check(missing is None, Store.STORED_EVENT, f"An id that was never given: {missing}.")
 
-    def test_threads_append_each_in_its_own_transaction(self, store: EventStore) -> None:
-        errors: list[BaseException] = []
-
-        def write(first: int) -> None:
+    def test_an_event_that_cannot_be_read_is_named_and_hides_no_other(
+        self, store: EventStore, request: pytest.FixtureRequest
+    ) -> None:
+        if not self.can_be_spoiled:
+            pytest.skip("declared: can_be_spoiled = False")
+        append(store, *(numbered(each) for each in range(5)))
+        ids = [event.event_id for event in read_all(store)]
+        request.getfixturevalue("spoil")(ids[2])
+        position = 0
+        read: list[int] = []
+        named: tuple[int, list[int]] | None = None
+        for _ in range(len(ids) + 2):
             try:
-                for each in range(5):
-                    append(store, numbered(first + each))
-            except BaseException as error:  # noqa: BLE001 - shown below
-                errors.append(error)
-
-        threads = [threading.Thread(target=write, args=(each * 5,)) for each in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
-        check(not errors, Store.THREADS, f"8 threads appended, and {errors[:1]} was raised.")
-        stored = read_all(store)
-        expect_ascending(stored)
-        numbers = sorted(number_of(event) for event in stored)
-        check(
-            numbers == list(range(40)),
-            Store.THREADS,
-            f"8 threads appended 5 events each; {len(numbers)} are stored: {few(numbers)}.",
-        )
-
-    def test_two_store_objects_share_the_events(
-        self, store: EventStore, new_store: MakeStore
-    ) -> None:
-        other = new_store()
-        append(store, numbered(0))
-        append(other, numbered(1))
-        expect_numbers([0, 1], read_all(store), Store.OBJECTS)
-        expect_numbers([0, 1], read_all(other), Store.OBJECTS)
-        other.close()
-        append(store, numbered(2))
-        expect_numbers([0, 1, 2], read_all(store), Store.OBJECTS)
-
-    def test_create_again_keeps_what_is_there(
-        self, store: EventStore, new_store: MakeStore
-    ) -> None:
-        append(store, numbered(0))
-        store.create()
-        other = new_store()
-        other.create()
-        expect_numbers([0], read_all(other), Store.CREATE)
-        store.check()
-
-    def test_a_closed_store_may_be_used_again(self, store: EventStore) -> None:
-        append(store, numbered(0))
-        store.close()
-        store.close()
-        append(store, numbered(1))
-        expect_numbers([0, 1], read_all(store), Store.CLOSE)
-
-    def test_a_wait_ends_in_time(self, store: EventStore) -> None:
-        read_all(store)
-        over = threading.Event()
-
-        def wait() -> None:
-            for _ in range(3):
-                store.wait(0.05)
-            over.set()
-
-        threading.Thread(target=wait, daemon=True).start()
-        check(
-            over.wait(self.patience),
-            Store.WAIT,
-            f"wait(0.05), three times, has not returned after {self.patience:g} s.",
-        )
-
-    def test_a_wait_after_an_append_ends_at_once_or_does_not_begin(
-        self, store: EventStore, new_store: MakeStore
-    ) -> None:
-        reader = new_store()
-        for each in range(3):
-            stored = read_all(reader)
-            expect_numbers(range(each), stored, Store.IN_ORDER)
-            append(store, numbered(each))
-            begun = time.monotonic()
-            came = reader.wait(self.patience)
-            check(
-                came is not False and time.monotonic() - begun < self.patience,
-                Store.WAIT_TELLS,
-                f"An event was committed after the last read, and wait() returned {came} after "
-                f"{time.monotonic() - begun:.1f} s.",
-            )
-        expect_numbers(range(3), read_all(reader), Store.IN_ORDER)
-
-    def test_without_its_tables_it_is_not_ready(self, new_store: MakeStore) -> None:
-        if not self.needs_create:
-            pytest.skip("declared: needs_create = False")
-        store = new_store()
-        calls: dict[str, Callable[[], Any]] = {
-            "check()": store.check,
-            "all_stored_events_since(0, 1)": lambda: store.all_stored_events_since(0, 1),
-            "newest_event_id()": store.newest_event_id,
-            "append()": lambda: append(store, numbered(0)),
-        }
-        for name, call in calls.items():
-            try:
-                call()
-            except StoreNotReadyError:
+                found = store.all_stored_events_since(position, 10)
+            except UnreadableEventError as error:
+                named = named or (error.event_id, list(read))
+                position = error.event_id
                 continue
-            broken(Store.NOT_READY, f"create() was never called, and {name} raised nothing.")
-        store.create()
-        store.check()
-        store.close()
-
-    def test_a_database_that_is_away_is_unavailable_until_it_is_back(
-        self, store: EventStore, new_store: MakeStore, link: Link, secrets: Sequence[str]
-    ) -> None:
-        append(store, numbered(0))
-        reader = new_store(via=link.address)
-        expect_numbers([0], read_all(reader), Store.UNAVAILABLE)
-        link.refuse()
-        link.cut()
-        try:
-            reader.all_stored_events_since(0, 10)
-        except StoreUnavailableError as error:
-            for secret in secrets:
-                check(secret not in f"{error} {error!r}", Producer.NO_SECRET, "It does.")
-        else:
-            broken(Store.UNAVAILABLE, "The database was cut off, and reading raised nothing.")
-        link.admit()
-
-        def back() -> bool:
-            try:
-                return len(reader.all_stored_events_since(0, 10)) == 1
-            except StoreUnavailableError:
-                return False
-
+            read += [event.event_id for event in found]
+            position = read[-1] if found else position
         check(
-            until(back, self.patience),
-            Store.UNAVAILABLE,
-            f"The database is back, and {self.patience:g} s later it is not read.",
+            named == (ids[2], ids[:2]) and read == ids[:2] + ids[3:],
+            Store.UNREADABLE,
+            f"Of ids {ids}, {ids[2]} cannot be read; given were {read}, and {named} is what was "
+            "named, with what had been given before.",
         )
+        try:
+            event = store.stored_event(ids[2])
+        except UnreadableEventError:
+            return
+        broken(Store.UNREADABLE_ONE, f"It cannot be read, and stored_event() gives {short(event)}.")

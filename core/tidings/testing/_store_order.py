@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tidings.testing._kit import few, until
+from tidings.testing._kit import few
 from tidings.testing._storing import (
     RollBackError,
     append,
@@ -21,11 +21,12 @@ from tidings.testing._storing import (
     roll_back,
 )
 from tidings.testing.promises import Store, check
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from tidings.event import NewEvent, StoredEvent
     from tidings.interfaces import EventStore
-    from tidings.testing.event_store import MakeStore
+    from tidings.testing._making import MakeStore
 
 BLOCKED = 0.5
 """Seconds for which a second writer is watched for waiting on the first."""
@@ -35,14 +36,14 @@ class OrderPromises:
     """What holds whatever transactions commit in whatever order."""
 
     concurrent_appends: ClassVar[bool]
+    ids_at_commit: ClassVar[bool]
     patience: ClassVar[float]
 
     @pytest.mark.parametrize("first_ends", ["by commit", "by rollback"])
     def test_a_later_event_waits_for_an_earlier_one_that_may_still_appear(
         self, store: EventStore, new_store: MakeStore, first_ends: str
     ) -> None:
-        if not self.concurrent_appends:
-            pytest.skip("declared: concurrent_appends = False")
+        self._need_gaps()
         append(store, numbered(0))
         reader = new_store()
         (before,) = read_all(reader)
@@ -51,7 +52,7 @@ class OrderPromises:
             store.append(transaction, numbered(10))
             append(store, numbered(11))
             for _ in range(3):
-                self._expect_held(reader, before)
+                self._expect_a_hold(reader, before)
             if first_ends == "by rollback":
                 raise RollBackError
         wanted = [0, 11] if first_ends == "by rollback" else [0, 10, 11]
@@ -61,8 +62,7 @@ class OrderPromises:
     def test_what_was_committed_before_a_gap_is_given(
         self, store: EventStore, new_store: MakeStore
     ) -> None:
-        if not self.concurrent_appends:
-            pytest.skip("declared: concurrent_appends = False")
+        self._need_gaps()
         reader = new_store()
         append(store, numbered(0))
         with store.transaction() as transaction:
@@ -86,8 +86,7 @@ class OrderPromises:
     def test_a_reader_that_begins_while_one_is_open_holds_too(
         self, store: EventStore, new_store: MakeStore
     ) -> None:
-        if not self.concurrent_appends:
-            pytest.skip("declared: concurrent_appends = False")
+        self._need_gaps()
         with store.transaction() as transaction:
             store.append(transaction, numbered(0))
             append(store, numbered(1))
@@ -100,8 +99,8 @@ class OrderPromises:
     def test_a_second_writer_waits_for_the_first(
         self, store: EventStore, new_store: MakeStore
     ) -> None:
-        if self.concurrent_appends:
-            pytest.skip("declared: concurrent_appends = True")
+        if self.concurrent_appends or self.ids_at_commit:
+            pytest.skip("declared: concurrent_appends, or ids_at_commit")
         reader, done = new_store(), threading.Event()
         errors: list[BaseException] = []
         with store.transaction() as transaction:
@@ -116,11 +115,27 @@ class OrderPromises:
             not early or errors,
             "concurrent_appends = False: the second append waits for the first to end",
             "A second transaction appended and committed while the first was open: declare "
-            "concurrent_appends = True, or serialise the writers.",
+            "concurrent_appends = True (or ids_at_commit = True), or serialise the writers.",
         )
         check(not seen, Store.NO_GAP, f"Nothing was committed, and a reader saw {seen}.")
         check(not errors, Store.THREADS, f"The second writer failed: {errors[:1]}.")
         expect_numbers([10, 12, 11], read_all(reader), Store.NO_GAP)
+
+    def test_who_commits_later_has_the_greater_ids(
+        self, store: EventStore, new_store: MakeStore
+    ) -> None:
+        if not self.ids_at_commit:
+            pytest.skip("declared: ids_at_commit = False")
+        reader = new_store()
+        with store.transaction() as transaction:
+            store.append(transaction, numbered(10))
+            append(store, numbered(11))
+            first = read_all(reader)
+            expect_numbers([11], first, Store.NO_GAP)
+            store.append(transaction, numbered(12))
+        later = list(reader.all_stored_events_since(first[-1].event_id, 10))
+        expect_numbers([10, 12], later, Store.NO_GAP)
+        expect_numbers([11, 10, 12], read_all(new_store()), Store.NO_GAP)
 
     def test_a_reader_misses_nothing_among_many_writers(
         self, store: EventStore, new_store: MakeStore
@@ -157,7 +172,13 @@ class OrderPromises:
         extra = sorted(numbers - set(committed))
         check(not extra, Store.TRANSACTION, f"Rolled back, and read: {few(extra)}.")
 
-    def _expect_held(self, reader: EventStore, before: StoredEvent) -> None:
+    def _need_gaps(self) -> None:
+        if self.ids_at_commit:
+            pytest.skip("declared: ids_at_commit = True")
+        if not self.concurrent_appends:
+            pytest.skip("declared: concurrent_appends = False")
+
+    def _expect_a_hold(self, reader: EventStore, before: StoredEvent) -> None:
         found = list(reader.all_stored_events_since(before.event_id, 10))
         check(
             not found,

@@ -6,8 +6,9 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 from tidings.event import NewEvent, StoredEvent
-from tidings.testing._kit import short, until
+from tidings.testing._kit import short
 from tidings.testing.promises import Store, broken, check
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from tidings.errors import LeaseHeldError, LeaseLostError
-from tidings.testing._kit import until
 from tidings.testing._racing import race
 from tidings.testing._tracker_position import LONG, event, expect_position
 from tidings.testing.promises import Tracker, broken, check
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.interfaces import Lease, PublishedMessageTracker
-    from tidings.testing.tracker import MakeTracker
+    from tidings.testing._making import MakeTracker
 
 SHORT = 1.0
 """A lease that a test waits out."""
@@ -32,21 +32,21 @@ class LeasePromises:
 
     patience: ClassVar[float]
 
-    def test_a_held_lease_is_refused_with_its_owner_and_epoch(
+    def test_a_lease_of_another_is_refused_with_its_owner_and_epoch(
         self, tracker: PublishedMessageTracker
     ) -> None:
         lease = tracker.acquire_lease("a", "one", LONG)
-        held = _held(tracker, "two")
-        found = (held.exchange_name, held.owner, held.epoch)
+        refused = _refused(tracker, "two")
+        found = (refused.exchange_name, refused.owner, refused.epoch)
         check(
             found == ("a", "one", lease.epoch),
             Tracker.HELD,
             f"'one' holds 'a' in epoch {lease.epoch}; LeaseHeldError says {found}.",
         )
         check(
-            LONG - 60 < held.seconds_left <= LONG,
+            LONG - 60 < refused.seconds_left <= LONG,
             Tracker.HELD,
-            f"A lease of {LONG:.0f} s was just taken; LeaseHeldError says {held.seconds_left} s.",
+            f"A lease of {LONG:.0f} s was just taken; LeaseHeldError says {refused.seconds_left}.",
         )
         tracker.renew_lease(lease)
 
@@ -63,6 +63,7 @@ class LeasePromises:
         tracker.track_most_recent_published_message("a", event(5), first)
         second = tracker.acquire_lease("a", "two", LONG, in_place_of=first.epoch)
         _expect_greater(first, second)
+        _expect_taken_from("one", second)
         check(
             second.position.event_id == event(5).event_id,
             Tracker.ACQUIRE,
@@ -76,7 +77,7 @@ class LeasePromises:
     def test_in_place_of_an_older_epoch_is_refused(self, tracker: PublishedMessageTracker) -> None:
         first = tracker.acquire_lease("a", "one", LONG)
         tracker.acquire_lease("a", "two", LONG, in_place_of=first.epoch)
-        _held(tracker, "three", in_place_of=first.epoch)
+        _refused(tracker, "three", in_place_of=first.epoch)
 
     def test_a_lease_expires_by_itself(self, tracker: PublishedMessageTracker) -> None:
         begun = time.monotonic()
@@ -98,21 +99,21 @@ class LeasePromises:
         real = time.time
         with monkeypatch.context() as patch:
             patch.setattr(time, "time", lambda: real() + 10 * LONG)
-            _held(tracker, "two")
+            _refused(tracker, "two")
 
     @pytest.mark.parametrize("by", ["renew_lease", "track_most_recent_published_message"])
     def test_a_lease_runs_its_full_time_again_when_renewed(
         self, tracker: PublishedMessageTracker, by: str
     ) -> None:
         lease = tracker.acquire_lease("a", "one", LONG)
-        worn = until(lambda: _held(tracker, "two").seconds_left < LONG - 1.5, self.patience)
+        worn = until(lambda: _refused(tracker, "two").seconds_left < LONG - 1.5, self.patience)
         check(worn, Tracker.HELD, "LeaseHeldError.seconds_left does not go down.")
-        before = _held(tracker, "two").seconds_left
+        before = _refused(tracker, "two").seconds_left
         if by == "renew_lease":
             tracker.renew_lease(lease)
         else:
             tracker.track_most_recent_published_message("a", event(1), lease)
-        after = _held(tracker, "two").seconds_left
+        after = _refused(tracker, "two").seconds_left
         check(
             after > before + 0.5,
             Tracker.RENEW if by == "renew_lease" else Tracker.TRACK,
@@ -125,6 +126,7 @@ class LeasePromises:
         tracker.release_lease(first)
         second = tracker.acquire_lease("a", "two", LONG)
         _expect_greater(first, second)
+        _expect_taken_from(None, second)
         _expect_fenced(tracker, first, "it was released, and another relay took the next")
         expect_position(tracker, "a", 5, Tracker.FENCED)
 
@@ -142,11 +144,11 @@ class LeasePromises:
         tracker.release_lease(first)
         second = tracker.acquire_lease("a", "two", LONG)
         tracker.release_lease(first)
-        held = _held(tracker, "three")
+        refused = _refused(tracker, "three")
         check(
-            held.owner == "two",
+            refused.owner == "two",
             Tracker.RELEASE,
-            f"An old lease was released again, and now {held.owner!r} holds the exchange.",
+            f"An old lease was released again, and now {refused.owner!r} holds the exchange.",
         )
         tracker.renew_lease(second)
 
@@ -217,11 +219,11 @@ class LeasePromises:
         lease = first.acquire_lease("a", "one", LONG)
         first.close()
         second = new_tracker()
-        _held(second, "two")
+        _refused(second, "two")
         second.renew_lease(lease)
 
 
-def _held(
+def _refused(
     tracker: PublishedMessageTracker, owner: str, in_place_of: int | None = None
 ) -> LeaseHeldError:
     try:
@@ -255,6 +257,15 @@ def _expect_greater(earlier: Lease, later: Lease) -> None:
         Tracker.EPOCH_GROWS,
         f"{earlier.owner!r} had epoch {earlier.epoch}, and after it {later.owner!r} was given "
         f"epoch {later.epoch}.",
+    )
+
+
+def _expect_taken_from(owner: str | None, lease: Lease) -> None:
+    check(
+        lease.taken_from in (owner, None),  # a tracker need not say it
+        Tracker.TAKEN_FROM,
+        f"The lease of {lease.owner!r} says that it was taken from {lease.taken_from!r}; it was "
+        f"{owner!r}.",
     )
 
 

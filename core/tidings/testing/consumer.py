@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tidings.testing._consumer_delivery import ConsumerFailurePromises, ConsumingPromises
-from tidings.testing._consuming import DrivenConsumer, MakeConsumer, Publish
-from tidings.testing._kit import EventLog
-from tidings.testing._plugin import PluginPromises, missing
-from tidings.testing.proxy import TcpProxy
+from tidings.testing._consumer_apart import ConsumersApartPromises
+from tidings.testing._consumer_crash import ConsumerCrashPromises
+from tidings.testing._consumer_delivery import ConsumingPromises
+from tidings.testing._consumer_failure import ConsumerFailurePromises
+from tidings.testing._consuming import DrivenConsumer, Publish, driven
+from tidings.testing._plugin import missing
+from tidings.testing._suite import BrokerSuite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tidings.interfaces import Notification
-    from tidings.plugins.specs import ProducerContext
-    from tidings.testing.proxy import Link
+    from tidings.interfaces import Capability, Notification
+    from tidings.testing._kit import StoredBefore
+    from tidings.testing._making import MakeConsumer
 
 
-class MessageConsumerContract(ConsumingPromises, ConsumerFailurePromises, PluginPromises):
+class MessageConsumerContract(
+    ConsumingPromises,
+    ConsumersApartPromises,
+    ConsumerFailurePromises,
+    ConsumerCrashPromises,
+    BrokerSuite,
+):
     """Checks every promise of ``MessageConsumer``.
 
     In a test module::
@@ -46,26 +53,31 @@ class MessageConsumerContract(ConsumingPromises, ConsumerFailurePromises, Plugin
                     ...                                # with your producer, or the broker's client
                 return publish
 
-    Every consumer that one test makes is the same subscriber. A consumer has been open on the
-    exchange before ``publish`` is called.
+    Every consumer that ``make_consumer`` makes in one test is the same subscriber. A consumer has
+    been open on the exchange before ``publish`` is called.
 
     Fixtures stand in the class, or in a base before this one: the suite's own hide those of the
     same name in ``conftest.py``.
 
-    Declare where it differs:
+    Declare what differs:
 
+    - ``capabilities`` (none): what the consumers that ``make_consumer`` makes can do, as their own
+      attribute says. With ``Capability.ROUTING``, ``publish`` sends each message's routing key.
+      With ``Capability.PARTITIONS`` it opens the exchange with 4 partitions if messages have one.
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``. Its tests
       are skipped otherwise.
+    - ``has_subscribers`` (true): there can be more than one. Wants ``make_other_consumer``, which
+      makes consumers of another subscriber.
+    - ``largest_body`` (1 MiB): bytes of the largest body that the suite publishes.
     - ``patience`` (20): seconds within which a message that was published is received, on a loaded
       machine.
     - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
       ``hook`` is the hook that offers it.
     """
 
-    has_link: ClassVar[bool] = True
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
     patience: ClassVar[float] = 20.0
-    plugin_module: ClassVar[str] = ""
-    backend: ClassVar[str] = ""
+    has_subscribers: ClassVar[bool] = True
     hook: ClassVar[str] = "tidings_message_consumers"
 
     @pytest.fixture
@@ -74,46 +86,21 @@ class MessageConsumerContract(ConsumingPromises, ConsumerFailurePromises, Plugin
         raise missing("make_consumer")
 
     @pytest.fixture
+    def make_other_consumer(self) -> MakeConsumer:
+        """Supply this if ``has_subscribers``: ``make_consumer`` of another subscriber."""
+        raise missing(
+            "make_other_consumer",
+            "It makes consumers of another subscriber than make_consumer does. If there can be "
+            "but one, declare has_subscribers = False.",
+        )
+
+    @pytest.fixture
     def publish(self) -> Publish:
         """Supply this: a function that publishes, ``publish(exchange_name, notifications)``."""
         raise missing("publish")
 
     @pytest.fixture
-    def server_address(self) -> tuple[str, int]:
-        """Supply this where ``has_link``: host and port of the server."""
-        raise missing(
-            "server_address",
-            "It gives (host, port). Where there is no connection that could fail, declare "
-            "has_link = False.",
-        )
-
-    @pytest.fixture
-    def secrets(self) -> Sequence[str]:
-        """Supply the passwords and keys that no error and no ``repr`` may show."""
-        return ()
-
-    @pytest.fixture
-    def settings(self) -> Mapping[str, Any]:
-        """Supply settings as the configuration would, where some are required."""
-        return {}
-
-    @pytest.fixture
-    def exchange_name(self) -> str:
-        """Return the name of an exchange that nobody used before."""
-        return f"contract-{uuid.uuid4().hex[:12]}"
-
-    @pytest.fixture
-    def event_log(self) -> EventLog:
-        """Return what stands in for the event store."""
-        return EventLog()
-
-    @pytest.fixture
-    def context(self, event_log: EventLog) -> ProducerContext:
-        """Return what a producer's factory is given; knows what the tests publish."""
-        return event_log.context
-
-    @pytest.fixture
-    def published(self, publish: Publish, event_log: EventLog) -> Publish:
+    def published(self, publish: Publish, event_log: StoredBefore) -> Publish:
         """Return ``publish`` behind the event log."""
 
         def store_and_publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
@@ -123,24 +110,20 @@ class MessageConsumerContract(ConsumingPromises, ConsumerFailurePromises, Plugin
         return store_and_publish
 
     @pytest.fixture
-    def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:
-        """Give the proxy before the server; its ``address`` is what ``via`` will be."""
-        if not self.has_link:
-            pytest.skip("declared: has_link = False")
-        with TcpProxy(*request.getfixturevalue("server_address")) as proxy:
-            yield proxy
-
-    @pytest.fixture
     def consumers(
         self, make_consumer: MakeConsumer, secrets: Sequence[str]
     ) -> Iterator[Callable[..., DrivenConsumer]]:
         """Give a function that makes driven consumers; closes them when the test ends."""
-        made: list[DrivenConsumer] = []
+        with driven(make_consumer, self.patience, secrets) as make:
+            yield make
 
-        def make(via: tuple[str, int] | None = None) -> DrivenConsumer:
-            made.append(DrivenConsumer(make_consumer, via, self.patience, secrets))
-            return made[-1]
-
-        yield make
-        for each in made:
-            each.end()
+    @pytest.fixture
+    def other_consumers(
+        self, request: pytest.FixtureRequest, secrets: Sequence[str]
+    ) -> Iterator[Callable[..., DrivenConsumer]]:
+        """Give a function that makes driven consumers of another subscriber."""
+        if not self.has_subscribers:
+            pytest.skip("declared: has_subscribers = False")
+        make_other_consumer = request.getfixturevalue("make_other_consumer")
+        with driven(make_other_consumer, self.patience, secrets) as make:
+            yield make

@@ -2,35 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tidings.testing._plugin import PluginPromises, missing
+from tidings.testing._making import MakeStore, closed_at_the_end
+from tidings.testing._plugin import missing
+from tidings.testing._store_away import StoreAwayPromises
+from tidings.testing._store_capability import StoreCapabilityPromises
 from tidings.testing._store_events import EventPromises
 from tidings.testing._store_order import OrderPromises
-from tidings.testing.proxy import TcpProxy
+from tidings.testing._store_upkeep import UpkeepPromises
+from tidings.testing._suite import ServerSuite
+from tidings.testing.samples import LARGEST_BODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
 
-    from tidings.interfaces import EventStore
-    from tidings.testing.proxy import Link
-
-
-class MakeStore(Protocol):
-    """Makes a store object on the test's database; ``via`` is where to connect instead."""
-
-    def __call__(self, via: tuple[str, int] | None = ...) -> EventStore:
-        """Make it."""
+    from tidings.interfaces import Capability, EventStore
 
 
-class EventStoreContract(EventPromises, OrderPromises, PluginPromises):
-    """Checks every promise of ``EventStore``.
+class EventStoreContract(
+    EventPromises,
+    OrderPromises,
+    UpkeepPromises,
+    StoreAwayPromises,
+    StoreCapabilityPromises,
+    ServerSuite,
+):
+    """Checks every promise of ``EventStore``, and of what the store can do beyond it.
 
     In a test module::
 
         class TestMyEventStore(EventStoreContract):
+            capabilities = frozenset({Capability.PRUNE})
             concurrent_appends = True
             plugin_module, backend = "tidings_mine.plugin", "mine"
 
@@ -49,10 +54,18 @@ class EventStoreContract(EventPromises, OrderPromises, PluginPromises):
     Fixtures stand in the class, or in a base before this one: the suite's own hide those of the
     same name in ``conftest.py``.
 
-    Declare where it differs; tests of what a store hasn't got are skipped:
+    Declare what differs; tests of what a store hasn't got are skipped:
 
-    - ``concurrent_appends`` (true): two transactions may both have appended before either ends;
-      false where the second append (or already its ``transaction()``) waits for the first to end.
+    - ``capabilities`` (none): what the stores that ``make_store`` makes can do, as their own
+      attribute says.
+    - ``concurrent_appends`` (true): two transactions may both have appended before either ends.
+      False if the second append (or already its ``transaction()``) waits for the first to end.
+    - ``ids_at_commit`` (false): ids are drawn as a transaction commits, one transaction after
+      another, so that no gap is ever seen (Redis, a commit log). Then ``concurrent_appends`` says
+      nothing.
+    - ``largest_body`` (1 MiB): bytes of the largest event that the suite stores.
+    - ``can_be_spoiled`` (true): somebody else may write there what cannot be read as an event.
+      Wants a fixture ``spoil``, a function that does so to the event of an id.
     - ``needs_create`` (true): the store is unusable before ``create``.
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
     - ``patience`` (30): seconds after which what should have happened by then has failed, on a
@@ -61,12 +74,13 @@ class EventStoreContract(EventPromises, OrderPromises, PluginPromises):
       ``hook`` is the hook that offers it.
     """
 
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
     concurrent_appends: ClassVar[bool] = True
+    ids_at_commit: ClassVar[bool] = False
+    largest_body: ClassVar[int] = LARGEST_BODY
+    can_be_spoiled: ClassVar[bool] = True
     needs_create: ClassVar[bool] = True
     patience: ClassVar[float] = 30.0
-    has_link: ClassVar[bool] = True
-    plugin_module: ClassVar[str] = ""
-    backend: ClassVar[str] = ""
     hook: ClassVar[str] = "tidings_event_stores"
 
     @pytest.fixture
@@ -75,36 +89,19 @@ class EventStoreContract(EventPromises, OrderPromises, PluginPromises):
         raise missing("make_store")
 
     @pytest.fixture
-    def server_address(self) -> tuple[str, int]:
-        """Supply this where ``has_link``: host and port of the database server."""
+    def spoil(self) -> Callable[[int], None]:
+        """Supply this if ``can_be_spoiled``: a function that makes an event unreadable."""
         raise missing(
-            "server_address",
-            "It gives (host, port). Where there is no connection that could fail, declare "
-            "has_link = False.",
+            "spoil",
+            "It takes an event's id. If nobody else writes to the store, declare "
+            "can_be_spoiled = False.",
         )
-
-    @pytest.fixture
-    def secrets(self) -> Sequence[str]:
-        """Supply the passwords that no error and no ``repr`` may show."""
-        return ()
-
-    @pytest.fixture
-    def settings(self) -> Mapping[str, Any]:
-        """Supply settings as the configuration would, where some are required."""
-        return {}
 
     @pytest.fixture
     def new_store(self, make_store: MakeStore) -> Iterator[MakeStore]:
         """Give ``make_store``, and close what it made when the test ends."""
-        made: list[EventStore] = []
-
-        def make(via: tuple[str, int] | None = None) -> EventStore:
-            made.append(make_store() if via is None else make_store(via=via))
-            return made[-1]
-
-        yield make
-        for each in made:
-            each.close()
+        with closed_at_the_end(make_store) as new_store:
+            yield new_store
 
     @pytest.fixture
     def store(self, new_store: MakeStore) -> EventStore:
@@ -112,11 +109,3 @@ class EventStoreContract(EventPromises, OrderPromises, PluginPromises):
         store = new_store()
         store.create()
         return store
-
-    @pytest.fixture
-    def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:
-        """Give the proxy before the server; its ``address`` is what ``via`` will be."""
-        if not self.has_link:
-            pytest.skip("declared: has_link = False")
-        with TcpProxy(*request.getfixturevalue("server_address")) as proxy:
-            yield proxy

@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from tidings.testing._kit import EventLog, Kit, MakeProducer
-from tidings.testing._plugin import PluginPromises, missing
+from tidings.testing._kit import Kit, StoredBefore
+from tidings.testing._plugin import missing
+from tidings.testing._producer_apart import ApartPromises
 from tidings.testing._producer_capability import CapabilityPromises
 from tidings.testing._producer_delivery import DeliveryPromises
 from tidings.testing._producer_failure import FailurePromises
 from tidings.testing._producer_manners import MannersPromises
-from tidings.testing.proxy import TcpProxy
+from tidings.testing._producer_memory import MemoryPromises
+from tidings.testing._suite import BrokerSuite
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from tidings.interfaces import MessageProducer, Notification, ReceivedMessage
-    from tidings.plugins.specs import Capability, ProducerContext
-    from tidings.testing.proxy import Link
+    from tidings.interfaces import Capability, MessageProducer, Notification, ReceivedMessage
+    from tidings.testing._making import MakeProducer
 
 
 class MessageProducerContract(
-    DeliveryPromises, FailurePromises, CapabilityPromises, MannersPromises, PluginPromises
+    DeliveryPromises,
+    ApartPromises,
+    FailurePromises,
+    CapabilityPromises,
+    MemoryPromises,
+    MannersPromises,
+    BrokerSuite,
 ):
-    """Checks every promise of ``MessageProducer``.
+    """Checks every promise of ``MessageProducer`` and of the ``OpenExchange`` that it opens.
 
     In a test module::
 
@@ -52,21 +58,24 @@ class MessageProducerContract(
                     ...                                # a list of up to `count` ReceivedMessage
                 return read
 
-    ``read_back`` reads what the broker holds, with the broker's own client: the next messages that
-    it has not returned yet, in the broker's order, as soon as there are ``count`` of them, or those
-    that came within some 10 seconds. It never goes through the proxy.
+    ``read_back`` reads what the broker holds, with the broker's own client. It returns the next
+    messages that it has not returned yet, in the broker's order. It returns as soon as there are
+    ``count`` of them, or after some 10 seconds with those that came. It never goes through the
+    proxy.
 
-    A subscriber must exist for every exchange before the first message is sent to it. Where
-    ``open`` makes no queue for one, override ``new_exchange``, which gives names of fresh
-    exchanges, and subscribe there: otherwise messages of the first tests go nowhere.
+    A subscriber must exist for every exchange before the first message is sent to it. If
+    ``open_exchange`` makes no queue for one, override ``subscribe``, a function that is given the
+    name of each fresh exchange. Otherwise messages of the first tests go nowhere.
 
     Fixtures stand in the class, or in a base before this one: the suite's own hide those of the
     same name in ``conftest.py``.
 
     What the broker has is declared by these; tests of what it hasn't are skipped:
 
-    - ``capabilities`` (none): what the producers that ``make_producer`` makes can do, as the spec
-      declares it. ``Capability.UNROUTABLE`` wants the fixture ``unbind``.
+    - ``capabilities`` (none): what the producers that ``make_producer`` makes can do, as their own
+      attribute says. ``Capability.UNROUTABLE`` wants the fixture ``unbind``; with
+      ``Capability.ROUTING``, ``read_back`` gives each message's ``routing_key``. With
+      ``Capability.PARTITIONS`` it reads every partition, and gives each message's ``partition``.
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
     - ``has_login`` (false): it has accounts; wants ``make_refused_producer`` and ``secrets``.
     - ``has_undeliverable`` (false): some event can never be sent; wants ``undeliverable``.
@@ -83,18 +92,16 @@ class MessageProducerContract(
       time. Read it from ``self``: a test sets a longer one.
     - ``grace`` (10): seconds that a loaded machine may take beyond what a call should.
     - ``many`` (1,000): how many messages the test of completeness sends.
+    - ``largest_body`` (1 MiB): bytes of the largest body that the suite sends.
     - ``frozen_sends`` (20,000): how many messages of 1 kB must be more than the window takes while
       the broker is silent.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
-    has_link: ClassVar[bool] = True
     has_login: ClassVar[bool] = False
     has_undeliverable: ClassVar[bool] = False
     can_reject: ClassVar[bool] = False
     binary_bodies: ClassVar[bool] = True
-    plugin_module: ClassVar[str] = ""
-    backend: ClassVar[str] = ""
     hook: ClassVar[str] = "tidings_message_producers"
     no_progress_seconds: ClassVar[float] = 2.0
     grace: ClassVar[float] = 10.0
@@ -110,15 +117,6 @@ class MessageProducerContract(
     def read_back(self) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         """Supply this: a function that reads the broker, ``read(exchange_name, count)``."""
         raise missing("read_back")
-
-    @pytest.fixture
-    def server_address(self) -> tuple[str, int]:
-        """Supply this where ``has_link``: host and port of the server."""
-        raise missing(
-            "server_address",
-            "It gives (host, port). Where there is no connection that could fail, declare "
-            "has_link = False.",
-        )
 
     @pytest.fixture
     def unbind(self) -> Callable[[str], None]:
@@ -141,49 +139,11 @@ class MessageProducerContract(
         return None
 
     @pytest.fixture
-    def secrets(self) -> Sequence[str]:
-        """Supply the passwords and keys that no error and no ``repr`` may show."""
-        return ()
-
-    @pytest.fixture
-    def settings(self) -> Mapping[str, Any]:
-        """Supply settings as the configuration would, where some are required."""
-        return {}
-
-    @pytest.fixture
-    def new_exchange(self) -> Callable[[], str]:
-        """Return a function that gives the name of an exchange that nobody used before."""
-        return lambda: f"contract-{uuid.uuid4().hex[:12]}"
-
-    @pytest.fixture
-    def exchange_name(self, new_exchange: Callable[[], str]) -> str:
-        """Return the name of an exchange that nobody used before."""
-        return new_exchange()
-
-    @pytest.fixture
-    def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:
-        """Give the proxy before the server; its ``address`` is what ``via`` will be."""
-        if not self.has_link:
-            pytest.skip("declared: has_link = False")
-        with TcpProxy(*request.getfixturevalue("server_address")) as proxy:
-            yield proxy
-
-    @pytest.fixture
-    def event_log(self) -> EventLog:
-        """Return what stands in for the event store."""
-        return EventLog()
-
-    @pytest.fixture
-    def context(self, event_log: EventLog) -> ProducerContext:
-        """Return what a producer's factory is given; knows what the tests send."""
-        return event_log.context
-
-    @pytest.fixture
     def kit(
         self,
         make_producer: MakeProducer,
         read_back: Callable[[str, int], Sequence[ReceivedMessage]],
-        event_log: EventLog,
+        event_log: StoredBefore,
         secrets: Sequence[str],
     ) -> Iterator[Kit]:
         """Give what the tests work with."""
@@ -197,15 +157,6 @@ class MessageProducerContract(
         )
         yield kit
         kit.end()
-
-    def test_the_spec_declares_the_same_capabilities(self, settings: Mapping[str, Any]) -> None:
-        """See that the class above and the spec speak of the same producer."""
-        spec: Any = self._spec()
-        declared = spec.capabilities(spec.settings(**settings))
-        assert declared == self.capabilities, (
-            f"With the fixture `settings` the spec declares {sorted(declared)}, the test class "
-            f"{sorted(self.capabilities)}: one of them is wrong."
-        )
 
 
 def _not_supplied(fixture: str, declared: str) -> Callable[..., Any]:

@@ -28,6 +28,10 @@ class Link(Protocol):
     def connections(self) -> int:
         """How many connections are open just now."""
 
+    @property
+    def opened(self) -> int:
+        """How many connections were opened in all."""
+
     def freeze(self) -> None:
         """Carry nothing in either direction; connections stay open."""
 
@@ -72,8 +76,12 @@ class TcpProxy:
         self._flowing.set()
         self._delay = 0.0
         self._closed = False
+        self._opened = 0
         self._listener: socket.socket | None = None
-        self._port = 0
+        # Bound while the proxy lives, and never listening: while it refuses, no connection of
+        # anybody else is given its port.
+        self._place = _bound(0)
+        self._port = self._place.getsockname()[1]
         self._listen()
 
     @property
@@ -86,6 +94,12 @@ class TcpProxy:
         """How many connections are open just now."""
         with self._lock:
             return len(self._pairs)
+
+    @property
+    def opened(self) -> int:
+        """How many connections were opened in all."""
+        with self._lock:
+            return self._opened
 
     def freeze(self) -> None:
         """Carry nothing; connections stay open, new ones are taken and hear nothing."""
@@ -129,6 +143,7 @@ class TcpProxy:
         """End everything. Idempotent."""
         self._closed = True
         self.refuse()
+        self._place.close()
         self.cut()
         self._flowing.set()
 
@@ -144,11 +159,8 @@ class TcpProxy:
         self.close()
 
     def _listen(self) -> None:
-        listener = socket.socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(("127.0.0.1", self._port))
+        listener = _bound(self._port)
         listener.listen(128)
-        self._port = listener.getsockname()[1]
         with self._lock:
             self._listener = listener
         _thread("listens", self._accept, listener)
@@ -159,6 +171,8 @@ class TcpProxy:
                 client, _ = listener.accept()
             except OSError:
                 return
+            with self._lock:
+                self._opened += 1
             try:
                 server = socket.create_connection(self._target, timeout=10)
             except OSError:
@@ -243,6 +257,14 @@ def _reset(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     _shut(connection, socket.SHUT_RD)  # not RDWR, which would say goodbye before the reset
+
+
+def _bound(port: int) -> socket.socket:
+    """Make a socket on ``port`` (0: a free one) that shares it with ours that do not listen."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    place.bind(("127.0.0.1", port))
+    return place
 
 
 def _shut(connection: socket.socket, how: int) -> None:

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tidings.testing._plugin import PluginPromises, missing
+from tidings.testing._making import MakeTracker, closed_at_the_end
+from tidings.testing._plugin import missing
+from tidings.testing._suite import ServerSuite
+from tidings.testing._tracker_away import TrackerAwayPromises
+from tidings.testing._tracker_idle import IdlePromises
+from tidings.testing._tracker_journal import JournalPromises
 from tidings.testing._tracker_lease import LeasePromises
+from tidings.testing._tracker_pause import PausePromises
 from tidings.testing._tracker_position import PositionPromises
 from tidings.testing._tracker_quarantine import QuarantinePromises
-from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
-    from tidings.interfaces import PublishedMessageTracker
-    from tidings.testing.proxy import Link
-
-
-class MakeTracker(Protocol):
-    """Makes a tracker object on the test's database; ``via`` is where to connect instead."""
-
-    def __call__(self, via: tuple[str, int] | None = ...) -> PublishedMessageTracker:
-        """Make it."""
+    from tidings.interfaces import Capability, PublishedMessageTracker
 
 
 class PublishedMessageTrackerContract(
-    PositionPromises, LeasePromises, QuarantinePromises, PluginPromises
+    PositionPromises,
+    LeasePromises,
+    IdlePromises,
+    QuarantinePromises,
+    JournalPromises,
+    PausePromises,
+    TrackerAwayPromises,
+    ServerSuite,
 ):
-    """Checks every promise of ``PublishedMessageTracker``, and of ``Quarantine`` where it is one.
+    """Checks every promise of ``PublishedMessageTracker``, and of what it can do beyond it.
 
     In a test module::
 
         class TestMyTracker(PublishedMessageTrackerContract):
+            capabilities = frozenset({Capability.NOTES})
             plugin_module, backend = "tidings_mine.plugin", "mine"
 
             @pytest.fixture
@@ -51,8 +56,10 @@ class PublishedMessageTrackerContract(
     Fixtures stand in the class, or in a base before this one: the suite's own hide those of the
     same name in ``conftest.py``.
 
-    Declare where it differs; tests of what a tracker hasn't got are skipped:
+    Declare what differs; tests of what a tracker hasn't got are skipped:
 
+    - ``capabilities`` (none): what the trackers that ``make_tracker`` makes can do, as their own
+      attribute says.
     - ``needs_create`` (true): the tracker is unusable before ``create``.
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
     - ``patience`` (30): seconds after which what should have happened by then has failed, on a
@@ -61,11 +68,9 @@ class PublishedMessageTrackerContract(
       ``hook`` is the hook that offers it.
     """
 
+    capabilities: ClassVar[frozenset[Capability]] = frozenset()
     needs_create: ClassVar[bool] = True
     patience: ClassVar[float] = 30.0
-    has_link: ClassVar[bool] = True
-    plugin_module: ClassVar[str] = ""
-    backend: ClassVar[str] = ""
     hook: ClassVar[str] = "tidings_trackers"
 
     @pytest.fixture
@@ -74,36 +79,10 @@ class PublishedMessageTrackerContract(
         raise missing("make_tracker")
 
     @pytest.fixture
-    def server_address(self) -> tuple[str, int]:
-        """Supply this where ``has_link``: host and port of the database server."""
-        raise missing(
-            "server_address",
-            "It gives (host, port). Where there is no connection that could fail, declare "
-            "has_link = False.",
-        )
-
-    @pytest.fixture
-    def secrets(self) -> Sequence[str]:
-        """Supply the passwords that no error and no ``repr`` may show."""
-        return ()
-
-    @pytest.fixture
-    def settings(self) -> Mapping[str, Any]:
-        """Supply settings as the configuration would, where some are required."""
-        return {}
-
-    @pytest.fixture
     def new_tracker(self, make_tracker: MakeTracker) -> Iterator[MakeTracker]:
         """Give ``make_tracker``, and close what it made when the test ends."""
-        made: list[PublishedMessageTracker] = []
-
-        def make(via: tuple[str, int] | None = None) -> PublishedMessageTracker:
-            made.append(make_tracker() if via is None else make_tracker(via=via))
-            return made[-1]
-
-        yield make
-        for each in made:
-            each.close()
+        with closed_at_the_end(make_tracker) as new_tracker:
+            yield new_tracker
 
     @pytest.fixture
     def tracker(self, new_tracker: MakeTracker) -> PublishedMessageTracker:
@@ -111,11 +90,3 @@ class PublishedMessageTrackerContract(
         tracker = new_tracker()
         tracker.create()
         return tracker
-
-    @pytest.fixture
-    def link(self, request: pytest.FixtureRequest) -> Iterator[Link]:
-        """Give the proxy before the server; its ``address`` is what ``via`` will be."""
-        if not self.has_link:
-            pytest.skip("declared: has_link = False")
-        with TcpProxy(*request.getfixturevalue("server_address")) as proxy:
-            yield proxy

@@ -23,7 +23,8 @@ from tidings.testing import (
     Publish,
 )
 from tidings_redis.consumer import RedisConsumer
-from tidings_redis.producer import OWN_FIELDS, RedisProducer
+from tidings_redis.open_exchange import OWN_FIELDS
+from tidings_redis.producer import RedisProducer
 from tidings_redis.settings import RedisSettings
 
 PASSWORD, WRONG = "not-for-everybody", "wrong-password"
@@ -49,7 +50,9 @@ class OnRedis:
 
 
 class TestRedisProducer(OnRedis, MessageProducerContract):
-    capabilities: ClassVar[frozenset[Capability]] = frozenset({Capability.MOST_RECENT_ACCEPTED_ID})
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {Capability.MOST_RECENT_ACCEPTED, Capability.ROUTING}
+    )
     has_login = True
     has_undeliverable = True
     can_reject = True
@@ -105,13 +108,16 @@ class TestRedisConsumer(OnRedis, MessageConsumerContract):
         return make
 
     @pytest.fixture
+    def make_other_consumer(self, settings: Mapping[str, Any]) -> MakeConsumer:
+        return lambda via=None: RedisConsumer(RedisSettings(**settings), "audit")
+
+    @pytest.fixture
     def publish(self, settings: Mapping[str, Any]) -> Publish:
         def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
             producer = RedisProducer(RedisSettings(**settings))
-            producer.open(exchange_name)
-            for notification in notifications:
-                producer.send(exchange_name, *notification)
-            producer.flush(exchange_name)
+            exchange = producer.open(exchange_name)
+            exchange.send(notifications)
+            exchange.flush()
             producer.close(exchange_name)
 
         return publish
@@ -133,4 +139,5 @@ def received(fields: Mapping[bytes, bytes]) -> ReceivedMessage:
         fields[b"body"],
         texts["content_type"],
         {name: text for name, text in texts.items() if name not in OWN_FIELDS},
+        routing_key=texts.get("routing_key", ""),
     )

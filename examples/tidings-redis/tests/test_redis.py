@@ -12,6 +12,7 @@ import redis
 from pydantic import SecretStr, ValidationError
 
 from tidings.plugins import (
+    Accepted,
     BrokerRefusedError,
     BrokerUnavailableError,
     ExchangeLockedError,
@@ -21,7 +22,8 @@ from tidings.plugins import (
 )
 from tidings.testing import TcpProxy
 from tidings_redis.consumer import RedisConsumer
-from tidings_redis.producer import BATCH_BYTES, RedisProducer
+from tidings_redis.open_exchange import BATCH_BYTES
+from tidings_redis.producer import RedisProducer
 from tidings_redis.settings import RedisSettings
 
 
@@ -72,6 +74,7 @@ def test_an_entry_can_be_read_with_the_command_line_client(
                 b"type": b"OrderPlaced",
                 b"occurred_on": b"2026-01-02T03:04:05.000006+00:00",
                 b"content_type": b"application/json",
+                b"store": b"",
                 b"body": b'{"a":1}',
                 b"aggregate_id": b"order-1",
             },
@@ -96,8 +99,9 @@ def test_what_another_relay_sent_meanwhile_is_neither_doubled_nor_skipped(
     assert producer.accepted_id(exchange_name) is None
     producer.close(exchange_name)
     producer.open(exchange_name)
-    newest = producer.most_recent_accepted_id(exchange_name) or 0
-    send(producer, exchange_name, range(newest + 1, 7))
+    newest = producer.most_recent_accepted(exchange_name)
+    assert newest is not None
+    send(producer, exchange_name, range(newest.event_id + 1, 7))
     producer.flush(exchange_name)
     assert entries(client, exchange_name) == [f"0-{event_id}" for event_id in range(1, 7)]
 
@@ -128,7 +132,7 @@ def test_the_newest_id_outlives_the_entries(
     producer.flush(exchange_name)
 
     assert client.xtrim(exchange_name, maxlen=0, approximate=False) == 3
-    assert producer.most_recent_accepted_id(exchange_name) == 3
+    assert producer.most_recent_accepted(exchange_name) == Accepted(3)
 
 
 def test_a_batch_is_published_whole_or_not_at_all(

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tidings.plugins import (
     BrokerRefusedError,
@@ -31,6 +33,7 @@ def connect(settings: RedisSettings, timeout: float | None = None) -> redis.Redi
         protocol=2,
         socket_timeout=seconds,
         socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
         **options,
     )
 

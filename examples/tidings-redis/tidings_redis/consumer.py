@@ -8,9 +8,9 @@ from typing import Any
 
 import redis
 
-from tidings.plugins import MessageConsumer, ReceivedMessage
+from tidings.plugins import MessageConsumer, Opening, ReceivedMessage
 from tidings_redis.connection import connect, failures_of
-from tidings_redis.producer import OWN_FIELDS
+from tidings_redis.open_exchange import OWN_FIELDS
 from tidings_redis.settings import RedisSettings
 
 READ_AHEAD = 100
@@ -28,11 +28,12 @@ class RedisConsumer(MessageConsumer):
         self._client: redis.Redis | None = None
 
     def open(self, exchange_name: str) -> None:
-        """Connect; make the group where it isn't there, from the stream's first entry on."""
+        """Connect; make the group if it isn't there, from the stream's first entry on."""
         self._exchange_name = exchange_name
         self._stream = self._settings.stream_of(exchange_name)
         self._after = "0"
         self._read: deque[ReceivedMessage] = deque()
+        self._opening = Opening()
         self._client = connect(self._settings)
         with failures_of(exchange_name, self._settings):
             try:
@@ -54,8 +55,9 @@ class RedisConsumer(MessageConsumer):
 
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Take the entry off the group's list of those pending."""
+        client, entry = self._opened(), self._opening.name_of(message)
         with failures_of(self._exchange_name, self._settings):
-            self._opened().xack(self._stream, self._group, message.token)
+            client.xack(self._stream, self._group, entry)
 
     def close(self) -> None:
         """Disconnect."""
@@ -76,7 +78,9 @@ class RedisConsumer(MessageConsumer):
         if self._after != NEW:
             self._after = entries[-1][0] if entries else NEW
         # An entry that is pending and was cut off the stream has no fields any more.
-        self._read.extend(_received(token, fields) for token, fields in entries if fields)
+        self._read.extend(
+            _received(self._opening.token(entry), fields) for entry, fields in entries if fields
+        )
 
     def _opened(self) -> redis.Redis:
         if self._client is None:
@@ -84,7 +88,7 @@ class RedisConsumer(MessageConsumer):
         return self._client
 
 
-def _received(token: bytes, fields: dict[bytes, bytes]) -> ReceivedMessage:
+def _received(token: Any, fields: dict[bytes, bytes]) -> ReceivedMessage:
     texts = {name.decode(): value.decode() for name, value in fields.items() if name != b"body"}
     return ReceivedMessage(
         message_id=texts["message_id"],
@@ -94,4 +98,5 @@ def _received(token: bytes, fields: dict[bytes, bytes]) -> ReceivedMessage:
         content_type=texts["content_type"],
         headers={name: text for name, text in texts.items() if name not in OWN_FIELDS},
         token=token,
+        routing_key=texts.get("routing_key", ""),
     )

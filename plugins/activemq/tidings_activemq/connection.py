@@ -1,4 +1,4 @@
-"""One STOMP session, used from one thread.
+"""One STOMP connection, used from one thread.
 
 stomp.py receives in a thread of its own and calls a listener; the listener only puts what came
 into a queue, which the caller reads.
@@ -7,76 +7,118 @@ into a queue, which the caller reads.
 from __future__ import annotations
 
 import itertools
-import queue
-import threading
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from stomp.connect import BaseConnection
-from stomp.listener import ConnectionListener
-from stomp.protocol import Protocol12
-
+from tidings.plugins import BrokerRefusedError, DeliveryError
 from tidings_activemq import frames
+from tidings_activemq.arrivals import Arrival, Arrivals
 from tidings_activemq.failures import Failures
-from tidings_activemq.transport import Transport
+from tidings_activemq.stomp_client import StompClient
+from tidings_activemq.transport import targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from tidings_activemq.settings import ActiveMQSettings
+    from tidings_activemq.transport import Target
 
 _GOODBYE = 1.0
 _LAST_WORDS = 0.5
-_THREAD_END = 2.0
 
 
-class Arrival(NamedTuple):
-    """A frame from the broker, or word that there will be no more (``kind`` is ``"lost"``)."""
+class _Attempt(NamedTuple):
+    """One that failed."""
 
-    kind: str
-    headers: dict[str, str]
-    body: bytes
+    place: str
+    failures: Failures
+    error: DeliveryError
 
 
-class Connection:
+class StompConnection:
     """Connects and logs in; sends frames; hands what arrives to the caller.
 
-    Every method raises a :class:`~tidings.plugins.DeliveryError` where it fails, after which only
-    :meth:`close` makes sense.
+    The hosts of the URL, and the addresses that each one's name stands for, are tried in turn.
+    Those that are left share the time that is left. Every method raises a
+    :class:`~tidings.plugins.DeliveryError` if it fails, after which only :meth:`close` makes
+    sense. In a process that was forked meanwhile every method but ``close`` is the caller's error
+    (``RuntimeError``): the connection belongs to the process that opened it.
     """
 
     def __init__(self, settings: ActiveMQSettings, exchange_name: str) -> None:
-        self.failures = Failures(exchange_name, settings.address)
+        self.failures = Failures(exchange_name, settings.addresses)
         self._settings = settings
-        self._transport = Transport(settings)
-        milliseconds = round(settings.heartbeat * 1000)
-        self._session = _Session(self._transport, milliseconds)
-        self._arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
+        self._exchange_name = exchange_name
+        self._client: StompClient | None = None
+        self._arrivals = Arrivals()
         self._set_aside: deque[Arrival] = deque()
         self._receipts = itertools.count(1)
-        self._transport.set_listener("arrivals", _Arrivals(self._arrivals))
-        self._transport.override_threading(self._start_receiver)
-        self._receiver: threading.Thread | None = None
 
     def open(self) -> None:
-        """Connect and log in, within ``connect_timeout``."""
+        """Connect and log in at the first address that will do, within ``connect_timeout``."""
         deadline = time.monotonic() + self._settings.connect_timeout
+        failed, candidates = self._look_up()
+        for number, target in enumerate(candidates):
+            left = max(deadline - time.monotonic(), 0)
+            failures = self.failures = Failures(self._exchange_name, [target.address])
+            try:
+                self._log_in(target, left / (len(candidates) - number))
+            except DeliveryError as error:
+                self._end()
+                failed.append(_Attempt(str(target), failures, error))
+            else:
+                return
+        self.failures = Failures(self._exchange_name, self._settings.addresses)
+        raise self._none_will_do(failed)
+
+    def _look_up(self) -> tuple[list[_Attempt], list[Target]]:
+        failed: list[_Attempt] = []
+        candidates: list[Target] = []
+        for address in self._settings.addresses:
+            try:
+                candidates += targets(address)
+            except OSError as error:
+                failures = Failures(self._exchange_name, [address])
+                failed.append(_Attempt(address.place, failures, failures.connecting(error)))
+        return failed, candidates
+
+    def _log_in(self, target: Target, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        self._arrivals = Arrivals()
+        client = self._client = StompClient(self._settings, target, self._arrivals)
         try:
-            self._transport.start()
+            client.start(seconds)
         except OSError as error:
-            self._transport.running = False
             raise self.failures.connecting(error) from error
         # Not by stomp.py's connect(): it logs the password at level DEBUG.
-        self.write(frames.login(self._login()))
+        self.write(frames.login(self._login(target, client.heart_beat)))
         arrival = self.next(max(deadline - time.monotonic(), 0))
         if arrival is None:
             raise self.failures.connecting(TimeoutError())
+        if "artemis" in arrival.headers.get("server", "").lower():
+            raise self.failures.refused(
+                "that is ActiveMQ Artemis, which over STOMP has neither virtual topics nor "
+                "acknowledgements in transactions. This backend is for ActiveMQ Classic"
+            )
+
+    def _none_will_do(self, failed: list[_Attempt]) -> DeliveryError:
+        """Return the one reason there is, or all of them; a refusal, if there is one."""
+        if len(failed) == 1:
+            return failed[0].error
+        refused = any(isinstance(each.error, BrokerRefusedError) for each in failed)
+        reasons = "; ".join(
+            f"{each.place}: {each.failures.reason_of(each.error)}" for each in failed
+        )
+        make = self.failures.refused if refused else self.failures.unavailable
+        error = make(f"none of {len(failed)} addresses will do. {reasons}")
+        error.__cause__ = failed[-1].error
+        return error
 
     def write(self, data: bytes) -> None:
         """Send whole frames; returns when the system has taken them."""
         try:
-            self._transport.send(data)
+            self._connected().transport.send(data)
         except TimeoutError as error:
             raise self.failures.not_taking(self._settings.send_timeout) from error
         except OSError as error:
@@ -87,16 +129,16 @@ class Connection:
 
     def writable(self) -> bool:
         """Say whether a small :meth:`write` would return at once."""
-        return self._transport.writable()
+        return self._connected().transport.writable()
 
     def next(self, timeout: float) -> Arrival | None:
-        """Return the next receipt or message, ``None`` when none comes within ``timeout``."""
+        """Return the next receipt or message, ``None`` if none comes within ``timeout``."""
         return self._set_aside.popleft() if self._set_aside else self._take(timeout)
 
     def _take(self, timeout: float) -> Arrival | None:
-        try:
-            arrival = self._arrivals.get(timeout > 0, timeout if timeout > 0 else None)
-        except queue.Empty:
+        self._connected()
+        arrival = self._arrivals.take(timeout)
+        if arrival is None:
             return None
         if arrival.kind == "error":
             raise self.failures.error_frame(arrival.headers.get("message", ""), arrival.body)
@@ -126,7 +168,7 @@ class Connection:
         raise self.failures.not_answering(self._settings.no_progress_timeout)
 
     def make_queue(self, destination: str) -> None:
-        """Make sure that a queue exists, by a subscription that takes nothing from it."""
+        """Make sure that a queue exists just now, by a subscription that takes nothing from it."""
         headers: dict[str, str | int] = {
             "id": "maker",
             "destination": destination,
@@ -138,7 +180,7 @@ class Connection:
 
     def has_arrivals(self) -> bool:
         """Say whether :meth:`next` would return, or raise, at once."""
-        return bool(self._set_aside) or not self._arrivals.empty()
+        return bool(self._set_aside) or bool(self._arrivals)
 
     def leftovers(self) -> list[Arrival]:
         """Return what came before a failure and was not read."""
@@ -151,22 +193,32 @@ class Connection:
         self._set_aside.extendleft(reversed(list(arrivals)))
 
     def close(self, *, politely: bool = False) -> None:
-        """End the session. Never raises, leaves no thread.
+        """End the connection. Never raises, leaves no thread.
 
         ``politely`` waits up to a second for the broker to have done all that was sent.
         """
-        if politely and self._transport.running:
+        client = self._client
+        if client is None:
+            return
+        if politely and client.transport.running and not client.transport.is_inherited():
             self._say_goodbye()
-        self._transport.disconnect_socket()
-        for thread in (self._receiver, self._session.end_heartbeat()):
-            if thread is not None:
-                thread.join(_THREAD_END)
-        self._transport.cleanup()
+        self._end()
 
-    def _start_receiver(self, receive: Callable[[], None]) -> threading.Thread:
-        self._receiver = threading.Thread(target=receive, name="tidings-activemq", daemon=True)
-        self._receiver.start()
-        return self._receiver
+    def _end(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.end()
+        self._set_aside.clear()
+
+    def _connected(self) -> StompClient:
+        if self._client is None:
+            raise RuntimeError("This connection is closed.")
+        if self._client.transport.is_inherited():
+            raise RuntimeError(
+                f"Exchange {self._exchange_name!r} was opened on ActiveMQ by another process, of "
+                "which this one is a fork. Open it in the process that uses it."
+            )
+        return self._client
 
     def _say_goodbye(self) -> None:
         deadline = time.monotonic() + _GOODBYE
@@ -180,58 +232,11 @@ class Connection:
         except Exception:  # noqa: BLE001 - it is over in any case
             return
 
-    def _login(self) -> dict[str, str]:
-        address = self._settings.address
-        beat = round(self._settings.heartbeat * 1000)
-        headers = {"accept-version": "1.2", "host": address.host, "heart-beat": f"{beat},{beat}"}
+    def _login(self, target: Target, heart_beat: str) -> dict[str, str]:
+        address = target.address
+        headers = {"accept-version": "1.2", "host": address.host, "heart-beat": heart_beat}
         if address.user is not None:
             headers["login"] = address.user
         if address.password is not None:
             headers["passcode"] = address.password
         return headers
-
-
-class _Session(BaseConnection, Protocol12):  # type: ignore[misc]  # stomp.py has no types
-    """stomp.py's protocol, for its heartbeats."""
-
-    def __init__(self, transport: Transport, heartbeat: int) -> None:
-        BaseConnection.__init__(self, transport)
-        Protocol12.__init__(self, transport, heartbeats=(heartbeat // 2, heartbeat))
-
-    def on_connected(self, frame: Any) -> None:
-        """Beat twice as often as promised: ActiveMQ counts a late beat as a missing one."""
-        if "heart-beat" in frame.headers:
-            theirs, ours = frame.headers["heart-beat"].split(",")
-            frame.headers["heart-beat"] = f"{theirs},{int(ours) // 2}"
-        super().on_connected(frame)
-
-    def end_heartbeat(self) -> Any:
-        """Ask the heartbeat's thread to end, and return it."""
-        thread = self.heartbeat_thread
-        self.heartbeat_terminate_event.set()
-        return thread
-
-
-class _Arrivals(ConnectionListener):  # type: ignore[misc]  # stomp.py has no types
-    """Puts what stomp.py's thread receives into the caller's queue."""
-
-    def __init__(self, arrivals: queue.SimpleQueue[Arrival]) -> None:
-        self._put = arrivals.put
-
-    def on_connected(self, frame: Any) -> None:
-        self._put(Arrival("connected", frame.headers, frame.body))
-
-    def on_message(self, frame: Any) -> None:
-        self._put(Arrival("message", frame.headers, frame.body))
-
-    def on_receipt(self, frame: Any) -> None:
-        self._put(Arrival("receipt", frame.headers, frame.body))
-
-    def on_error(self, frame: Any) -> None:
-        self._put(Arrival("error", frame.headers, frame.body))
-
-    def on_disconnected(self) -> None:
-        self._put(Arrival("lost", {}, b""))
-
-    def on_heartbeat_timeout(self) -> None:
-        self._put(Arrival("lost", {}, b""))

@@ -15,6 +15,8 @@ from tidings.plugins import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidings_activemq.settings import Address
 
 _REFUSALS = ("not authorized", "password is invalid", "SecurityException", "credentials")
@@ -24,13 +26,27 @@ class TooLargeError(UndeliverableEventError):
     """A frame was larger than the broker takes; it doesn't say which one."""
 
 
-class Failures:
-    """Makes the errors of one exchange on one broker."""
+class StalledError(BrokerUnavailableError):
+    """The broker goes on with nothing, though it lives; ``reason`` is a sentence, or a question."""
 
-    def __init__(self, exchange_name: str, address: Address) -> None:
+    def __init__(self, message: str, *, exchange_name: str, reason: str) -> None:
+        super().__init__(message, exchange_name=exchange_name)
+        self.reason = reason
+
+
+class Failures:
+    """Makes the errors of one exchange on one broker, which may have several addresses."""
+
+    def __init__(self, exchange_name: str, addresses: Sequence[Address]) -> None:
         self.exchange_name = exchange_name
-        self._address = address
-        self._what = f"exchange {exchange_name!r} on ActiveMQ at {address}"
+        self._tls = addresses[0].tls
+        self._password = addresses[0].password
+        where = ",".join([str(addresses[0]), *(each.place for each in addresses[1:])])
+        self._what = f"exchange {exchange_name!r} on ActiveMQ at {where}"
+
+    def reason_of(self, error: DeliveryError) -> str:
+        """Return what an error made here says beside the exchange and the address."""
+        return str(error).removeprefix(f"No use of {self._what}: ").rstrip(".")
 
     def unavailable(self, reason: str) -> BrokerUnavailableError:
         """Return the error of a broker that is away, or has stopped answering."""
@@ -58,10 +74,10 @@ class Failures:
                     f"the host's name is not known ({error.strerror}). Check the host in url"
                 )
             case TimeoutError():
-                tls = ", and does the port speak TLS" if self._address.tls else ""
+                tls = ", and does the port speak TLS" if self._tls else ""
                 return self.unavailable(
-                    "it did not answer within connect_timeout. Is it overloaded or frozen, does a "
-                    f"firewall swallow what is sent{tls}?"
+                    "it did not answer within connect_timeout, or its part of that. Is it "
+                    f"overloaded or frozen, does a firewall swallow what is sent{tls}?"
                 )
             case ssl.SSLError():
                 return self.refused(
@@ -96,19 +112,22 @@ class Failures:
             exchange_name=self.exchange_name,
         )
 
-    def not_answering(self, seconds: float) -> BrokerUnavailableError:
+    def not_answering(self, seconds: float) -> StalledError:
         """Return the error of a broker that accepts nothing."""
-        return self.unavailable(
+        return self._stalled(
             f"it has accepted nothing for {seconds:g} s (no_progress_timeout). Is it frozen, or at "
             "its memory or store limit?"
         )
 
-    def not_taking(self, seconds: float) -> BrokerUnavailableError:
+    def not_taking(self, seconds: float) -> StalledError:
         """Return the error of a connection that takes no bytes."""
-        return self.unavailable(
+        return self._stalled(
             f"the connection took no byte for {seconds:g} s (send_timeout). Is the broker frozen, "
             "or at its memory or store limit?"
         )
+
+    def _stalled(self, reason: str) -> StalledError:
+        return StalledError(self._sentence(reason), exchange_name=self.exchange_name, reason=reason)
 
     def lost(self, error: OSError | None = None) -> BrokerUnavailableError:
         """Return the error of a connection that ended under us."""
@@ -121,8 +140,7 @@ class Failures:
         return f"No use of {self._what}: {reason}{'' if reason.endswith('?') else '.'}"
 
     def _without_password(self, text: str) -> str:
-        password = self._address.password
-        return text.replace(password, "***") if password else text
+        return text.replace(self._password, "***") if self._password else text
 
 
 def _reason(error: OSError) -> str:

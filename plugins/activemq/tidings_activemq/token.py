@@ -1,9 +1,9 @@
 """The token: the one message that is an exchange's lock and its last published id.
 
-It lives in a queue of its own and is held, received and not acknowledged, through an exclusive
-subscription: the broker gives it to one connection at a time, and to the next one only when it
-has dealt with all that the last one sent. Every transaction of events carries the next token and
-acknowledges the last one, so that the events and the id move together or not at all.
+It lives in a queue of its own. A publisher has it in hand, received and not acknowledged, through
+an exclusive subscription. The broker gives it to one connection at a time, and to the next one only
+when it has dealt with all that the last one sent. Every transaction of events carries the next
+token and acknowledges the last one, so that the events and the id move together or not at all.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ import time
 import uuid
 from typing import TYPE_CHECKING, NamedTuple
 
-from tidings.plugins import ExchangeLockedError
+from tidings.plugins import Accepted, ExchangeLockedError
 from tidings_activemq import destinations, frames
 
 if TYPE_CHECKING:
-    from tidings_activemq.connection import Arrival, Connection
+    from tidings.plugins import DeliveryError, ExchangeContext
+    from tidings_activemq.arrivals import Arrival
+    from tidings_activemq.connection import StompConnection
+    from tidings_activemq.memory import Memory
 
-REFRESH = 30.0
+REFRESH = 10.0
 """Seconds after which an idle publisher writes the token anew.
 
 KahaDB, ActiveMQ's store, keeps every journal file since the oldest message that it holds. A token
-that lay still for days would fill the disk with what others sent meanwhile.
+that lay still for days would fill the disk with what others sent meanwhile. And a broker with
+``abortSlowAckConsumerStrategy`` cuts off who holds a message for longer than 30 seconds, unless it
+is told otherwise.
 """
 
 _SUBSCRIPTION = "token"
@@ -33,13 +38,12 @@ _FIRST_LOOK = 0.1
 _PREFETCH = 100
 
 
-class Held(NamedTuple):
+class TokenMessage(NamedTuple):
     """A token that we have received and not acknowledged."""
 
     ack: str
     message_id: str
-    event_id: int
-    generation: int
+    accepted: Accepted | None
     nonce: str
 
 
@@ -47,46 +51,56 @@ class Token:
     """Takes the token of one exchange, and moves it on."""
 
     def __init__(
-        self, connection: Connection, exchange_name: str, generation: int, timeout: float
+        self,
+        connection: StompConnection,
+        context: ExchangeContext,
+        timeout: float,
+        memory: Memory,
     ) -> None:
+        self.says: Accepted | None = None
+        """The event that it names: of the last token written."""
         self._connection = connection
-        self._exchange_name = exchange_name
-        self._generation = generation
+        self._exchange_name = context.exchange_name
+        self._position = context.position
         self._timeout = timeout
-        self._queue = destinations.token_queue(exchange_name)
+        self._queue = destinations.token_queue(context.exchange_name)
         self._writer = uuid.uuid4().hex
+        self._last_writer, memory.writer = memory.writer, self._writer
         self._count = 0
-        self._held: Held | None = None
-        self._event_id = 0
+        self._in_hand: TokenMessage | None = None
         self._written = 0.0
 
-    def take(self) -> int | None:
-        """Wait for the token, make it where there is none, and return its id.
+    def take(self) -> None:
+        """Wait for the token, and make it if there is none.
 
-        ``None`` where it says nothing, or was written in another generation. Raises
-        :class:`ExchangeLockedError` where another connection holds it.
+        It goes on naming the event that it named until it is moved, be it one of another generation
+        or store. Raises :class:`ExchangeLockedError` if another connection holds it.
         """
         self._subscribe()
         found = self._first()
         found += self._others(found)
-        event_id = max((t.event_id for t in found if t.generation == self._generation), default=0)
-        self._renew(event_id, found)
-        return event_id or None
+        named = [token.accepted for token in found if token.accepted is not None]
+        newest = max(named, key=lambda each: (self.is_ours(each), each.event_id), default=None)
+        self._renew(newest, found)
 
-    def is_held(self) -> bool:
+    def is_ours(self, accepted: Accepted | None) -> bool:
+        """Say whether that was written by a publisher of our store and generation."""
+        return accepted is not None and accepted[2:] == self._position[1:]
+
+    def is_in_hand(self) -> bool:
         """Say whether the last token written has come back, so that the next may be written."""
-        return self._held is not None
+        return self._in_hand is not None
 
     def is_old(self) -> bool:
         """Say whether it is time to write the token anew."""
-        return self.is_held() and time.monotonic() - self._written > REFRESH
+        return self.is_in_hand() and time.monotonic() - self._written > REFRESH
 
-    def moves_to(self, event_id: int, transaction: str) -> bytes:
-        """Return the frames that move the token to ``event_id`` within ``transaction``."""
-        if self._held is None:
+    def moves_to(self, accepted: Accepted | None, transaction: str) -> bytes:
+        """Return the frames that move the token to that event within ``transaction``."""
+        if self._in_hand is None:
             raise RuntimeError("the last token has not come back yet")
-        moved = self._new(event_id, transaction) + _ack(self._held, transaction)
-        self._held = None
+        moved = self._new(accepted, transaction) + _ack(self._in_hand, transaction)
+        self._in_hand = None
         return moved
 
     def arrived(self, arrival: Arrival) -> None:
@@ -95,11 +109,11 @@ class Token:
             return
         token = _read(arrival)
         if token.nonce == self._nonce:
-            self._held = token
-        elif token.generation == self._generation and token.event_id > self._event_id:
+            self._in_hand = token
+        elif self.is_ours(token.accepted) and _id(token.accepted) > _id(self.says):
             raise self._connection.failures.unavailable(
-                f"another token says that events up to {token.event_id} are published, ours says "
-                f"{self._event_id}. Did somebody put it there? The greater one will count"
+                f"another token says that events up to {_id(token.accepted)} are published, ours "
+                f"says {_id(self.says)}. Did somebody put it there? The greater one will count"
             )
         else:
             # Made by somebody who saw an empty queue for a moment; ours is further.
@@ -121,27 +135,37 @@ class Token:
             },
         )
 
-    def _first(self) -> list[Held]:
-        """Wait for a token; make the first one where the queue is empty."""
+    def _first(self) -> list[TokenMessage]:
+        """Wait for a token; make the first one if the queue is empty."""
         deadline = time.monotonic() + self._timeout
         token = self._next(min(_FIRST_LOOK, self._timeout))
         if token is None and not self._browse():
-            self._connection.write(self._new(0))
+            self._connection.write(self._new(None))
         if token is None:
             token = self._next(max(deadline - time.monotonic(), _FIRST_LOOK))
         if token is None:
-            raise ExchangeLockedError(
-                f"Exchange {self._exchange_name!r} is held by another publisher on ActiveMQ: its "
-                f"token, in {self._queue.removeprefix('/queue/')}, did not come within "
-                f"{self._timeout:g} s. Wait for that relay, or stop it.",
-                exchange_name=self._exchange_name,
-            )
+            raise self._locked_elsewhere()
         return [token]
 
-    def _others(self, found: list[Held]) -> list[Held]:
+    def _locked_elsewhere(self) -> DeliveryError:
+        queue = self._queue.removeprefix("/queue/")
+        nonces = self._browse().values()
+        if self._last_writer and any(nonce.startswith(self._last_writer) for nonce in nonces):
+            return self._connection.failures.unavailable(
+                f"the broker has not yet let go of our own last connection, which holds the token "
+                f"in {queue}: it did not come within {self._timeout:g} s (token_timeout)"
+            )
+        return ExchangeLockedError(
+            f"Exchange {self._exchange_name!r} is locked by another publisher on ActiveMQ: its "
+            f"token, in {queue}, did not come within {self._timeout:g} s. Wait for that relay, or "
+            "stop it. If no relay runs, another program reads that queue: none may.",
+            exchange_name=self._exchange_name,
+        )
+
+    def _others(self, found: list[TokenMessage]) -> list[TokenMessage]:
         """Return the other tokens, if the queue has more than the one."""
-        missing = self._browse() - {token.message_id for token in found}
-        others: list[Held] = []
+        missing = self._browse().keys() - {token.message_id for token in found}
+        others: list[TokenMessage] = []
         while missing:
             token = self._next(self._timeout)
             if token is None:
@@ -154,19 +178,19 @@ class Token:
             missing.discard(token.message_id)
         return others
 
-    def _renew(self, event_id: int, found: list[Held]) -> None:
+    def _renew(self, accepted: Accepted | None, found: list[TokenMessage]) -> None:
         """Put one token of ours in the place of those found.
 
         Shows now, not at the first event, whether we may write to the queue.
         """
         connection = self._connection
         connection.request("BEGIN", {"transaction": "token"})
-        connection.write(self._new(event_id, "token"))
+        connection.write(self._new(accepted, "token"))
         for token in found:
             connection.write(_ack(token, "token"))
         connection.request("COMMIT", {"transaction": "token"})
         deadline = time.monotonic() + self._timeout
-        while self._held is None:
+        while self._in_hand is None:
             arrival = connection.next(max(deadline - time.monotonic(), 0))
             if arrival is None:
                 raise connection.failures.unavailable(
@@ -174,9 +198,9 @@ class Token:
                 )
             self.arrived(arrival)
 
-    def _new(self, event_id: int, transaction: str | None = None) -> bytes:
+    def _new(self, accepted: Accepted | None, transaction: str | None = None) -> bytes:
         self._count += 1
-        self._event_id = event_id
+        self.says = accepted
         self._written = time.monotonic()
         headers: dict[str, str | int] = {
             "destination": self._queue,
@@ -186,21 +210,21 @@ class Token:
         }
         if transaction:
             headers["transaction"] = transaction
-        body = {"event_id": event_id, "generation": self._generation}
+        body = (accepted or Accepted(0, None, *self._position[1:]))._asdict()
         return frames.frame("SEND", headers, json.dumps(body).encode())
 
-    def _next(self, timeout: float) -> Held | None:
+    def _next(self, timeout: float) -> TokenMessage | None:
         deadline = time.monotonic() + timeout
         while arrival := self._connection.next(max(deadline - time.monotonic(), 0)):
             if arrival.headers.get("subscription") == _SUBSCRIPTION:
                 return _read(arrival)
         return None
 
-    def _browse(self) -> set[str]:
-        """Return the message ids of all tokens there are, whoever holds them."""
+    def _browse(self) -> dict[str, str]:
+        """Return all tokens there are, whoever holds them: their nonces, by message id."""
         headers = {"id": _BROWSER, "destination": self._queue, "ack": "auto", "browser": "true"}
         self._connection.write(frames.frame("SUBSCRIBE", headers))
-        ids: set[str] = set()
+        ids: dict[str, str] = {}
         tokens = []
         deadline = time.monotonic() + self._timeout
         while True:
@@ -214,30 +238,39 @@ class Token:
             elif arrival.headers.get("browser") == "end":
                 break
             else:
-                ids.add(arrival.headers["message-id"])
+                ids[arrival.headers["message-id"]] = arrival.headers.get("nonce", "")
         self._connection.put_back(tokens)
         self._connection.write(frames.frame("UNSUBSCRIBE", {"id": _BROWSER}))
         return ids
 
 
-def _ack(token: Held, transaction: str | None = None) -> bytes:
+def _ack(token: TokenMessage, transaction: str | None = None) -> bytes:
     headers = {"id": token.ack}
     if transaction:
         headers["transaction"] = transaction
     return frames.frame("ACK", headers)
 
 
-def _read(arrival: Arrival) -> Held:
+def _id(accepted: Accepted | None) -> int:
+    return 0 if accepted is None else accepted.event_id
+
+
+def _read(arrival: Arrival) -> TokenMessage:
     """Read a token; what isn't one says nothing."""
     try:
         value = json.loads(arrival.body)
-        event_id, generation = int(value["event_id"]), int(value["generation"])
-    except (ValueError, TypeError, KeyError):
-        event_id, generation = 0, -1
-    return Held(
+        mark = value.get("fingerprint")
+        accepted = Accepted(
+            int(value["event_id"]),
+            None if mark is None else str(mark),
+            int(value["generation"]),
+            str(value.get("store", "")),
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
+        accepted = Accepted(0)
+    return TokenMessage(
         ack=arrival.headers["ack"],
         message_id=arrival.headers["message-id"],
-        event_id=event_id,
-        generation=generation,
+        accepted=accepted if accepted.event_id else None,
         nonce=arrival.headers.get("nonce", ""),
     )

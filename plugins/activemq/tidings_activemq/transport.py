@@ -1,29 +1,56 @@
 """A socket for stomp.py on which nothing blocks for ever.
 
-stomp.py's own ``Transport`` leaves Nagle's algorithm on (25 to 50 ms a transaction), sends without
-a deadline, and over TLS takes a closed connection for a silent one. ``BaseTransport`` is made to
-be given another socket: this is one.
+stomp.py's own ``Transport`` leaves Nagle's algorithm on (25 to 50 ms a transaction) and sends
+without a deadline. Over TLS it takes a closed connection for a silent one. ``BaseTransport`` is
+made to be given another socket: this is one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 import ssl
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stomp.transport import BaseTransport
+from typing_extensions import override
+
+from tidings_activemq.whole_frames import WholeFrames
 
 if TYPE_CHECKING:
-    from tidings_activemq.settings import ActiveMQSettings
+    from collections.abc import Callable, Sequence
+
+    from tidings_activemq.settings import ActiveMQSettings, Address
 
 _RECEIVE = 65_536
 _SEND = 1_048_576
+_LOOK = 0.2  # seconds; a heartbeat is longer
 # What OpenSSL encrypts at once; more only means to hand the rest over again.
 _TLS_CHUNK = 16_384
+
+
+class Target(NamedTuple):
+    """One socket address of one host."""
+
+    address: Address
+    family: int
+    socket_address: tuple[Any, ...]
+
+    @override
+    def __str__(self) -> str:
+        """Return the host and port, and what the host's name stands for."""
+        host, numeric = self.address.host, self.socket_address[0]
+        return self.address.place if host == numeric else f"{self.address.place} ({numeric})"
+
+
+def targets(address: Address) -> Sequence[Target]:
+    """Look a host's name up; raises ``OSError``."""
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    return [Target(address, family, where) for family, _, _, _, where in found]
 
 
 class Transport(BaseTransport):  # type: ignore[misc]  # stomp.py has no types
@@ -33,22 +60,29 @@ class Transport(BaseTransport):  # type: ignore[misc]  # stomp.py has no types
     take turns, so each call on the socket holds a lock, and waiting is done outside it.
     """
 
-    def __init__(self, settings: ActiveMQSettings) -> None:
+    def __init__(
+        self, settings: ActiveMQSettings, target: Target, has_room: Callable[[float], bool]
+    ) -> None:
         # Bodies are bytes, whatever they hold.
         super().__init__(auto_decode=False, is_eol_fc=lambda data: data in (b"\n", b"\r\n"))
         self._settings = settings
+        self._target = target
+        self.connect_timeout = settings.connect_timeout
         self._socket: socket.socket | None = None
+        self._frames = WholeFrames()
+        self._has_room = has_room
+        self._process = os.getpid()
         self._turn = threading.Lock()
         self._frame = threading.Lock()
 
     def attempt_connection(self) -> None:
-        """Connect, with TLS where the URL says so; raises ``OSError``."""
-        address = self._settings.address
-        deadline = time.monotonic() + self._settings.connect_timeout
-        raw = socket.create_connection(
-            (address.host, address.port), timeout=self._settings.connect_timeout
-        )
+        """Connect, with TLS if the URL says so; raises ``OSError``."""
+        address = self._target.address
+        deadline = time.monotonic() + self.connect_timeout
+        raw = socket.socket(self._target.family, socket.SOCK_STREAM)
         try:
+            raw.settimeout(self.connect_timeout)
+            raw.connect(self._target.socket_address)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if address.tls:
@@ -71,16 +105,28 @@ class Transport(BaseTransport):  # type: ignore[misc]  # stomp.py has no types
         return self._socket is not None and self._ready(select.POLLOUT, 0)
 
     def receive(self) -> bytes:
-        """Wait for bytes; none when the connection has ended."""
+        """Wait for whole frames; return none when the connection has ended."""
         while (connected := self._socket) is not None:
+            while self.running and not self._has_room(_LOOK):
+                self.notify("heartbeat")  # the silence is ours
             try:
                 with self._turn:
-                    return connected.recv(_RECEIVE)
+                    data = connected.recv(_RECEIVE)
             except (BlockingIOError, ssl.SSLWantReadError):
                 self._ready(select.POLLIN, None)
             except ssl.SSLWantWriteError:
                 self._ready(select.POLLOUT, None)
+            else:
+                # A large message that comes slowly is no silence, though it isn't whole yet.
+                self.notify("heartbeat")
+                frames = self._frames.take(data)
+                if frames or not data:
+                    return frames
         return b""
+
+    def is_inherited(self) -> bool:
+        """Say whether this process is a fork of the one that connected, whose connection it is."""
+        return os.getpid() != self._process
 
     def disconnect_socket(self) -> None:
         """End the connection at once, waiting for nobody; stomp.py's thread then closes it."""
@@ -98,8 +144,15 @@ class Transport(BaseTransport):  # type: ignore[misc]  # stomp.py has no types
         if connected is not None:
             connected.close()
 
+    def abandon(self) -> None:
+        """Close this process's copy of the socket, if another process connected it."""
+        # Without the lock: a thread that did not come along may have held it.
+        connected, self._socket = self._socket, None
+        if connected is not None:
+            connected.close()
+
     def _send_all(self, rest: memoryview) -> None:
-        limit = _TLS_CHUNK if self._settings.address.tls else _SEND
+        limit = _TLS_CHUNK if self._target.address.tls else _SEND
         while rest:
             event = select.POLLOUT
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
@@ -10,20 +9,27 @@ from typing import TYPE_CHECKING, Any
 import pika
 from pika import exceptions
 
-from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, DeliveryError
-from tidings_rabbitmq.explain import explain
+from tidings.plugins import (
+    BrokerRefusedError,
+    BrokerUnavailableError,
+    DeliveryError,
+    escaping_logger,
+)
+from tidings_rabbitmq.candidates import connect_in_turn
+from tidings_rabbitmq.failures import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pika.channel import Channel
 
-    from tidings_rabbitmq.loop import Loop
+    from tidings_rabbitmq.address import Address
+    from tidings_rabbitmq.loop import Loop, Services
     from tidings_rabbitmq.settings import RabbitMQSettings
 
     NameTheEvent = Callable[[BaseException, DeliveryError], DeliveryError]
 
-logger = logging.getLogger(__name__)
+log = escaping_logger("tidings.rabbitmq")
 
 WRITE_SIZE = 256 * 1024
 CLOSE_SECONDS = 1.0
@@ -31,7 +37,7 @@ CONNECT_GRACE = 1.0
 """Seconds past pika's own limit for connecting, after which we don't wait for its word."""
 
 
-class Connection:
+class AmqpConnection:
     """A connection whose calls wait for the broker's answer, with a limit.
 
     What goes wrong, now or while nobody calls, is kept in ``failure`` and raised by the next call.
@@ -39,29 +45,53 @@ class Connection:
 
     channel: Channel
 
-    def __init__(self, loop: Loop, settings: RabbitMQSettings, exchange_name: str) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        settings: RabbitMQSettings,
+        exchange_name: str,
+        name_the_event: NameTheEvent = lambda _reason, failure: failure,
+    ) -> None:
+        """Make it; from now on ``loop`` carries it, until it is closed.
+
+        ``name_the_event`` is called when pika reports a failure, to say more of it than we know.
+        """
         self.address = settings.address
         self.exchange_name = exchange_name
         self.failure: DeliveryError | None = None
         self.reason: BaseException | None = None
         """pika's own error behind ``failure``."""
-        self.name_the_event: NameTheEvent = lambda _reason, failure: failure
-        """Called where pika reports a failure, to say more of it than we know here."""
         self.blocked = False
         """Whether the broker has stopped reading because of an alarm."""
         self._loop = loop
         self._settings = settings
-        self._services = loop.services()
+        self._name_the_event = name_the_event
         self.has_channel = False
         """Whether there ever was a channel to use."""
         self._gone = True
+        self._services: Services
         self._connection: pika.SelectConnection
+        loop.carry(self)
 
     def open(self) -> None:
-        """Connect and open the channel."""
+        """Connect to the first address that will do, and open the channel."""
+        connect_in_turn(
+            self._settings.addresses,
+            self.exchange_name,
+            self._settings.connect_timeout,
+            self._loop.step,
+            self._connect,
+        )
+        self._open_channel()
+        self.has_channel = True
+
+    def _connect(self, address: Address, seconds: float) -> None:
+        self.address = address
+        self.failure = self.reason = None
+        self._services = self._loop.services()
         opened: list[Any] = []
         self._connection = pika.SelectConnection(
-            self._parameters(),
+            self._parameters(seconds),
             on_open_callback=opened.append,
             on_open_error_callback=self._on_connection_lost,
             on_close_callback=self._on_connection_lost,
@@ -70,17 +100,36 @@ class Connection:
         self._gone = False
         self._connection.add_on_connection_blocked_callback(self._on_blocked)
         self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
-        self.wait_for(opened, "connecting", self._settings.connect_timeout + CONNECT_GRACE)
-        self.channel = self.new_channel()
-        self.has_channel = True
-        self.channel.add_on_close_callback(self._on_channel_closed)
+        try:
+            self.wait_for(opened, "connecting", seconds + CONNECT_GRACE)
+        except DeliveryError:
+            self._disconnect()
+            raise
 
-    def new_channel(self) -> Channel:
-        """Open another channel; what happens on it is the caller's business."""
+    def renew_channel(self) -> None:
+        """Go on after a call for which the broker has closed the channel."""
+        self.failure = self.reason = None
+        self._open_channel()
+
+    def _open_channel(self) -> None:
         opened: list[Channel] = []
         self._connection.channel(on_open_callback=opened.append)
         self.wait_for(opened, "opening a channel")
-        return opened[0]
+        self.channel = opened[0]
+        self.channel.add_on_close_callback(self._on_channel_closed)
+
+    def open_another(
+        self,
+        opened: Callable[[Channel], None],
+        closed: Callable[[Channel, BaseException], None],
+    ) -> None:
+        """Open one channel more, which is looked after by whoever asks: by these callbacks."""
+
+        def set_up(channel: Channel) -> None:
+            channel.add_on_close_callback(closed)
+            opened(channel)
+
+        self.start(self._connection.channel, on_open_callback=set_up)
 
     def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
         """Call one of the channel's methods and return the broker's answer."""
@@ -107,6 +156,18 @@ class Connection:
             self.step(deadline - time.monotonic())
             if not answers and time.monotonic() >= deadline:
                 self.fail_silent(doing, seconds)
+
+    def call_later(self, seconds: float, act: Callable[[], None]) -> None:
+        """Call ``act`` once, after so long, while somebody lets the connection work.
+
+        Not at all if the connection is closed, or has failed, by then.
+        """
+
+        def still_useful() -> None:
+            if not self._gone and self.failure is None:
+                act()
+
+        self._services.call_later(seconds, still_useful)
 
     @property
     def frame_max(self) -> int:
@@ -146,7 +207,7 @@ class Connection:
             self.failure = (
                 error
                 if isinstance(error, DeliveryError)
-                else self.name_the_event(error, explain(error, self.address, self.exchange_name))
+                else self._name_the_event(error, explain(error, self.address, self.exchange_name))
             )
 
     def fail_silent(self, doing: str, seconds: float) -> None:
@@ -167,11 +228,15 @@ class Connection:
         self.check()
 
     def close(self) -> None:
-        """Close, politely where the broker answers at once, else abruptly. Never raises."""
+        """Close, politely if the broker answers at once, else abruptly. Never raises."""
+        self._disconnect()
+        self._loop.let_go(self)
+
+    def _disconnect(self) -> None:
         try:
             self._close(0 if self.blocked else CLOSE_SECONDS)
         except Exception as error:  # noqa: BLE001 - pika asserts much about what is already broken
-            logger.debug("%s: closing: %r", self.exchange_name, error)
+            log.debug("%s: closing: %r", self.exchange_name, error)
 
     def _close(self, patience: float) -> None:
         if self._gone:
@@ -188,7 +253,7 @@ class Connection:
         while not self._gone and (left := deadline - time.monotonic()) > 0:
             self._loop.step(left)
 
-    def _parameters(self) -> pika.ConnectionParameters:
+    def _parameters(self, seconds: float) -> pika.ConnectionParameters:
         settings, address = self._settings, self.address
         try:
             context = settings.ssl_context(address)
@@ -199,7 +264,7 @@ class Connection:
                 exchange_name=self.exchange_name,
             ) from error
         return pika.ConnectionParameters(
-            host=address.host,
+            host=address.ip,
             port=address.port,
             virtual_host=address.virtual_host,
             credentials=pika.PlainCredentials(
@@ -208,12 +273,14 @@ class Connection:
             ssl_options=pika.SSLOptions(context, address.host) if context else None,
             heartbeat=settings.heartbeat,
             blocked_connection_timeout=settings.blocked_connection_timeout,
-            socket_timeout=settings.connect_timeout,
-            stack_timeout=settings.connect_timeout,
+            socket_timeout=seconds,
+            stack_timeout=seconds,
             client_properties={"connection_name": f"tidings {self.exchange_name}"},
         )
 
-    def _on_connection_lost(self, _connection: object, error: BaseException) -> None:
+    def _on_connection_lost(self, connection: object, error: BaseException) -> None:
+        if connection is not self._connection:
+            return  # of an address that was given up
         self._gone = True
         self.fail(error)
 

@@ -4,99 +4,228 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tidings.plugins import BrokerUnavailableError, MessageConsumer, ReceivedMessage
-from tidings_rabbitmq.connection import Connection
-from tidings_rabbitmq.frames import OCCURRED_ON
+from typing_extensions import override
+
+from tidings.plugins import (
+    BrokerRefusedError,
+    BrokerUnavailableError,
+    Capability,
+    MessageConsumer,
+    Opening,
+    ReceivedMessage,
+)
+from tidings_rabbitmq.connection import AmqpConnection
+from tidings_rabbitmq.foreign import moment, text
+from tidings_rabbitmq.frames import OCCURRED_ON, STORE
+from tidings_rabbitmq.layout import PARTITION, Layout, queue_of
 from tidings_rabbitmq.loop import Loop
-from tidings_rabbitmq.topology import check_name, declare
+from tidings_rabbitmq.shares import Reader, Shares
+from tidings_rabbitmq.topology import (
+    check_name,
+    declare_passing,
+    not_ours_to_make,
+    prepare,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidings_rabbitmq.settings import RabbitMQSettings
 
 
 class RabbitMQConsumer(MessageConsumer):
     """Reads a durable queue that is bound to the exchange, acknowledging by hand.
 
-    Without a subscriber's name the queue is the one named like the exchange; with one, the queue
-    has that very name.
+    Without a subscriber's name the queue is the first of the setting ``queues``, else the one named
+    like the exchange. With one, the queue has that very name. Whoever selects routing keys without
+    a name gets a queue that is gone when it is closed.
+
+    Of an exchange that is parted, a subscriber has a queue for each partition. The consumers of one
+    subscriber share them, each partition with one at a time, and take over from one that is gone.
     """
 
     def __init__(self, settings: RabbitMQSettings, subscriber: str | None) -> None:
         self._settings = settings
         self._subscriber = subscriber
-        self._loop: Loop | None = None
-        self._connection: Connection | None = None
+        self._connection: AmqpConnection | None = None
         self._received: deque[ReceivedMessage] = deque()
+        self._opening = Opening()
+        self._selected: Sequence[str] = ()
+        self._partitions: Sequence[int] = ()
+        self._of = 0
+        self._shares: Shares | None = None
+        # A binding is something that is made.
+        can_select = settings.has_keys and settings.topology == "declare"
+        can_route = {Capability.ROUTING} if can_select else set[Capability]()
+        self.capabilities = frozenset({Capability.PARTITIONS} | can_route)
 
+    @override
+    def select(self, routing_keys: Sequence[str]) -> None:
+        """Bind the queue with these keys: ``*`` is a word between dots, ``#`` any number of words.
+
+        Bindings of a queue that was there before stay.
+        """
+        self._selected = tuple(routing_keys)
+
+    @override
+    def select_partitions(self, partitions: Sequence[int], of: int) -> None:
+        """Read the queues of these partitions; the subscriber's others are made, too."""
+        self._partitions = tuple(sorted(set(partitions))) or range(of)
+        self._of = of
+
+    @override
     def open(self, exchange_name: str) -> None:
         """Connect, declare exchange and queue, and begin to receive."""
         if self._connection is not None:
             raise RuntimeError("an exchange is open")
         check_name(exchange_name)
-        self._loop = Loop()
-        connection = self._connection = Connection(self._loop, self._settings, exchange_name)
-        queue_name = self._subscriber or exchange_name
+        self._opening = Opening()
+        explain = partial(not_ours_to_make, self._settings)
+        connection = self._connection = AmqpConnection(
+            Loop(), self._settings, exchange_name, explain
+        )
         try:
             connection.open()
-            declare(connection, queue_name, self._settings.declared_arguments)
-            channel = connection.channel
-            channel.add_on_cancel_callback(lambda _frame: self._on_cancelled(queue_name))
-            connection.call(channel.basic_qos, prefetch_count=self._settings.prefetch)
-            connection.call(
-                channel.basic_consume, queue=queue_name, on_message_callback=self._on_message
-            )
+            queue_name, is_parted = self._make_sure_of_queues(connection)
+            if is_parted:
+                self._share(connection, queue_name)
+            else:
+                self._consume(connection, queue_name)
         except BaseException:
             self.close()
             raise
 
+    def _consume(self, connection: AmqpConnection, queue_name: str) -> None:
+        channel = connection.channel
+        channel.add_on_cancel_callback(lambda _frame: self._on_cancelled(queue_name))
+        connection.call(channel.basic_qos, prefetch_count=self._settings.prefetch)
+        connection.call(
+            channel.basic_consume, queue=queue_name, on_message_callback=self._on_message
+        )
+
+    def _share(self, connection: AmqpConnection, subscriber: str) -> None:
+        self._shares = Shares(
+            connection,
+            {each: queue_of(subscriber, each) for each in self._partitions},
+            self._settings.prefetch,
+            on_message=self._on_parted_message,
+            on_release=self._drop,
+            on_cancelled=self._on_cancelled,
+        )
+        self._shares.open()
+
+    def _make_sure_of_queues(self, connection: AmqpConnection) -> tuple[str, bool]:
+        """Return the subscriber's name, which is its queue's unless it has one a partition."""
+        settings, exchange_name = self._settings, connection.exchange_name
+        if self._selected and self._subscriber is None:
+            if 0 < len(self._partitions) < self._of:
+                raise BrokerRefusedError(
+                    f"Exchange {exchange_name!r}: partitions are those of a subscriber's queues. "
+                    "Say which subscriber (--as NAME), or choose by routing key alone.",
+                    exchange_name=exchange_name,
+                )
+            prepare(connection, settings, Layout())
+            return declare_passing(connection, self._selected), False
+        name = self._subscriber or next(iter(settings.queues or ()), exchange_name)
+        keys = self._selected or settings.keys_of(name)
+        if not keys and settings.topology == "declare":
+            raise BrokerRefusedError(
+                f"Exchange {exchange_name!r}: which routing keys is the queue {name!r} for? Say it "
+                "with bindings or queues in the producer's settings, or with --routing-key.",
+                exchange_name=exchange_name,
+            )
+        prepare(connection, settings, Layout({name: keys}, self._of))
+        return name, self._of > 0
+
+    @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        """Return the queue's next message."""
         connection = self._open_connection()
         deadline = time.monotonic() + timeout
         while not self._received:
             connection.step(deadline - time.monotonic())
             if not self._received and time.monotonic() >= deadline:
                 return None
-        return self._received.popleft()
+        message = self._received.popleft()
+        if self._shares is not None:
+            reader, tag = self._opening.name_of(message)
+            reader.in_hand.add(tag)
+        return message
 
+    @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        """Acknowledge this one message."""
         connection = self._open_connection()
-        connection.start(connection.channel.basic_ack, message.token)
+        name = self._opening.name_of(message)
+        if self._shares is None:
+            connection.start(connection.channel.basic_ack, name)
+        else:
+            self._shares.acknowledge(*name)
         connection.step(0)
 
+    @override
+    def wait(self, seconds: float) -> None:
+        """Keep heartbeats going; what comes meanwhile waits for :meth:`receive`."""
+        connection = self._open_connection()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            connection.step(left)
+
+    @override
     def close(self) -> None:
         """Close the connection: what was not acknowledged goes back to its place in the queue."""
         self._received.clear()
+        self._shares = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        if self._loop is not None:
-            self._loop.close()
-            self._loop = None
 
-    def _open_connection(self) -> Connection:
+    def _open_connection(self) -> AmqpConnection:
         if self._connection is None:
             raise RuntimeError("no exchange is open")
         return self._connection
 
     def _on_message(self, _channel: object, method: Any, properties: Any, body: bytes) -> None:
-        headers = {name: str(value) for name, value in (properties.headers or {}).items()}
-        occurred_on = _time(headers.pop(OCCURRED_ON, None), properties.timestamp)
+        self._take(method.delivery_tag, method, properties, body)
+
+    def _on_parted_message(self, reader: Reader, method: Any, properties: Any, body: bytes) -> None:
+        self._take((reader, method.delivery_tag), method, properties, body, reader.partition)
+
+    def _take(
+        self,
+        name: object,
+        method: Any,
+        properties: Any,
+        body: bytes,
+        partition: int | None = None,
+    ) -> None:
+        """Take a message of whatever program; must not raise, lest it stays in the way."""
+        headers = {text(name): text(value) for name, value in (properties.headers or {}).items()}
+        seconds = properties.timestamp
+        headers.pop(STORE, None)
+        if self._of:
+            of_header = headers.pop(PARTITION, "")
+            if partition is None and of_header.isdecimal():
+                partition = int(of_header)
         self._received.append(
             ReceivedMessage(
-                message_id=properties.message_id or "",
-                type_name=properties.type or "",
-                occurred_on=occurred_on,
+                message_id=text(properties.message_id),
+                type_name=text(properties.type),
+                occurred_on=moment(headers.pop(OCCURRED_ON, None), seconds and seconds * 1000),
                 body=body,
-                content_type=properties.content_type or "",
+                content_type=text(properties.content_type),
                 headers=headers,
-                token=method.delivery_tag,
+                token=self._opening.token(name),
+                routing_key=text(method.routing_key),
+                partition=partition,
             )
         )
+
+    def _drop(self, reader: Reader) -> None:
+        """Forget what came of a partition that we let go of, and that nobody has yet."""
+        kept = [each for each in self._received if self._opening.name_of(each)[0] is not reader]
+        self._received = deque(kept)
 
     def _on_cancelled(self, queue_name: str) -> None:
         connection = self._open_connection()
@@ -108,13 +237,3 @@ class RabbitMQConsumer(MessageConsumer):
                 exchange_name=connection.exchange_name,
             )
         )
-
-
-def _time(exact: str | None, seconds: int | None) -> datetime | None:
-    """Return the exact time, or the broker's whole seconds where another wrote the message."""
-    if exact is not None:
-        try:
-            return datetime.fromisoformat(exact)
-        except ValueError:
-            pass
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

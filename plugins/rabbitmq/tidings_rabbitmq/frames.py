@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 
 from pika import frame, spec
 
+from tidings_rabbitmq.layout import PARTITION
 from tidings_rabbitmq.settings import SHORT_STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidings.plugins import NotificationMessage
+    from tidings.plugins import NotificationMessage, Position
 
 OCCURRED_ON = "occurred_on"
 GENERATION = "generation"
-RESERVED_HEADERS = frozenset({OCCURRED_ON, GENERATION, "CC", "BCC"})
+STORE = "tidings_store"
+RESERVED_HEADERS = frozenset({OCCURRED_ON, GENERATION, STORE, "CC", "BCC"})
 
 _FRAME_HEADER = struct.Struct(">BHL")
 _CONTENT_HEADER = struct.Struct(">HHQH")
@@ -27,6 +29,8 @@ _TIMESTAMP = struct.Struct(">Q")
 _NEXT_FRAME_HEADER = struct.Struct(">BBHL")
 """The end of one frame and the header of the next."""
 _FRAME_END = bytes([spec.FRAME_END])
+_AFTER_KEY = 1 + spec.FRAME_END_SIZE
+"""Bytes that follow the routing key in a frame that publishes: one of flags, and the end."""
 _FRAME_OVERHEAD = spec.FRAME_HEADER_SIZE + spec.FRAME_END_SIZE
 _PERSISTENT = bytes([spec.PERSISTENT_DELIVERY_MODE])
 _FLAGS = (
@@ -48,18 +52,29 @@ class MessageEncoder:
     """Encodes the messages of one channel to one exchange: mandatory, persistent."""
 
     def __init__(
-        self, channel_number: int, exchange_name: str, frame_max: int, app_id: str, generation: int
+        self,
+        channel_number: int,
+        exchange_name: str,
+        frame_max: int,
+        app_id: str,
+        position: Position,
     ) -> None:
         self._channel_number = channel_number
         self._frame_max = frame_max
         self._body_max = frame_max - _FRAME_OVERHEAD
         publish = spec.Basic.Publish(exchange=exchange_name, routing_key="", mandatory=True)
         self._publish: bytes = frame.Method(channel_number, publish).marshal()
+        # What stands around its routing key, which is empty: the byte of its length.
+        self._before_key: bytes = self._publish[spec.FRAME_HEADER_SIZE : -_AFTER_KEY - 1]
+        self._after_key: bytes = self._publish[-_AFTER_KEY:]
         self._app_id = short_string(app_id)
         self._headers = _OCCURRED_ON
-        if generation:
-            number = struct.pack(">q", generation)
-            self._headers = short_string(GENERATION) + b"l" + number + _OCCURRED_ON
+        if position.store:
+            store = _utf8(position.store)
+            self._headers = short_string(STORE) + _text_size(store) + store + self._headers
+        if position.generation:
+            number = struct.pack(">q", position.generation)
+            self._headers = short_string(GENERATION) + b"l" + number + self._headers
         self._headers_size = len(self._headers) + TIME_SIZE
 
     def encode(
@@ -71,7 +86,7 @@ class MessageEncoder:
     ) -> bytes:
         """Return the frames of one message.
 
-        Raises ``ValueError`` with a reason for a person where AMQP cannot hold it.
+        Raises ``ValueError`` with a reason for a person if AMQP cannot hold it.
         """
         body = message.body
         size = len(body)
@@ -82,11 +97,22 @@ class MessageEncoder:
                 f"{self._frame_max} bytes"
             )
         channel = self._channel_number
+        key = message.routing_key
+        publish = self._publish if not key else self._publish_with(key)
         begin = _FRAME_HEADER.pack(spec.FRAME_HEADER, channel, len(header))
         if 0 < size <= self._body_max:
             then = _NEXT_FRAME_HEADER.pack(spec.FRAME_END, spec.FRAME_BODY, channel, size)
-            return b"".join((self._publish, begin, header, then, body, _FRAME_END))
-        return b"".join((self._publish, begin, header, *self._body_frames(body), _FRAME_END))
+            return b"".join((publish, begin, header, then, body, _FRAME_END))
+        return b"".join((publish, begin, header, *self._body_frames(body), _FRAME_END))
+
+    def _publish_with(self, routing_key: str) -> bytes:
+        try:
+            key = short_string(routing_key)
+        except ValueError as error:
+            raise ValueError(f"its routing key does not fit: {error}") from None
+        size = len(self._before_key) + len(key) + _AFTER_KEY - spec.FRAME_END_SIZE
+        begin = _FRAME_HEADER.pack(spec.FRAME_METHOD, self._channel_number, size)
+        return begin + self._before_key + key + self._after_key
 
     def _body_frames(self, body: bytes) -> Iterator[bytes]:
         """Give the frames of a body, the end of the frame before them first, theirs not."""
@@ -112,6 +138,8 @@ class MessageEncoder:
         if occurred_on >= _EPOCH:
             flags, timestamp = _FLAGS_AND_TIME, _TIMESTAMP.pack(int(occurred_on.timestamp()))
         headers = b"".join(map(_header, message.headers.items())) if message.headers else b""
+        if message.partition is not None:
+            headers += _partition(message)
         digits = b"%d" % event_id
         return b"".join(
             (
@@ -136,12 +164,22 @@ def _header(item: tuple[str, str]) -> bytes:
     if name in RESERVED_HEADERS:
         raise ValueError(f"its header {name!r} has a meaning of its own; use another name")
     value = _utf8(text)
-    return short_string(name) + b"S" + _LONG.pack(len(value)) + value
+    return short_string(name) + _text_size(value) + value
+
+
+def _partition(message: NotificationMessage) -> bytes:
+    if PARTITION in message.headers:
+        raise ValueError(f"its header {PARTITION!r} has a meaning of its own; use another name")
+    return _header((PARTITION, str(message.partition)))
+
+
+def _text_size(value: bytes) -> bytes:
+    return b"S" + _LONG.pack(len(value))
 
 
 @lru_cache(maxsize=4096)
 def short_string(text: str) -> bytes:
-    """Return an AMQP short string; ``ValueError`` where it cannot hold ``text``."""
+    """Return an AMQP short string; ``ValueError`` if it cannot hold ``text``."""
     value = _utf8(text)
     if len(value) > SHORT_STRING:
         raise ValueError(

@@ -22,6 +22,9 @@ PIECE_BYTES = 128 * 1024
 UNSENT_BYTES = 4 * 1024 * 1024
 """How much we write ahead of the socket: memory stays flat with large bodies."""
 
+WINDOW_BYTES = 16 * 1024 * 1024
+"""How much may be under way without a confirm, one piece aside: a broker keeps it in memory."""
+
 AHEAD_BYTES = 2 * 1024 * 1024
 """How much of what is encoded waits for room in the window; a window of messages at most."""
 
@@ -33,7 +36,7 @@ _Message: TypeAlias = tuple[int, int, bytes]
 """An event's id, the size of its body, and its frames."""
 
 
-class Link(Protocol):
+class PipelineConnection(Protocol):
     """The connection that messages go out on. Its calls raise ``DeliveryError``."""
 
     @property
@@ -56,16 +59,17 @@ class Link(Protocol):
 class Pipeline:
     """Sends, and waits for the broker's word, with a limit on waiting in vain.
 
-    A broker may confirm a whole window at once, and be idle until it has the next one: so the
-    messages after the window are taken meanwhile, and go out as soon as there is room.
+    A broker may confirm a whole window at once, and be idle until it has the next one. So the
+    messages after the window are taken meanwhile, and go out as soon as there is room. The window
+    is bounded in messages, and in bytes.
 
-    ``track``, where there is one, is called before more than a window of messages would be under
-    way that are not confirmed, or confirmed and not asked for with :meth:`accepted_id` since.
+    ``track``, if there is one, is called in time. Never are more messages than a window under way
+    that are not confirmed, or confirmed and not asked for with :meth:`accepted_id` since.
     """
 
     def __init__(
         self,
-        link: Link,
+        link: PipelineConnection,
         window_size: int,
         no_progress_timeout: float,
         track: Callable[[], None] | None = None,
@@ -113,15 +117,18 @@ class Pipeline:
                 self._link.fail_silent(self._owed(), timeout or 0)
 
     def wait(self, seconds: float) -> None:
-        """Keep the link alive for so long, or until the last confirm has come in."""
+        """Keep the link alive for so long, or until the last confirm has come in.
+
+        Has nothing tracked: it is called while somebody waits for the database, too.
+        """
         self.check()
-        self._write()
+        self._write(may_track=False)
         owed = bool(self.window)
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and (self.window or not owed):
             if owed:
                 self._step_while_owed(end)
-                self._write()
+                self._write(may_track=False)
             else:
                 self._step(left)
 
@@ -146,20 +153,31 @@ class Pipeline:
             raise self._refusal
         self._link.check()
 
-    def _write(self) -> None:
-        """Write what there is room for, where it is worth a write."""
-        while self._ahead and self._link.unsent <= UNSENT_BYTES:
+    def _write(self, *, may_track: bool = True) -> None:
+        """Write what there is room for, if it is worth a write."""
+        while self._ahead and self._link.unsent <= UNSENT_BYTES and self._is_light:
             worth = min(len(self._ahead), self._piece_messages)
-            if self._room < worth <= self._room + self._untracked_count and self._track:
-                self._track()
-                self._told_count = self.window.accepted_count
+            if may_track and self._room < worth <= self._room + self._untracked_count:
+                self._have_tracked()
             if self._room < worth:
                 return
             self._write_piece()
 
+    def _have_tracked(self) -> None:
+        """Let what is accepted be tracked; another thread may call :meth:`wait` meanwhile."""
+        if self._track is None:
+            return
+        told = self.window.accepted_count
+        self._track()
+        self._told_count = max(self._told_count, told)
+
     @property
     def _is_full(self) -> bool:
         return len(self._ahead) >= self._window_size or self._ahead_bytes >= AHEAD_BYTES
+
+    @property
+    def _is_light(self) -> bool:
+        return self.window.size < WINDOW_BYTES
 
     @property
     def _room(self) -> int:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, FilePath, model_validator
 
-from tidings.plugins import Settings
+from tidings.plugins import Settings, escaping_logger
 
 if TYPE_CHECKING:
     import ssl
 
     from tidings_rabbitmq.address import Address
 
-logger = logging.getLogger(__name__)
+log = escaping_logger("tidings.rabbitmq")
 
 
 class TlsSettings(Settings):
-    """Whom to trust and who we are, where the URL asks for TLS."""
+    """Whom to trust and who we are, if the URL asks for TLS."""
 
     ca_file: FilePath | None = Field(
         default=None,
@@ -26,11 +25,11 @@ class TlsSettings(Settings):
         "the system's authorities are trusted.",
     )
     certificate_file: FilePath | None = Field(
-        default=None, description="PEM file of our own certificate, where the broker asks for one."
+        default=None, description="PEM file of our own certificate, if the broker asks for one."
     )
     key_file: FilePath | None = Field(
         default=None,
-        description="PEM file of our certificate's key, where certificate_file doesn't hold it.",
+        description="PEM file of our certificate's key, if certificate_file doesn't hold it.",
     )
     verify: bool = Field(
         default=True,
@@ -45,7 +44,7 @@ class TlsSettings(Settings):
         return self
 
     def require_tls_if_set(self, address: Address, tls_scheme: str) -> None:
-        """Raise ``ValueError`` where TLS is configured and the URL would not use it."""
+        """Raise ``ValueError`` if TLS is configured and the URL would not use it."""
         if address.tls:
             return
         for name in ("ca_file", "certificate_file", "verify"):
@@ -57,7 +56,7 @@ class TlsSettings(Settings):
     def ssl_context(self, address: Address) -> ssl.SSLContext | None:
         """Return what the connection is to be wrapped in, or ``None`` without TLS.
 
-        Raises ``ssl.SSLError`` where a file is not what it should be.
+        Raises ``ssl.SSLError`` if a file is not what it should be.
         """
         if not address.tls:
             return None
@@ -67,7 +66,7 @@ class TlsSettings(Settings):
         if self.certificate_file:
             context.load_cert_chain(self.certificate_file, self.key_file)
         if not self.verify:
-            logger.warning("The certificate of %s:%s is not checked.", address.host, address.port)
+            log.warning("The certificate of %s:%s is not checked.", address.host, address.port)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context

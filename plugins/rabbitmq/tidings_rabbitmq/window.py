@@ -18,6 +18,8 @@ class Window:
         self._first_tag = 1
         self._early: set[int] = set()
         self._refused_tag: int | None = None
+        self.size = 0
+        """Bytes of the bodies that the broker owes us an answer for."""
         self.accepted_id: int | None = None
         """The greatest id up to which everything was confirmed."""
 
@@ -43,6 +45,7 @@ class Window:
     def add(self, event_id: int, size: int) -> None:
         """Note the next message of the channel, with its body's size."""
         self._pending.append((event_id, size))
+        self.size += size
 
     def accept(self, tag: int, *, multiple: bool) -> None:
         """Take the broker's confirm for ``tag``, or for all up to it."""
@@ -77,7 +80,8 @@ class Window:
         if self._first_tag == self._refused_tag:
             return False
         self._early.discard(self._first_tag)
-        self.accepted_id, _ = self._pending.popleft()
+        self.accepted_id, size = self._pending.popleft()
+        self.size -= size
         self._first_tag += 1
         return True
 

@@ -2,22 +2,45 @@
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING
+import enum
+from typing import TYPE_CHECKING, NamedTuple
 
-from tidings.plugins import DeliveryError, EventStoreError
-from tidings_zeromq.wire import encode_event
+from tidings.plugins import DeliveryError, EventStoreError, escaping_logger
+from tidings_zeromq.event_wire import encode_event
+from tidings_zeromq.selection import Address, address_of
 
 if TYPE_CHECKING:
     from tidings.plugins import Notification, ProducerContext
 
-_log = logging.getLogger("tidings.zeromq")
+log = escaping_logger("tidings.zeromq")
+
+
+class Reach(enum.Enum):
+    """Whether the event store goes as far as an id."""
+
+    THAT_FAR = enum.auto()
+    """It holds that event or a later one; or none at all, which says nothing."""
+
+    ENDS_BEFORE = enum.auto()
+    """It holds events, and none from that id on."""
+
+    UNKNOWN = enum.auto()
+    """It cannot be read."""
+
+
+class StoredEvent(NamedTuple):
+    """An event out of the store."""
+
+    event_id: int
+    event: bytes
+    """For the wire."""
+    address: Address
 
 
 class Backlog:
     """One exchange's events in the event store, ready for the wire.
 
-    Without those that cannot be sent, where the relay passes them as well.
+    Without those that cannot be sent, if the relay passes them as well.
 
     A store that cannot be read delays those who need it, and nobody else: it is logged once, and
     tried again.
@@ -28,18 +51,18 @@ class Backlog:
         self._context = context
         self._failure = ""
 
-    def after(self, event_id: int, limit: int) -> list[tuple[int, bytes]] | None:
-        """Return up to ``limit`` events after ``event_id`` with their ids, ascending.
+    def after(self, event_id: int, limit: int) -> list[StoredEvent] | None:
+        """Return up to ``limit`` events after ``event_id``, ascending.
 
-        Fewer, even none, where there are no more *now*: a lower id may still be settled. ``None``
-        where the store cannot be read.
+        Fewer, even none, if there are no more *now*: a lower id may still be settled. ``None``
+        if the store cannot be read.
         """
         try:
             found = self._read(event_id, limit)
         except (EventStoreError, DeliveryError, ValueError) as error:
             if str(error) != self._failure:
                 self._failure = str(error)
-                _log.warning(
+                log.warning(
                     "Exchange %r: subscribers that lack events from %d on wait, because the event "
                     "store cannot be read: %s",
                     self._exchange_name,
@@ -50,20 +73,32 @@ class Backlog:
         self._failure = ""
         return found
 
-    def _read(self, event_id: int, limit: int) -> list[tuple[int, bytes]]:
-        found: list[tuple[int, bytes]] = []
+    def first_left(self, event_id: int) -> int | None:
+        """Return the oldest id left in the store if ids between ``event_id`` and it are gone."""
+        try:
+            oldest = self._context.oldest_event_id(self._exchange_name)
+        except EventStoreError:
+            return None  # the next read says what is wrong
+        return oldest if oldest is not None and oldest > event_id + 1 else None
+
+    def _read(self, event_id: int, limit: int) -> list[StoredEvent]:
+        found: list[StoredEvent] = []
         while True:
             stored = self._context.notifications_since(
                 self._exchange_name, event_id, limit - len(found)
             )
-            encoded = [(each.event_id, event) for each in stored if (event := self._encode(each))]
+            encoded = [
+                StoredEvent(each.event_id, event, address_of(each.message))
+                for each in stored
+                if (event := self._encode(each))
+            ]
             found += encoded
             if len(encoded) == len(stored):
                 return found
             event_id = stored[-1].event_id
 
     def _encode(self, notification: Notification) -> bytes | None:
-        """Return an event's bytes; ``None`` where it cannot be sent and the relay passes it."""
+        """Return an event's bytes; ``None`` if it cannot be sent and the relay passes it."""
         try:
             return encode_event(*notification)
         except ValueError as error:
@@ -73,13 +108,10 @@ class Backlog:
                 f"event {notification.event_id} cannot be sent over ZeroMQ: {error}"
             ) from error
 
-    def is_behind(self, event_id: int) -> bool | None:
-        """Return whether the store, though not empty, holds nothing from ``event_id`` on.
-
-        ``None`` where it cannot be read.
-        """
+    def reach(self, event_id: int) -> Reach:
+        """Return whether the store goes as far as ``event_id``."""
         newer = self.after(event_id - 1, 1)
         if newer is None:
-            return None
+            return Reach.UNKNOWN
         first = None if newer else self.after(0, 1)
-        return bool(first)
+        return Reach.ENDS_BEFORE if first else Reach.THAT_FAR

@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
-from tidings.plugins import MAX_EVENT_ID
-from tidings_zeromq.backlog import Backlog
-from tidings_zeromq.session import Session
+from tidings.plugins import MAX_EVENT_ID, escaping_logger
+from tidings_zeromq.backlog import Backlog, Reach
+from tidings_zeromq.selection import decode_selection
+from tidings_zeromq.sent_feed import Budget, SentFeed
+from tidings_zeromq.standing import Standings
+from tidings_zeromq.supply import Supply
 from tidings_zeromq.window import Window
-from tidings_zeromq.wire import NO_ID
+from tidings_zeromq.wire import NO_ID, encode_beginning, encode_refusal
 
 if TYPE_CHECKING:
-    from tidings.plugins import Position, ProducerContext
+    from tidings.plugins import ExchangeContext, ProducerContext
     from tidings_zeromq.endpoint import Endpoint
+    from tidings_zeromq.selection import Address, Selection
     from tidings_zeromq.settings import ZeroMQSettings
     from tidings_zeromq.wire import Request
 
-_log = logging.getLogger("tidings.zeromq")
+    _Reader = tuple[str, int | None]  # a subscriber's name, and the partition that it reads
 
-FRAME_EVENTS = 128
-FRAME_BYTES = 128 * 1024
-"""What one frame holds at most, but for one event that is larger."""
+log = escaping_logger("tidings.zeromq")
 
-_STORE_PAUSE = 0.1  # seconds until a store that had nothing is asked again
-_STORE_FAILED_PAUSE = 1.0
 _PROBE_SECONDS = 10.0
 _KEPT_NAMES = 1000
+_MOST_UNREAD = 2  # times window_bytes, that one connection may leave lying
 
 
 class Conversation:
     """What is sent to one exchange, and what its subscribers have acknowledged of it.
 
-    ``ahead`` outlives it: which subscribers are not believed, and the id each of them named.
+    The exchange's memory outlives it: which subscribers are not believed, and the id each of them
+    named.
 
     Used by one thread at a time.
     """
@@ -41,31 +42,33 @@ class Conversation:
     def __init__(
         self,
         endpoint: Endpoint,
-        exchange_name: str,
         settings: ZeroMQSettings,
-        context: ProducerContext,
-        *,
-        position: Position,
-        ahead: dict[str, int],
+        context: ExchangeContext,
+        event_store: ProducerContext,
     ) -> None:
+        position = context.position
         self.accepted_id: int | None = None
         self.window = Window(position.event_id, settings.window, settings.window_bytes)
         self._endpoint = endpoint
-        self._exchange_name = exchange_name
+        self._exchange_name = context.exchange_name
         self._settings = settings
-        self._backlog = Backlog(exchange_name, context)
+        self._backlog = Backlog(context.exchange_name, event_store)
         self._start_id = position.event_id
-        self._everywhere = NO_ID  # what all required subscribers have acknowledged
+        self._store = position.store
+        self._foreign: set[str] = set()
+        self._partitions = context.partitions
+        self._standings = Standings(settings.subscribers, context.partitions)
         self._probed_at = time.monotonic()
-        self._sessions: dict[bytes, Session] = {}
-        self._acknowledged: dict[str, int] = {}
-        self._advanced_at: dict[str, float] = {}
-        self._ahead = ahead
+        self._feeds: dict[bytes, SentFeed] = {}
+        self._ahead: dict[_Reader, int] = context.memory.setdefault("ahead", {})
+        self._budgets = {name: Budget(settings.window_bytes) for name in settings.subscribers}
+        self._others = Budget(settings.window_bytes)
+        self._supply = Supply(context.exchange_name, self.window, self._backlog)
 
-    def send(self, event_id: int, event: bytes) -> None:
+    def send(self, event_id: int, event: bytes, address: Address) -> None:
         """Take an event into the window; the next :meth:`serve` sends it."""
-        self.window.append(event_id, event)
-        if event_id <= self._everywhere:
+        self.window.append(event_id, event, address)
+        if event_id <= self._standings.everywhere:
             self._accept()
 
     def serve(self) -> float:
@@ -81,13 +84,15 @@ class Conversation:
         probe = now - self._probed_at >= _PROBE_SECONDS
         if probe:
             self._probed_at = now
-        for connection, session in list(self._sessions.items()):
-            if session.room and session.sent_id < self.window.newest_id:
-                pause = min(pause, self._send_what_is_lacking(session, now))
+        for connection, feed in list(self._feeds.items()):
+            if feed.room and feed.sent_id < self.window.newest_id:
+                pause = min(pause, self._supply.send_what_is_lacking(feed, now))
+            feed.tell_omission()
             if probe:
-                session.begin()
-            if session.gone:
-                del self._sessions[connection]
+                feed.begin()
+            if feed.gone:
+                feed.end()
+                del self._feeds[connection]
         return pause
 
     def behind(self) -> dict[str, float]:
@@ -97,28 +102,45 @@ class Conversation:
         """
         first = self.window.first_unaccepted_id
         return {
-            name: self._advanced_at.get(name, 0.0)
+            name: self._standings.advanced_at(name)
             for name in self._settings.subscribers
-            if self._acknowledged.get(name, NO_ID) < first
+            if self._standings.of(name) < first
         }
 
     def describe(self, name: str) -> str:
         """Say, for a person, how a required subscriber stands and what to do about it."""
         address = self._settings.bind
-        if name in self._ahead:
+        if name in self._foreign:
             return (
-                f"it says that it has event {self._ahead[name]}, which the event store did not "
+                "the events that it has are of another event store. Start the subscriber anew, "
+                "with last_id = 0 or that of the last event that both stores have, and no store"
+            )
+        ahead = [event_id for (each, _), event_id in self._ahead.items() if each == name]
+        if ahead:
+            return (
+                f"it says that it has event {ahead[0]}, which the event store did not "
                 "hold then: was the database restored, or is it another one? Start the subscriber "
                 "anew from a lower id, that of the last event that both have"
             )
-        if all(session.name != name for session in self._sessions.values()):
+        if all(feed.name != name for feed in self._feeds.values()):
             return (
                 f"it is not connected to {address}: start it, or take it out of `subscribers`"
                 + self._describe_refused()
             )
-        known = self._acknowledged.get(name, NO_ID)
+        unread = self._unread_partitions(name)
+        if unread:
+            return (
+                f"no process of it reads partition(s) {', '.join(map(str, unread))} at {address}: "
+                "start one for each"
+            )
+        known = self._standings.of(name)
         done = f"it stands at event {known}" if known > NO_ID else "it has acknowledged none"
         return f"it is connected to {address}, and {done}: see what keeps it"
+
+    def _unread_partitions(self, name: str) -> list[int]:
+        """Return those that nobody reads, of a subscriber whose processes read one each."""
+        read = {each.selection.partition for each in self._feeds.values() if each.name == name}
+        return [each for each in range(self._partitions) if not read & {None, each}]
 
     def _describe_refused(self) -> str:
         if not self._endpoint.refused:
@@ -129,110 +151,128 @@ class Conversation:
         )
 
     def _hear(self, connection: bytes, request: Request) -> None:
-        session = self._sessions.get(connection)
-        if session is not None and session.nonce == request.nonce:
-            if request.last_id <= session.sent_id:
-                session.received(request.last_id)
-                self._acknowledge(request.name, request.acknowledged_id)
+        feed = self._feeds.get(connection)
+        selection = decode_selection(request.selection)
+        if feed is not None and feed.nonce == request.nonce:
+            if request.last_id <= feed.sent_id:
+                feed.received(request.last_id)
+                self._acknowledge(request, feed.selection)
             return
-        if self._is_ahead_of_the_store(request):
-            self._sessions.pop(connection, None)  # it takes nothing of that stream any more
+        if (
+            self._is_of_another_store(connection, request)
+            or self._is_ahead_of_the_store(request, selection)
+            or self._is_refused(connection, request, selection)
+        ):
+            if feed is not None:  # it takes nothing of that feed any more
+                feed.end()
+                del self._feeds[connection]
             return
-        self._acknowledge(request.name, request.acknowledged_id)
-        session = self._sessions[connection] = Session(
+        self._acknowledge(request, selection)
+        new = self._feeds[connection] = SentFeed(
             self._endpoint,
             connection,
             request.name,
             request.nonce,
-            self._start_of(request),
+            self._start_of(request, selection),
             capacity=self._settings.window,
-            capacity_bytes=self._settings.window_bytes,
+            budget=self._budgets.get(request.name, self._others),
+            store=self._store,
+            selection=selection,
         )
-        session.begin()
+        if feed is not None:
+            new.follow(feed)
+        new.begin()
+        if new.unread > _MOST_UNREAD * self._settings.window_bytes:
+            self._endpoint.cut(connection, "it asks again and again, and takes nothing it is sent")
 
-    def _start_of(self, request: Request) -> int:
+    def _start_of(self, request: Request, selection: Selection) -> int:
         if request.last_id != NO_ID:
             return request.last_id
         accepted = self._start_id if self.accepted_id is None else self.accepted_id
+        known = self._standings.of(request.name, selection.partition)
         if request.name in self._settings.subscribers:
-            return max(self._start_id, self._acknowledged.get(request.name, NO_ID))
-        return self._acknowledged.get(request.name, accepted)
+            return max(self._start_id, known)
+        return accepted if known == NO_ID else known
 
-    def _acknowledge(self, name: str, event_id: int) -> None:
-        required = name in self._settings.subscribers
-        if event_id <= self._acknowledged.get(name, NO_ID):
-            return
-        if not required and len(self._acknowledged) > _KEPT_NAMES:
-            return
-        self._acknowledged[name] = event_id
-        self._advanced_at[name] = time.monotonic()
-        if not required:
-            return
-        self._everywhere = min(
-            self._acknowledged.get(each, NO_ID) for each in self._settings.subscribers
-        )
-        self._accept()
+    def _acknowledge(self, request: Request, selection: Selection) -> None:
+        if self._standings.acknowledge(request.name, selection, request.acknowledged_id):
+            self._accept()
 
     def _accept(self) -> None:
-        newly = self.window.accept(self._everywhere)
+        newly = self.window.accept(self._standings.everywhere)
         if newly is not None:
             self.accepted_id = newly
 
-    def _is_ahead_of_the_store(self, request: Request) -> bool:
-        # Once ahead, ahead for good: the store grows past that id, but with other events.
-        if request.last_id >= self._ahead.get(request.name, MAX_EVENT_ID + 1):
-            return True
-        # After a crash of the relay a subscriber may well be ahead of the tracker, and so of the
-        # window; of the event store it never is, unless that is not the one it has read from.
-        if request.last_id > self.window.newest_id:
-            ahead = self._backlog.is_behind(request.last_id)
-            if ahead:
-                self._note_ahead(request)
-            if ahead is not False:
+    def _is_refused(self, connection: bytes, request: Request, selection: Selection) -> bool:
+        """Return whether the subscriber asks for a partition that it cannot have; it hears why."""
+        partition = selection.partition
+        if partition is None:
+            return False
+        why = ""
+        if selection.of != self._partitions:
+            why = (
+                f"it asks for partition {partition} of {selection.of}, and the relay's exchange "
+                + (f"has {self._partitions}" if self._partitions else "has no partitions")
+            )
+        elif self._has_another_reader(connection, request.name, selection):
+            why = f"another process of it reads partition {partition}"
+        if why:
+            for_good = selection.of != self._partitions
+            self._endpoint.send(connection, encode_refusal(request.nonce, why, for_good=for_good))
+        return bool(why)
+
+    def _has_another_reader(self, connection: bytes, name: str, selection: Selection) -> bool:
+        for place, feed in list(self._feeds.items()):
+            theirs = feed.selection
+            if place == connection or feed.name != name or theirs.partition != selection.partition:
+                continue
+            feed.begin()  # shows whether it is still there
+            if not feed.gone and theirs.by != selection.by:
                 return True
-        self._ahead.pop(request.name, None)
+            feed.end()
+            del self._feeds[place]
         return False
 
-    def _note_ahead(self, request: Request) -> None:
-        if request.name not in self._settings.subscribers and len(self._ahead) > _KEPT_NAMES:
-            return
-        self._ahead[request.name] = request.last_id
-        _log.warning(
+    def _is_of_another_store(self, connection: bytes, request: Request) -> bool:
+        """Return whether the subscriber's ids are another store's; it hears whose ours are."""
+        if not request.store or not self._store or request.store == self._store:
+            self._foreign.discard(request.name)
+            return False
+        self._endpoint.send(
+            connection, encode_beginning(request.nonce, max(request.last_id, 0), self._store)
+        )
+        if request.name not in self._foreign and len(self._foreign) <= _KEPT_NAMES:
+            self._foreign.add(request.name)
+            self._tell_refused(request.name)
+        return True
+
+    def _tell_refused(self, name: str) -> None:
+        log.warning(
             "Subscriber %r of exchange %r is sent nothing: %s.",
-            request.name,
+            name,
             self._exchange_name,
-            self.describe(request.name),
+            self.describe(name),
         )
 
-    def _send_what_is_lacking(self, session: Session, now: float) -> float:
-        """Send one step's worth; return in how many seconds there may be more to send."""
-        if session.sent_id < self.window.floor:
-            return self._send_from_store(session, now)
-        self._send_from_window(session)
-        return _PROBE_SECONDS
+    def _is_ahead_of_the_store(self, request: Request, selection: Selection) -> bool:
+        reader = request.name, selection.partition
+        # Once ahead, ahead for good: the store grows past that id, but with other events.
+        if request.last_id >= self._ahead.get(reader, MAX_EVENT_ID + 1):
+            return True
+        # After a crash of the relay a subscriber may well be ahead of the tracker, and so of the
+        # window. It is never ahead of the event store, unless it has read from another one.
+        if request.last_id > self.window.newest_id:
+            reach = self._backlog.reach(request.last_id)
+            if reach is Reach.ENDS_BEFORE:
+                self._note_ahead(reader, request.last_id)
+            if reach is not Reach.THAT_FAR:
+                return True
+        self._ahead.pop(reader, None)
+        return False
 
-    def _send_from_window(self, session: Session) -> None:
-        while session.room and session.sent_id < self.window.newest_id:
-            count = min(session.room, FRAME_EVENTS)
-            if not session.push(*self.window.after(session.sent_id, count, FRAME_BYTES)):
-                return
-
-    def _send_from_store(self, session: Session, now: float) -> float:
-        if now < session.read_store_at:
-            return session.read_store_at - now
-        found = self._backlog.after(session.sent_id, min(session.room, session.batch))
-        if not found:
-            # Nothing *now*: an id below may still be settled. Never take it for "nothing there".
-            pause = _STORE_FAILED_PAUSE if found is None else _STORE_PAUSE
-            session.read_store_at = now + pause
-            return pause
-        # What is newer than the floor stands in the window, and is sent from there.
-        older = [each for each in found if each[0] <= self.window.floor]
-        if not older:
-            self._send_from_window(session)
-            return _PROBE_SECONDS
-        events = [event for _, event in older]
-        session.push(events, older[-1][0])
-        affordable = FRAME_BYTES * len(events) // (sum(map(len, events)) + 1)
-        session.batch = max(1, min(FRAME_EVENTS, session.batch * 4, affordable))
-        return 0.0
+    def _note_ahead(self, reader: _Reader, last_id: int) -> None:
+        name, _ = reader
+        if name not in self._settings.subscribers and len(self._ahead) > _KEPT_NAMES:
+            return
+        self._ahead[reader] = last_id
+        self._tell_refused(name)

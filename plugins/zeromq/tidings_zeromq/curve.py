@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import zmq
 from zmq.utils import z85
 
-from tidings.plugins import BrokerRefusedError
+from tidings.plugins import BrokerRefusedError, escaping_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from tidings_zeromq.settings import EndpointSettings
 
-_log = logging.getLogger("tidings.zeromq")
+log = escaping_logger("tidings.zeromq")
 
 _ZAP_ADDRESS = "inproc://zeromq.zap.01"
 _ZAP_FRAMES = 7
@@ -95,7 +94,7 @@ class Admission:
             return True
         if text not in self._refused and len(self._refused) < _KEPT:
             self._refused.add(text)
-            _log.warning(
+            log.warning(
                 "A subscriber with the CURVE public key %s was refused: it is not among "
                 "curve_clients.",
                 text,

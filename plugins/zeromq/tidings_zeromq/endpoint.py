@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import errno
+import os
 import select
 import threading
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import zmq
 
 from tidings.plugins import BrokerRefusedError, ExchangeLockedError
 from tidings_zeromq.bound_socket import BoundSocket, set_heartbeat
+from tidings_zeromq.selection import decode_selection
 from tidings_zeromq.wire import MAX_REQUEST, WireError, decode_request
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from tidings_zeromq.wire import Request
 
 _SHARED_PAUSE = 0.02  # seconds: another exchange's thread may take in what is ours
-_FRAMES = 2
+_TURN = 1000
+"""Frames that are taken in at once; then it is everybody's turn to be served."""
+_KEPT_CONNECTIONS = 10_000
 
 
 class Sent(enum.Enum):
@@ -41,7 +45,7 @@ class Endpoint:
     **Threads.** Any number: a lock guards the sockets. Each exchange has an inbox of its own.
     """
 
-    _all: dict[str, Endpoint] = {}  # noqa: RUF012 - the process's, guarded by _all_lock
+    _all: dict[tuple[int, str], Endpoint] = {}  # noqa: RUF012 - the process's, guarded by _all_lock
     _all_lock = threading.Lock()
 
     def __init__(self, settings: EndpointSettings, exchange_name: str) -> None:
@@ -51,18 +55,22 @@ class Endpoint:
         self._inboxes: dict[str, dict[bytes, Request]] = {}
         self._bound = BoundSocket(settings, zmq.ROUTER, exchange_name, self._prepare)
         self._router = self._bound.socket
+        self._descriptors: dict[bytes, int] = {}
+        self._more = False  # frames are left that no descriptor will tell of
+        self._in_message = False
 
     @classmethod
     def join(cls, settings: EndpointSettings, exchange_name: str) -> Endpoint:
         """Return the process's endpoint at that address, which now serves ``exchange_name`` too.
 
-        Raises :class:`ExchangeLockedError` where another process, or another producer of this
+        Raises :class:`ExchangeLockedError` if another process, or another producer of this
         one, has it.
         """
         with cls._all_lock:
-            endpoint = cls._all.get(settings.bind)
+            key = os.getpid(), settings.bind
+            endpoint = cls._all.get(key)
             if endpoint is None:
-                endpoint = cls._all[settings.bind] = cls(settings, exchange_name)
+                endpoint = cls._all[key] = cls(settings, exchange_name)
             endpoint._admit(settings, exchange_name)
             return endpoint
 
@@ -70,8 +78,9 @@ class Endpoint:
         """Serve ``exchange_name`` no longer; the last one out closes the socket."""
         with self._all_lock, self._lock:
             self._inboxes.pop(exchange_name, None)
-            if not self._inboxes and self._all.get(self.address) is self:
-                del self._all[self.address]
+            key = os.getpid(), self.address
+            if not self._inboxes and self._all.get(key) is self:
+                del self._all[key]
                 self._bound.close()
 
     def send(self, connection: bytes, frame: bytes) -> Sent:
@@ -102,11 +111,17 @@ class Endpoint:
         """Return when something may have arrived, after ``seconds`` at the latest."""
         with self._lock:
             self._take_in_all()
-            if self._inboxes[exchange_name]:
+            if self._inboxes[exchange_name] or self._more:
                 return
         if len(self._inboxes) > 1:
             seconds = min(seconds, _SHARED_PAUSE)
         self._poll(seconds)
+
+    def cut(self, connection: bytes, why: str) -> None:
+        """Cut a connection off, and say why in the log; its subscriber may come back."""
+        descriptor = self._descriptors.pop(connection, None)
+        if descriptor is not None:
+            self._bound.guard.cut(descriptor, why)
 
     @property
     def refused(self) -> int:
@@ -122,19 +137,53 @@ class Endpoint:
     def _take_in_all(self) -> None:
         if self._bound.admission is not None:
             self._bound.admission.answer()
-        while int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
-            self._take_in(self._router.recv_multipart())
+        left = _TURN
+        while left > 0 and int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+            left -= self._take_in(left)
+        self._more = left <= 0
 
-    def _take_in(self, frames: list[bytes]) -> None:
-        if len(frames) != _FRAMES:
-            return
+    def _take_in(self, limit: int) -> int:
+        """Take in one message, ``limit`` of its frames at most; return how many those were.
+
+        A request is one frame. Whatever has more is read away, without being kept.
+        """
+        if self._in_message:
+            return self._read_away(limit)
+        connection = self._router.recv()
+        stranger: zmq.Frame | None = None
+        if connection in self._descriptors:
+            frame = self._router.recv()
+        else:
+            stranger = self._router.recv(copy=False)  # it knows whence it came
+            frame = stranger.bytes
+        if self._router.getsockopt(zmq.RCVMORE):
+            self._in_message = True
+            return 2 + self._read_away(limit)
         try:
-            request = decode_request(frames[1])
+            request = decode_request(frame)
+            decode_selection(request.selection)
         except WireError:
-            return
+            return 2
         inbox = self._inboxes.get(request.exchange_name)
         if inbox is not None:
-            inbox[frames[0]] = request
+            inbox[connection] = request
+            if stranger is not None:
+                self._introduce(connection, int(stranger.get(zmq.SRCFD)), request.name)
+        return 2
+
+    def _read_away(self, limit: int) -> int:
+        for count in range(1, limit + 1):
+            self._router.recv()
+            if not self._router.getsockopt(zmq.RCVMORE):
+                self._in_message = False
+                return count
+        return limit
+
+    def _introduce(self, connection: bytes, descriptor: int, name: str) -> None:
+        if len(self._descriptors) >= _KEPT_CONNECTIONS:
+            self._descriptors.clear()  # those that still ask are noted again
+        self._descriptors[connection] = descriptor
+        self._bound.guard.introduce(descriptor, name)
 
     def _admit(self, settings: EndpointSettings, exchange_name: str) -> None:
         if exchange_name in self._inboxes:
@@ -146,7 +195,8 @@ class Endpoint:
         if _shared(settings) != _shared(self._settings):
             raise BrokerRefusedError(
                 f"Exchange {exchange_name!r} cannot share {self.address} with exchange "
-                f"{next(iter(self._inboxes))!r}: their CURVE keys, clients or heartbeats differ. "
+                f"{next(iter(self._inboxes))!r}: their CURVE keys, clients, heartbeats or "
+                "max_connections differ. "
                 "Give one of them an address of its own, with a [producers.NAME] table and "
                 'backend = "zeromq".',
                 exchange_name=exchange_name,
@@ -165,4 +215,9 @@ class Endpoint:
 
 
 def _shared(settings: EndpointSettings) -> tuple[object, ...]:
-    return (settings.curve_secret_key, settings.curve_clients, settings.heartbeat)
+    return (
+        settings.curve_secret_key,
+        settings.curve_clients,
+        settings.heartbeat,
+        settings.max_connections,
+    )

@@ -12,8 +12,8 @@ class Patience:
     """When to ask the relay anew.
 
     Soon, while answers come soon. Each request makes the relay send once more what is on its way,
-    and makes the answer to the one before an old one; so it is twice as long as the last answer
-    took, and twice as long again for each request that stays without one, up to a bound.
+    and makes the answer to the one before an old one. So the patience is twice as long as the last
+    answer took. It is twice as long again for each request that stays without one, up to a bound.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Patience:
         self._quiet_since = now
 
     def answered(self, now: float) -> None:
-        """Note the beginning of a stream: the answer to the last request, if that has had none."""
+        """Note the beginning of a feed: the answer to the last request, if that has had none."""
         self._quiet_since = now
         if self.unanswered:  # else the relay has looked whether we are there
             self.unanswered = 0

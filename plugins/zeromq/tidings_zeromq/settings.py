@@ -22,7 +22,7 @@ _WILDCARDS = {"*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa
 
 
 def check_address(address: str) -> str:
-    """Return ``address`` where a relay can bind it or a subscriber connect to it."""
+    """Return ``address`` if a relay can bind it or a subscriber connect to it."""
     if match := _IPC.fullmatch(address):
         if len(match["path"].encode()) > _MAX_IPC_PATH:
             raise ValueError(
@@ -42,7 +42,7 @@ def check_address(address: str) -> str:
 
 
 def check_name(name: str, what: str = "a subscriber") -> str:
-    """Return ``name`` where it can name a subscriber, or an exchange."""
+    """Return ``name`` if it can name a subscriber, or an exchange."""
     if not name or not name.isprintable() or len(name.encode()) > MAX_NAME_BYTES:
         raise ValueError(
             f"{name[:40]!r} cannot name {what}; 1 to {MAX_NAME_BYTES} bytes without control "
@@ -52,7 +52,7 @@ def check_name(name: str, what: str = "a subscriber") -> str:
 
 
 def check_key(key: str) -> str:
-    """Return ``key`` where it can be a CURVE key; the error does not show it."""
+    """Return ``key`` if it can be a CURVE key; the error does not show it."""
     groups = [key[start : start + 5] for start in range(0, len(key), 5)]
     if len(key) != _Z85_KEY_LENGTH or not all(map(_is_z85, groups)):
         raise ValueError(
@@ -106,6 +106,12 @@ class EndpointSettings(Settings):
         ge=0.1,
         le=3600,
         description="Seconds between ZMTP heartbeats; a peer that is silent for three is gone.",
+    )
+    max_connections: int = Field(
+        default=200,
+        ge=1,
+        le=10_000,
+        description="How many connections the relay takes at once; more are cut off.",
     )
     curve_secret_key: SecretKey | None = Field(
         default=None,

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tidings_zeromq.selection import Address, Selection
 
 _COMPACT = 1024  # freed places at the front before the lists are cut
 
@@ -21,6 +25,7 @@ class Window:
         self._capacity_bytes = capacity_bytes
         self._ids: list[int] = []
         self._events: list[bytes] = []
+        self._addresses: list[Address] = []
         self._first = 0
         self._accepted = 0  # index after the last accepted event
         self._bytes = 0
@@ -41,10 +46,11 @@ class Window:
         """Whether no more events may be appended before some are accepted."""
         return self.unaccepted >= self._capacity or self._unaccepted_bytes >= self._capacity_bytes
 
-    def append(self, event_id: int, event: bytes) -> None:
+    def append(self, event_id: int, event: bytes, address: Address) -> None:
         """Add the newest event."""
         self._ids.append(event_id)
         self._events.append(event)
+        self._addresses.append(address)
         self._bytes += len(event)
         self._unaccepted_bytes += len(event)
         self.newest_id = event_id
@@ -73,6 +79,26 @@ class Window:
         end = max(end, min(start + 1, stop))
         return self._events[start:end], self._ids[end - 1] if end > start else event_id
 
+    def wanted_after(
+        self, event_id: int, count: int, size: int, selection: Selection
+    ) -> tuple[list[bytes], int, int]:
+        """Return those events after ``event_id`` that are asked for, and the last one's id.
+
+        Within the bounds of :meth:`after`. The third is the id up to which there are no others.
+        """
+        found: list[bytes] = []
+        last = reached = event_id
+        for place in range(bisect_right(self._ids, event_id, self._first), len(self._ids)):
+            if selection.wants(self._addresses[place]):
+                event = self._events[place]
+                if len(found) == count or (found and size < len(event)):
+                    break
+                found.append(event)
+                size -= len(event)
+                last = self._ids[place]
+            reached = self._ids[place]
+        return found, last, reached
+
     def _trim(self) -> None:
         while self._first < self._accepted and (
             len(self._ids) - self._first > self._capacity or self._bytes > self._capacity_bytes
@@ -83,5 +109,6 @@ class Window:
             self._first += 1
         if self._first >= _COMPACT:
             del self._ids[: self._first], self._events[: self._first]
+            del self._addresses[: self._first]
             self._accepted -= self._first
             self._first = 0

@@ -3,24 +3,54 @@
 Integers are big-endian. A subscriber sends one kind of frame, the *request*::
 
     2 bytes   b"t1"
-    8 bytes   nonce: names the stream that the subscriber listens to; a new one starts a stream
+    8 bytes   nonce: names the feed that the subscriber listens to; a new one starts a feed
     8 bytes   the newest event id that it has, or -1: "where do I stand?"
     8 bytes   the newest event id whose effect it has stored, or -1
     1, 1      lengths of the two names that follow
               the subscriber's name, the exchange's name, in UTF-8
+              the identity of the event store that the ids are of, in ASCII, if it is known
 
-The relay sends two kinds, each a single frame: multi-frame messages break when a peer dies
-halfway. The *beginning* of a stream::
+or, if it does not ask for every event, this one, with its *selection*::
+
+    2 bytes   b"t2"
+              as above, up to the names
+    1 byte    length of the identity that follows
+              the identity
+              the selection, a JSON object: tidings_zeromq/selection.py says what is in it
+
+The relay sends five kinds, each a single frame: multi-frame messages break when a peer dies
+halfway. The *beginning* of a feed::
 
     1 byte    b"B"
     8 bytes   nonce
-    8 bytes   the stream begins after this event id
+    8 bytes   the feed begins after this event id
+              the identity of the relay's event store, in ASCII, if it has one
+
+a *gap*, if the subscriber asks for events that were deleted: the feed leaves them out::
+
+    1 byte    b"G"
+    8 bytes   nonce
+    8 bytes   the oldest event id left; what comes before it, and after the feed so far, is gone
+
+an *omission*, if the subscriber did not ask for what comes next: the feed leaves it out::
+
+    1 byte    b"O"
+    8 bytes   nonce
+    8 bytes   the newest id in the feed so far
+    8 bytes   the newest id that is left out: the subscriber has all that it asked for up to here
+
+a *refusal*, in place of a beginning::
+
+    1 byte    b"R"
+    8 bytes   nonce
+    8 bytes   0 if the subscriber may ask again, 1 if it is refused for good
+              why, in UTF-8
 
 and *events*, one or more, ascending::
 
     1 byte    b"E"
     8 bytes   nonce
-    8 bytes   the id before the first one in the stream: what shows a hole
+    8 bytes   the id before the first one in the feed: what shows a hole
     then for each event
     4 bytes   how many bytes follow after these 28
     8 bytes   event id
@@ -32,28 +62,33 @@ and *events*, one or more, ascending::
 
 from __future__ import annotations
 
-import json
 import struct
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
-
-from tidings.plugins import MAX_EVENT_ID, NotificationMessage, ReceivedMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NO_ID = -1
-MAX_REQUEST = 1024
+MAX_STORE = 100
+"""Bytes of an event store's identity."""
+
+MAX_SELECTION = 512
+"""Bytes of a selection: it travels with each request."""
+
+MAX_REQUEST = 1536
 """Bytes; longer requests are nobody's."""
 
 _MAGIC = b"t1"
+_MAGIC_SELECTING = b"t2"
 _REQUEST = struct.Struct("!2sQqqBB")
 _HEAD = struct.Struct("!cQq")
-_EVENT = struct.Struct("!IqqHHI")
+_ID = struct.Struct("!q")
 _BEGINNING_KIND = b"B"
 _EVENT_KIND = b"E"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_GAP_KIND = b"G"
+_OMISSION_KIND = b"O"
+_REFUSAL_KIND = b"R"
+_KINDS = frozenset({_BEGINNING_KIND, _EVENT_KIND, _GAP_KIND, _OMISSION_KIND, _REFUSAL_KIND})
 
 
 class WireError(ValueError):
@@ -68,6 +103,10 @@ class Request(NamedTuple):
     acknowledged_id: int
     name: str
     exchange_name: str
+    store: str = ""
+    """Which event store the ids are of, as a relay has said; empty if none has."""
+    selection: str = ""
+    """Which events it asks for; empty for every one."""
 
 
 class Head(NamedTuple):
@@ -76,7 +115,15 @@ class Head(NamedTuple):
     nonce: int
     previous_id: int
     has_events: bool
-    """Whether events follow; else it is the beginning of a stream after ``previous_id``."""
+    """Whether events follow; else it is the beginning of a feed after ``previous_id``."""
+    is_gap: bool = False
+    """Whether it is neither: what was asked for below ``previous_id`` was deleted."""
+    store: str = ""
+    """At a beginning: which event store the relay's ids are of."""
+    omitted_id: int | None = None
+    """At an omission: the newest id that is left out."""
+    refusal: str = ""
+    """At a refusal: why."""
 
 
 FIRST_EVENT = _HEAD.size
@@ -87,132 +134,99 @@ def encode_request(request: Request) -> bytes:
     """Return ``request`` as a frame."""
     name = request.name.encode()
     exchange_name = request.exchange_name.encode()
-    return (
-        _REQUEST.pack(
-            _MAGIC,
-            request.nonce,
-            request.last_id,
-            request.acknowledged_id,
-            len(name),
-            len(exchange_name),
-        )
-        + name
-        + exchange_name
+    store = request.store.encode("ascii")
+    fixed = _REQUEST.pack(
+        _MAGIC_SELECTING if request.selection else _MAGIC,
+        request.nonce,
+        request.last_id,
+        request.acknowledged_id,
+        len(name),
+        len(exchange_name),
     )
+    if not request.selection:
+        return fixed + name + exchange_name + store
+    selection = request.selection.encode()
+    return b"".join((fixed, name, exchange_name, bytes([len(store)]), store, selection))
 
 
 def decode_request(frame: bytes) -> Request:
     """Return the request in ``frame``, or raise :class:`WireError`."""
+    selection = ""
     try:
         magic, nonce, last_id, acknowledged_id, name_length, exchange_length = _REQUEST.unpack_from(
             frame
         )
         texts = frame[_REQUEST.size :]
         name = texts[:name_length].decode()
-        exchange_name = texts[name_length:].decode()
-    except (struct.error, UnicodeDecodeError) as error:
+        end = name_length + exchange_length
+        exchange_name = texts[name_length:end].decode()
+        rest = texts[end:]
+        if magic == _MAGIC_SELECTING:
+            length, rest = rest[0], rest[1:]
+            rest, selection = rest[:length], rest[length:].decode()
+        store = _store(rest)
+    except (struct.error, UnicodeDecodeError, IndexError) as error:
         raise WireError(f"no request: {error}") from error
-    if magic != _MAGIC or len(texts) != name_length + exchange_length:
+    if magic not in {_MAGIC, _MAGIC_SELECTING} or len(texts) < end:
         raise WireError("no request")
     if not NO_ID <= acknowledged_id <= last_id or not name or not name.isprintable():
         raise WireError("a request that makes no sense")
-    return Request(nonce, last_id, acknowledged_id, name, exchange_name)
+    if (magic == _MAGIC_SELECTING) != bool(selection):
+        raise WireError("a request without its selection")
+    return Request(nonce, last_id, acknowledged_id, name, exchange_name, store, selection)
 
 
 def encode_events(nonce: int, previous_id: int, events: Iterable[bytes]) -> bytes:
-    """Return a frame of events; ``previous_id`` is the id before the first in the stream."""
+    """Return a frame of events; ``previous_id`` is the id before the first in the feed."""
     return _HEAD.pack(_EVENT_KIND, nonce, previous_id) + b"".join(events)
 
 
-def encode_beginning(nonce: int, start_id: int) -> bytes:
-    """Return the frame that begins a stream after ``start_id``."""
-    return _HEAD.pack(_BEGINNING_KIND, nonce, start_id)
+def encode_beginning(nonce: int, start_id: int, store: str = "") -> bytes:
+    """Return the frame that begins a feed after ``start_id`` of that event store."""
+    return _HEAD.pack(_BEGINNING_KIND, nonce, start_id) + store.encode("ascii")
 
 
-def encode_event(
-    message: NotificationMessage, type_name: str, event_id: int, occurred_on: datetime
-) -> bytes:
-    """Return an event's own bytes, the same for every subscriber.
+def encode_gap(nonce: int, oldest_id: int) -> bytes:
+    """Return the frame that says that what is missing before ``oldest_id`` was deleted."""
+    return _HEAD.pack(_GAP_KIND, nonce, oldest_id)
 
-    Raises ``ValueError``, with a reason for a person, where they cannot be made.
-    """
-    if not 0 < event_id <= MAX_EVENT_ID:
-        raise ValueError(f"its id is not between 1 and {MAX_EVENT_ID}")
-    type_bytes = type_name.encode()
-    content_type = message.content_type.encode()
-    headers = _to_json(message.headers).encode() if message.headers else b""
-    rest = b"".join((type_bytes, content_type, headers, message.body))
-    try:
-        fixed = _EVENT.pack(
-            len(rest),
-            event_id,
-            (occurred_on - _EPOCH) // _MICROSECOND,
-            len(type_bytes),
-            len(content_type),
-            len(headers),
-        )
-    except struct.error as error:
-        raise ValueError("its type name, content type, headers or body are too long") from error
-    return fixed + rest
+
+def encode_omission(nonce: int, previous_id: int, omitted_id: int) -> bytes:
+    """Return the frame that says that nothing asked for is between the two, the last included."""
+    return _HEAD.pack(_OMISSION_KIND, nonce, previous_id) + _ID.pack(omitted_id)
+
+
+def encode_refusal(nonce: int, why: str, *, for_good: bool) -> bytes:
+    """Return the frame that says why no feed begins."""
+    return _HEAD.pack(_REFUSAL_KIND, nonce, int(for_good)) + why.encode()
 
 
 def decode_head(frame: bytes) -> Head:
     """Return the head of what the relay sent, or raise :class:`WireError`."""
     try:
         kind, nonce, previous_id = _HEAD.unpack_from(frame)
-    except struct.error as error:
+        rest = frame[_HEAD.size :] if kind != _EVENT_KIND else b""
+        omitted_id = _ID.unpack(rest)[0] if kind == _OMISSION_KIND else None
+        refusal = rest.decode() if kind == _REFUSAL_KIND else ""
+    except (struct.error, UnicodeDecodeError) as error:
         raise WireError(f"no frame of a relay: {error}") from error
-    has_events = kind == _EVENT_KIND
-    if previous_id < 0 or not (
-        has_events or (kind == _BEGINNING_KIND and len(frame) == _HEAD.size)
-    ):
+    if previous_id < 0 or kind not in _KINDS:
         raise WireError("no frame of a relay")
-    return Head(nonce, previous_id, has_events)
+    if (kind == _GAP_KIND and rest) or (kind == _REFUSAL_KIND and not refusal):
+        raise WireError("no frame of a relay")
+    store = _store(rest) if kind == _BEGINNING_KIND else ""
+    return Head(
+        nonce,
+        previous_id,
+        kind == _EVENT_KIND,
+        kind == _GAP_KIND,
+        store,
+        omitted_id,
+        refusal,
+    )
 
 
-def decode_event(frame: bytes, start: int) -> tuple[ReceivedMessage, int]:
-    """Return the message at ``start``, and where the next one stands; or :class:`WireError`."""
-    try:
-        length, event_id, time, type_length, content_length, headers_length = _EVENT.unpack_from(
-            frame, start
-        )
-        type_start = start + _EVENT.size
-        content_start = type_start + type_length
-        headers_start = content_start + content_length
-        body_start = headers_start + headers_length
-        end = type_start + length
-        if not body_start <= end <= len(frame) or event_id <= 0:
-            raise WireError("an event cut short")
-        return (
-            ReceivedMessage(
-                str(event_id),
-                frame[type_start:content_start].decode(),
-                _EPOCH + time * _MICROSECOND,
-                frame[body_start:end],
-                frame[content_start:headers_start].decode(),
-                _decode_headers(frame[headers_start:body_start]),
-                event_id,
-            ),
-            end,
-        )
-    except (struct.error, UnicodeDecodeError, OverflowError) as error:
-        raise WireError(f"no event: {error}") from error
-
-
-_to_json = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), default=dict, check_circular=False
-).encode
-
-
-def _decode_headers(text: bytes) -> dict[str, str]:
-    if not text:
-        return {}
-    try:
-        headers = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise WireError(f"headers that are not JSON: {error}") from error
-    if not isinstance(headers, dict) or not all(
-        isinstance(value, str) for value in headers.values()
-    ):
-        raise WireError("headers that are not an object of texts")
-    return headers
+def _store(identity: bytes) -> str:
+    if len(identity) > MAX_STORE or not identity.isascii():
+        raise WireError("no identity of an event store")
+    return identity.decode()

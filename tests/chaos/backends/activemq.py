@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import stomp
+from typing_extensions import override
 
 from tests.chaos.backends.base import EXCHANGE, LONGEST_SILENCE, QUIET, Backend, at_port
 from tests.servers import ActiveMQ
@@ -26,10 +27,12 @@ class ActiveMQBackend(Backend):
         self.server = ActiveMQ(folder / "server", store_limit=store_limit)
         self._arrived: list[int] = []
 
+    @override
     def start(self, proxy_port: int | None) -> None:
         self._proxy_port = proxy_port
         self.server.start()
 
+    @override
     def settings(self) -> str:
         url = at_port(self.server.url, self._proxy_port)
         return (
@@ -38,6 +41,7 @@ class ActiveMQBackend(Backend):
         )
 
     @property
+    @override
     def port(self) -> int:
         return urlsplit(self.server.url).port or 0
 
@@ -60,10 +64,12 @@ class ActiveMQBackend(Backend):
         """Return how many files the store has."""
         return len(list(self.server.directory.glob("data/kahadb/db-*.log")))
 
+    @override
     def arrived(self, newest: int) -> list[int]:
         self.drain(newest)
         return self._arrived
 
+    @override
     def stop(self) -> None:
         self.server.stop()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pika
+from typing_extensions import override
 
 from tests.chaos.backends.base import EXCHANGE, LONGEST_SILENCE, QUIET, Backend, at_port
 from tests.servers import RabbitMQ
@@ -30,27 +31,32 @@ class RabbitMQBackend(Backend):
         super().__init__(folder)
         self.name = "rabbitmq" if resume == "tracker" else f'rabbitmq, resume = "{resume}"'
         self._resume = resume
-        # The tail is transient: what the broker remembers ends with the broker.
+        # What the tail remembers ends with the broker.
         self.republished_by_broker = WINDOW
         self.republished = 0 if resume == "tail" else WINDOW
         self.server = RabbitMQ(folder / "server", stream=True)
 
+    @override
     def start(self, proxy_port: int | None) -> None:
         self._proxy_port = proxy_port
         self.server.start()
 
+    @override
     def settings(self) -> str:
         url = at_port(self.server.url, self._proxy_port)
         return f'url = "{url}"\nresume = "{self._resume}"\nheartbeat = 5\nno_progress_timeout = 6\n'
 
     @property
+    @override
     def port(self) -> int:
         return urlsplit(self.server.url).port or 0
 
+    @override
     def arrived(self, newest: int) -> list[int]:
         with self.channel() as channel:
             return _consumed(channel, EXCHANGE, newest)
 
+    @override
     def stop(self) -> None:
         self.server.stop()
 
@@ -74,6 +80,7 @@ class RabbitMQStreamBackend(RabbitMQBackend):
         self.name = "rabbitmq-stream"
         self.republished = self.republished_by_broker = 0
 
+    @override
     def start(self, proxy_port: int | None) -> None:
         super().start(proxy_port)
         # RabbitMQ 3.10 writes down its very first stream late: killed within a second, it never
@@ -83,14 +90,17 @@ class RabbitMQStreamBackend(RabbitMQBackend):
             channel.queue_declare(EXCHANGE, durable=True, arguments=stream)
         self.server.restart()
 
+    @override
     def settings(self) -> str:
         url = at_port(self.server.stream_url, self._proxy_port)
         return f'url = "{url}"\nheartbeat = 5\nno_progress_timeout = 6\n'
 
     @property
+    @override
     def port(self) -> int:
         return self.server.stream_port
 
+    @override
     def arrived(self, newest: int) -> list[int]:
         with self.channel() as channel:
             return _consumed(channel, EXCHANGE, newest, {"x-stream-offset": "first"})

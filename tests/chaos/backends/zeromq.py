@@ -6,10 +6,13 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from tests.chaos.backends.base import EXCHANGE, Backend
 from tests.chaos.process import Process
-from tests.servers import free_port, wait_for
+from tests.servers import free_port
 from tidings.errors import BrokerRefusedError
+from tidings.testing import eventually
 from tidings_zeromq.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ class ZeroMQBackend(Backend):
         self._port = free_port()
         self.subscriber: Process | None = None
 
+    @override
     def start(self, proxy_port: int | None) -> None:
         self._connect_port = proxy_port or self._port
         self.start_subscriber()
@@ -42,6 +46,7 @@ class ZeroMQBackend(Backend):
         address = f"tcp://127.0.0.1:{self._connect_port}"
         return Process(receive, address, name, self.folder / name)
 
+    @override
     def settings(self) -> str:
         return (
             f'bind = "tcp://127.0.0.1:{self._port}"\nsubscribers = ["{REQUIRED}"]\n'
@@ -49,15 +54,18 @@ class ZeroMQBackend(Backend):
         )
 
     @property
+    @override
     def port(self) -> int:
         return self._port
 
+    @override
     def arrived(self, newest: int) -> list[int]:
         file = self.folder / REQUIRED
         # What is accepted is in the file already; what isn't yet may still come.
-        wait_for(lambda: _last_id(file) >= newest, f"event {newest} at the subscriber", 30)
+        eventually(lambda: _last_id(file) >= newest, f"event {newest} at the subscriber", 30)
         return [int(line) for line in file.read_bytes().split()]
 
+    @override
     def stop(self) -> None:
         if self.subscriber is not None:
             self.subscriber.kill()

@@ -37,7 +37,7 @@ class Fault:
     reordered: int = 0
     """First deliveries that a round may bring out of order."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """How the backend is made, where it isn't as always."""
+    """How the backend is made, if it isn't as always."""
 
     def republished(self, backend: Backend) -> int:
         """Return how many duplicates the backend's promise allows in one round."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tests.chaos.backends import EXCHANGE, ActiveMQBackend, RabbitMQBackend
 from tests.chaos.backends.rabbitmq import WINDOW
 from tests.chaos.faults.fault import RABBITMQ, Fault
-from tests.servers import wait_for
+from tidings.testing import eventually
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
@@ -82,12 +82,12 @@ def fill_store(stage: Stage) -> None:
         time.sleep(2)  # much longer than a transaction takes
         return stage.position() == at
 
-    wait_for(is_stuck, "the store to be full", 120)
+    eventually(is_stuck, "the store to be full", 120)
     time.sleep(REFUSING)
     files = backend.journal_files()
     backend.drain()
     # ActiveMQ frees what was read twice a minute.
-    wait_for(lambda: backend.journal_files() < files, "the store to be freed", 60)
+    eventually(lambda: backend.journal_files() < files, "the store to be freed", 60)
     stage.recovers()
 
 

@@ -7,14 +7,14 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidings.builtin.memory.state import Connection, Exchange, as_received
+from tidings.builtin.memory.state import Exchange, InMemoryConnection, as_received
 from tidings.errors import (
     BrokerUnavailableError,
     DeliveryError,
     ExchangeLockedError,
     NotAcceptedError,
 )
-from tidings.interfaces import Position
+from tidings.interfaces import Accepted, Position, fingerprint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class InMemoryBroker:
-    """What :class:`InMemoryMessageProducer` sends to and :class:`InMemoryMessageConsumer` reads.
+    """What :class:`InMemoryProducer` sends to and :class:`InMemoryConsumer` reads.
 
     :meth:`messages` gives what was accepted. What a real broker does on a bad day is chosen by the
     test:
@@ -42,7 +42,8 @@ class InMemoryBroker:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._exchanges: dict[str, Exchange] = {}
-        self._connections: list[Connection] = []
+        self._connections: list[InMemoryConnection] = []
+        self._opened = 0
         self._frozen = False
         self._refusing = False
 
@@ -56,6 +57,12 @@ class InMemoryBroker:
         """How many producers and consumers are connected."""
         with self._changed:
             return len(self._connections)
+
+    @property
+    def opened(self) -> int:
+        """How many connections there were in all."""
+        with self._changed:
+            return self._opened
 
     def freeze(self) -> None:
         """Answer nothing, and accept nothing, until :meth:`thaw`."""
@@ -110,8 +117,13 @@ class InMemoryBroker:
             self._exchange(exchange_name).bound = True
 
     def connect(
-        self, exchange_name: str, patience: float, *, publisher: bool, generation: int = 0
-    ) -> Connection:
+        self,
+        exchange_name: str,
+        patience: float,
+        *,
+        publisher: bool,
+        position: Position = Position(),  # noqa: B008 - immutable
+    ) -> InMemoryConnection:
         """Connect a producer or a consumer; of producers, one at a time for each exchange."""
         with self._changed:
             if self._refusing:
@@ -122,7 +134,7 @@ class InMemoryBroker:
                 )
             self._wait_while(lambda: self._frozen, patience, exchange_name)
             exchange = self._exchange(exchange_name)
-            connection = Connection(exchange_name, generation)
+            connection = InMemoryConnection(exchange_name, position)
             if publisher:
                 if exchange.publisher is not None:
                     raise ExchangeLockedError(
@@ -132,9 +144,10 @@ class InMemoryBroker:
                     )
                 exchange.publisher = connection
             self._connections.append(connection)
+            self._opened += 1
             return connection
 
-    def disconnect(self, connection: Connection) -> None:
+    def disconnect(self, connection: InMemoryConnection) -> None:
         """Let go of a connection, and of what is pending on it. Idempotent."""
         with self._changed:
             connection.pending.clear()
@@ -146,7 +159,11 @@ class InMemoryBroker:
             self._changed.notify_all()
 
     def send(
-        self, connection: Connection, notification: Notification, window: int, patience: float
+        self,
+        connection: InMemoryConnection,
+        notification: Notification,
+        window: int,
+        patience: float,
     ) -> None:
         """Take one notification, and accept it at once unless frozen."""
         with self._changed:
@@ -161,7 +178,7 @@ class InMemoryBroker:
             connection.pending.append(notification)
             self._accept(connection)
 
-    def flush(self, connection: Connection, patience: float) -> None:
+    def flush(self, connection: InMemoryConnection, patience: float) -> None:
         """Return when everything sent on the connection was accepted."""
         with self._changed:
             self._wait_while(
@@ -172,13 +189,13 @@ class InMemoryBroker:
             )
             self._raise_failure(connection)
 
-    def last_accepted(self, exchange_name: str) -> Position | None:
-        """Return the newest id that the exchange holds, and its generation."""
+    def last_accepted(self, exchange_name: str) -> Accepted | None:
+        """Return the newest event that the exchange holds, and whose it is."""
         with self._changed:
             return self._exchange(exchange_name).last
 
     def next_message(
-        self, connection: Connection, subscriber: str, start: int, timeout: float
+        self, connection: InMemoryConnection, subscriber: str, start: int, timeout: float
     ) -> ReceivedMessage | None:
         """Return the subscriber's next unacknowledged message from place ``start`` on."""
         deadline = time.monotonic() + timeout
@@ -195,13 +212,13 @@ class InMemoryBroker:
                     return None
                 self._changed.wait(left)
 
-    def acknowledge(self, connection: Connection, subscriber: str, place: int) -> None:
+    def acknowledge(self, connection: InMemoryConnection, subscriber: str, place: int) -> None:
         """Note that the subscriber need not have the message at that place again."""
         with self._changed:
             self._raise_failure(connection)
             self._exchange(connection.exchange_name).acknowledged[subscriber].add(place)
 
-    def _accept(self, connection: Connection) -> None:
+    def _accept(self, connection: InMemoryConnection) -> None:
         exchange = self._exchange(connection.exchange_name)
         while connection.pending and not self._frozen and connection.error is None:
             notification = connection.pending[0]
@@ -219,16 +236,22 @@ class InMemoryBroker:
                 )
                 return
             exchange.messages.append(as_received(notification))
-            exchange.last = Position(notification.event_id, connection.generation)
+            position = connection.position
+            exchange.last = Accepted(
+                notification.event_id,
+                fingerprint_of(notification.type_name, notification.occurred_on),
+                position.generation,
+                position.store,
+            )
             connection.accepted_id = notification.event_id
             connection.pending.popleft()
         self._changed.notify_all()
 
-    def _fail(self, connection: Connection, error: DeliveryError) -> None:
+    def _fail(self, connection: InMemoryConnection, error: DeliveryError) -> None:
         connection.error = error
         self.disconnect(connection)
 
-    def _raise_failure(self, connection: Connection) -> None:
+    def _raise_failure(self, connection: InMemoryConnection) -> None:
         if connection.error is not None:
             raise connection.error
 
@@ -237,7 +260,7 @@ class InMemoryBroker:
         busy: Callable[[], bool],
         patience: float,
         exchange_name: str,
-        connection: Connection | None = None,
+        connection: InMemoryConnection | None = None,
     ) -> None:
         if self._changed.wait_for(lambda: not busy(), patience):
             return

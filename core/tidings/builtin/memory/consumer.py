@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidings.interfaces import MessageConsumer, ReceivedMessage
+from typing_extensions import override
+
+from tidings.interfaces import Capability, MessageConsumer, Opening, ReceivedMessage
+from tidings.routing.patterns import KeyPatterns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidings.builtin.memory.broker import InMemoryBroker
-    from tidings.builtin.memory.state import Connection
+    from tidings.builtin.memory.state import InMemoryConnection
 
 
-class InMemoryMessageConsumer(MessageConsumer):
+class InMemoryConsumer(MessageConsumer):
     """Reads an exchange of an :class:`InMemoryBroker` as ``subscriber``, from its first message.
 
-    What a subscriber has acknowledged stands in the broker, and so outlives the consumer.
+    What a subscriber has acknowledged stands in the broker, and so outlives the consumer. Routing
+    keys are selected as from a topic exchange of RabbitMQ: ``*`` is a word between dots, ``#`` any
+    number of words.
     """
+
+    capabilities = frozenset({Capability.ROUTING, Capability.PARTITIONS})
 
     def __init__(
         self, broker: InMemoryBroker, subscriber: str = "app", *, no_progress: float = 5.0
@@ -23,9 +34,23 @@ class InMemoryMessageConsumer(MessageConsumer):
         self.broker = broker
         self.subscriber = subscriber
         self._no_progress = no_progress
-        self._connection: Connection | None = None
+        self._connection: InMemoryConnection | None = None
+        self._opening = Opening()
         self._next_place = 0
+        self._selected = KeyPatterns(["#"])
+        self._partitions: frozenset[int] | None = None
 
+    @override
+    def select(self, routing_keys: Sequence[str]) -> None:
+        """Get these only; may be called while an exchange is open, too."""
+        self._selected = KeyPatterns(routing_keys)
+
+    @override
+    def select_partitions(self, partitions: Sequence[int], of: int) -> None:
+        """Read these only, or all; may be called while an exchange is open, too."""
+        self._partitions = frozenset(partitions or range(of))
+
+    @override
     def open(self, exchange_name: str) -> None:
         """Connect, and begin with the first message that was not acknowledged."""
         if self._connection is not None:
@@ -33,28 +58,40 @@ class InMemoryMessageConsumer(MessageConsumer):
                 f"Exchange {self._connection.exchange_name!r} is open already; close it first."
             )
         self._connection = self.broker.connect(exchange_name, self._no_progress, publisher=False)
+        self._opening = Opening()
         self._next_place = 0
 
+    @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        """Return the next message, or ``None`` after ``timeout`` seconds."""
-        message = self.broker.next_message(
-            self._open_connection(), self.subscriber, self._next_place, timeout
-        )
-        if message is not None:
+        deadline = time.monotonic() + timeout
+        while True:
+            left = max(deadline - time.monotonic(), 0)
+            message = self.broker.next_message(
+                self._open_connection(), self.subscriber, self._next_place, left
+            )
+            if message is None:
+                return None
             self._next_place = message.token + 1
-        return message
+            if self._wants(message):
+                return replace(message, token=self._opening.token(message.token))
 
+    @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        """Say that ``message`` need not come again."""
-        self.broker.acknowledge(self._open_connection(), self.subscriber, message.token)
+        connection = self._open_connection()
+        self.broker.acknowledge(connection, self.subscriber, self._opening.name_of(message))
 
+    @override
     def close(self) -> None:
-        """Let go."""
         if self._connection is not None:
             self.broker.disconnect(self._connection)
             self._connection = None
 
-    def _open_connection(self) -> Connection:
+    def _wants(self, message: ReceivedMessage) -> bool:
+        if self._partitions is not None and message.partition not in self._partitions:
+            return False
+        return self._selected.match(message.routing_key)
+
+    def _open_connection(self) -> InMemoryConnection:
         if self._connection is None:
             raise RuntimeError("This consumer reads no exchange; call open() first.")
         return self._connection

@@ -5,15 +5,19 @@ from __future__ import annotations
 import bisect
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from typing_extensions import override
+
 from tidings.event import NewEvent, StoredEvent
-from tidings.interfaces import EventStore, Hold
+from tidings.interfaces import Capability, EventStore, Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
 
 class InMemoryTransaction:
@@ -25,6 +29,7 @@ class InMemoryTransaction:
         self.events: list[StoredEvent] = []
         self.over = False
 
+    @override
     def __repr__(self) -> str:
         return f"<transaction {self.number}: {len(self.events)} event(s)>"
 
@@ -32,14 +37,18 @@ class InMemoryTransaction:
 class InMemoryEventStore(EventStore):
     """Keeps events in memory, and behaves as a database with concurrent writers does.
 
-    An id is drawn when the event is appended and seen when its transaction commits, so that 11 may
-    be committed before 10; the reader then holds at 10, and :meth:`hold` tells which transaction
-    it waits for. A rolled-back id leaves a hole.
+    An id is drawn when the event is appended and seen when its transaction commits. So 11 may be
+    committed before 10. Then the reader holds at 10, and :meth:`hold` tells which transaction it
+    waits for. A rolled-back id leaves a hole. ``identity`` is that of another one, if this is to
+    be its copy.
 
     **Threads.** Every method may be called from any thread.
     """
 
-    def __init__(self) -> None:
+    capabilities = frozenset({Capability.PRUNE})
+
+    def __init__(self, identity: str | None = None) -> None:
+        self._identity = uuid.uuid4().hex if identity is None else identity
         self._lock = threading.Lock()
         self._events: list[StoredEvent] = []
         self._open: list[InMemoryTransaction] = []
@@ -47,6 +56,7 @@ class InMemoryEventStore(EventStore):
         self._transactions_begun = 0
         self._hold: Hold | None = None
 
+    @override
     def append(self, connection: Any, *events: NewEvent) -> None:
         """Append to the transaction ``connection``, which :meth:`transaction` gave."""
         if not isinstance(connection, InMemoryTransaction):
@@ -73,6 +83,7 @@ class InMemoryEventStore(EventStore):
                 )
 
     @contextmanager
+    @override
     def transaction(self) -> Iterator[InMemoryTransaction]:
         """Begin a transaction; any number may be open at once."""
         with self._lock:
@@ -94,8 +105,8 @@ class InMemoryEventStore(EventStore):
                 for event in transaction.events:
                     bisect.insort(self._events, event, key=_id)
 
+    @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
-        """Return what is committed, up to the first id that may still appear."""
         with self._lock:
             start = bisect.bisect_right(self._events, event_id, key=_id)
             found = self._events[start : start + limit]
@@ -120,37 +131,64 @@ class InMemoryEventStore(EventStore):
             )
             return found[: bisect.bisect_left(found, missing_id, key=_id)]
 
+    @override
     def stored_event(self, event_id: int) -> StoredEvent | None:
-        """Return the committed event of that id, or ``None``."""
         with self._lock:
             place = bisect.bisect_left(self._events, event_id, key=_id)
             if place < len(self._events) and self._events[place].event_id == event_id:
                 return self._events[place]
             return None
 
+    @override
     def newest_event_id(self) -> int | None:
-        """Return the greatest committed id, or ``None``."""
         with self._lock:
             return self._events[-1].event_id if self._events else None
 
+    @override
     def count_stored_events_since(self, event_id: int) -> int:
-        """Return how many committed events have a greater id."""
         with self._lock:
             return len(self._events) - bisect.bisect_right(self._events, event_id, key=_id)
 
+    @override
     def hold(self) -> Hold | None:
-        """Return what held the last read, or ``None``."""
         with self._lock:
             return self._hold
 
+    @override
+    def prune(
+        self,
+        up_to: int,
+        *,
+        keep: int = 1,
+        occurred_before: datetime | None = None,
+        dry_run: bool = False,
+    ) -> int:
+        with self._lock:
+            gone = {
+                event.event_id
+                for event in self._events[: -max(keep, 1)]
+                if event.event_id <= up_to
+                and (occurred_before is None or event.occurred_on < occurred_before)
+            }
+            if not dry_run:
+                self._events = [event for event in self._events if event.event_id not in gone]
+            return len(gone)
+
+    @override
+    def identity(self) -> str:
+        return self._identity
+
+    @override
     def create(self) -> None:
         """Nothing needs to be created."""
 
+    @override
     def check(self) -> None:
         """Nothing can be wrong."""
 
+    @override
     def close(self) -> None:
-        """Nothing is held open; the events stay."""
+        """Nothing is kept open; the events stay."""
 
 
 def _id(event: StoredEvent) -> int:

@@ -5,21 +5,34 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from tidings.builtin.memory.broker import InMemoryBroker
-from tidings.interfaces import MessageProducer, Notification, NotificationMessage, Position
+from tidings.interfaces import Accepted, Capability, MessageProducer, OpenExchange
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from tidings.builtin.memory.state import Connection
+    from tidings.interfaces import ExchangeContext, Notification
 
 
-class InMemoryMessageProducer(MessageProducer):
+class InMemoryProducer(MessageProducer):
     """Sends to an :class:`InMemoryBroker`: its own, or the one that it is given.
 
     ``window`` is how many messages may wait for acceptance before :meth:`send` blocks;
     ``no_progress`` after how many seconds without an answer a call gives up.
     """
+
+    capabilities = frozenset(
+        {
+            Capability.MOST_RECENT_ACCEPTED,
+            Capability.LOCK,
+            Capability.UNROUTABLE,
+            Capability.OUT_OF_ORDER,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
+    )
 
     def __init__(
         self, broker: InMemoryBroker | None = None, *, window: int = 1000, no_progress: float = 5.0
@@ -27,63 +40,52 @@ class InMemoryMessageProducer(MessageProducer):
         self.broker = broker or InMemoryBroker()
         self._window = window
         self._no_progress = no_progress
-        self._connections: dict[str, Connection] = {}
 
-    def open(self, exchange_name: str, position: Position = Position()) -> None:  # noqa: B008 - immutable
+    @override
+    def open_exchange(self, context: ExchangeContext) -> OpenExchange:
         """Connect; one producer at a time for each exchange."""
-        if exchange_name in self._connections:
-            raise RuntimeError(f"Exchange {exchange_name!r} is open already; close it first.")
-        self._connections[exchange_name] = self.broker.connect(
-            exchange_name, self._no_progress, publisher=True, generation=position.generation
-        )
+        return _OpenInMemoryExchange(self.broker, context, self._window, self._no_progress)
 
-    def send(
-        self,
-        exchange_name: str,
-        notification_message: NotificationMessage,
-        notification_type: str,
-        notification_id: int,
-        notification_occurred_on: datetime,
+
+class _OpenInMemoryExchange(OpenExchange):
+    """One producer's connection to one exchange."""
+
+    def __init__(
+        self, broker: InMemoryBroker, context: ExchangeContext, window: int, no_progress: float
     ) -> None:
-        """Hand one notification over; it is accepted at once unless the broker is frozen."""
-        notification = Notification(
-            notification_message, notification_type, notification_id, notification_occurred_on
+        self._broker = broker
+        self._window = window
+        self._no_progress = no_progress
+        self._connection = broker.connect(
+            context.exchange_name, no_progress, publisher=True, position=context.position
         )
-        self.broker.send(
-            self._connection(exchange_name), notification, self._window, self._no_progress
-        )
 
-    def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        """Return when everything sent was accepted."""
-        patience = self._no_progress if timeout is None else timeout
-        self.broker.flush(self._connection(exchange_name), patience)
+    @override
+    def send(self, notifications: Sequence[Notification]) -> None:
+        """Hand notifications over; they are accepted at once unless the broker is frozen."""
+        for notification in notifications:
+            self._broker.send(self._connection, notification, self._window, self._no_progress)
 
-    def accepted_id(self, exchange_name: str) -> int | None:
-        """Return the newest id that was accepted since :meth:`open`."""
-        return self._connection(exchange_name).accepted_id
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        self._broker.flush(self._connection, self._no_progress if timeout is None else timeout)
 
-    def close(self, exchange_name: str) -> None:
-        """Let go of the exchange, and of what was not accepted."""
-        connection = self._connections.pop(exchange_name, None)
-        if connection is not None:
-            self.broker.disconnect(connection)
+    @override
+    def accepted_id(self) -> int | None:
+        return self._connection.accepted_id
 
-    def most_recent_accepted_id(self, exchange_name: str) -> int | None:
-        """Return the newest id that the broker holds of this generation."""
-        last = self.broker.last_accepted(exchange_name)
-        if last is None or last.generation != self._connection(exchange_name).generation:
-            return None
-        return last.event_id
+    @override
+    def most_recent_accepted(self) -> Accepted | None:
+        return self._broker.last_accepted(self._connection.exchange_name)
 
-    def wait(self, exchange_name: str, seconds: float) -> None:
-        """Pass ``seconds``; raises where the connection was cut."""
+    @override
+    def wait(self, seconds: float) -> None:
+        """Pass ``seconds``; raises if the connection was cut."""
         time.sleep(seconds)
-        connection = self._connection(exchange_name)
-        if connection.error is not None:
-            raise connection.error
+        if self._connection.error is not None:
+            raise self._connection.error
 
-    def _connection(self, exchange_name: str) -> Connection:
-        connection = self._connections.get(exchange_name)
-        if connection is None:
-            raise RuntimeError(f"Exchange {exchange_name!r} is not open; call open() first.")
-        return connection
+    @override
+    def close(self) -> None:
+        """Let go of the exchange, and of what was not accepted."""
+        self._broker.disconnect(self._connection)

@@ -6,18 +6,18 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tidings.interfaces import Notification, Position, ReceivedMessage
+from tidings.interfaces import Accepted, Notification, Position, ReceivedMessage
 
 if TYPE_CHECKING:
     from tidings.errors import DeliveryError
 
 
 @dataclass(slots=True, eq=False)
-class Connection:
+class InMemoryConnection:
     """One producer's, or one consumer's, connection to one exchange."""
 
     exchange_name: str
-    generation: int = 0
+    position: Position = Position()  # noqa: RUF009 - immutable
     pending: deque[Notification] = field(default_factory=deque)
     accepted_id: int | None = None
     error: DeliveryError | None = None
@@ -28,10 +28,10 @@ class Exchange:
     """What the broker keeps of one exchange."""
 
     messages: list[ReceivedMessage] = field(default_factory=list)
-    last: Position | None = None
+    last: Accepted | None = None
     bound: bool = True
     to_reject: int = 0
-    publisher: Connection | None = None
+    publisher: InMemoryConnection | None = None
     acknowledged: dict[str, set[int]] = field(default_factory=dict)
 
 
@@ -45,4 +45,6 @@ def as_received(notification: Notification) -> ReceivedMessage:
         body=message.body,
         content_type=message.content_type,
         headers=dict(message.headers),
+        routing_key=message.routing_key,
+        partition=message.partition,
     )

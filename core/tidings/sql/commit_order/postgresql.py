@@ -1,8 +1,8 @@
 """PostgreSQL: hold at a gap, and let the lock table settle it.
 
-An INSERT takes ``RowExclusiveLock`` on its table before it draws an id and keeps it to the end of
-its transaction, and a commit is visible before its locks go. So whoever may still fill a gap holds
-that lock from before the gap could be seen. Once all who held it then have gone, a snapshot taken
+An INSERT takes ``RowExclusiveLock`` on its table before it draws an id, and keeps it to the end of
+its transaction. A commit is visible before its locks go. So whoever may still fill a gap holds that
+lock from before the gap could be seen. Once all who held it then have gone, a snapshot taken
 *after* that shows what they committed: an id missing from it was rolled back.
 """
 
@@ -13,17 +13,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
+from typing_extensions import override
 
+from tidings.errors import StoreUnavailableError
 from tidings.interfaces import Hold
 from tidings.sql.commit_order.base import CommitOrder
-from tidings.sql.commit_order.postgresql_checks import check_sequence, quoted_name, refuse_standby
+from tidings.sql.commit_order.hidden_rows import refuse_hidden_rows
+from tidings.sql.commit_order.low_ids import renumber
+from tidings.sql.commit_order.postgresql_checks import (
+    check_sequence,
+    refuse_cache,
+    refuse_low_sequence,
+    refuse_pruned,
+    refuse_replica,
+    sequence_of,
+)
+from tidings.sql.commit_order.pruned_ids import remember_pruned
+from tidings.sql.tables import quoted_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Connection
 
-    from tidings.event import StoredEvent
+    from tidings.sql.commit_order.base import Query, Row
     from tidings.sql.event_log import EventLog
 
 # An insert straight into a partition locks that partition alone. Another database's tables may
@@ -36,6 +47,17 @@ _EVENT_LOCKS = """
                          UNION SELECT relid FROM pg_partition_tree(CAST(:log AS regclass)))
 """
 _HOLDERS = text(f"SELECT DISTINCT l.virtualtransaction {_EVENT_LOCKS}")
+
+_SERVER_SINCE = text("SELECT pg_postmaster_start_time()")
+
+_STILL = text(
+    """
+    SELECT pg_postmaster_start_time(),
+           (SELECT seqcache FROM pg_sequence
+            WHERE seqrelid = to_regclass(CAST(:sequence AS text))),
+           row_security_active(CAST(:log AS regclass))
+    """
+)
 
 # A prepared transaction has no process; its name stands beside its transaction id.
 _OLDEST = text(
@@ -73,46 +95,88 @@ class PostgreSQLCommitOrder(CommitOrder):
     def __init__(self, log: EventLog) -> None:
         """Know nothing yet of ``log``."""
         super().__init__(log)
-        self._settled_to = 0
-        """No id up to here that is missing will ever appear."""
+        self._sequence: str | None = None
         self._unsettled: list[_Unsettled] = []
         """By ascending horizon."""
         self._held_at: int | None = None
         """The missing id that ended the last read."""
+        self._server_since: object = None
+        """When the server was started of which all this is known."""
 
+    @override
     def begin(self, connection: Connection) -> None:
-        """Forget the last connection's holders; refuse a standby."""
-        self._settled_to = 0
+        """Forget the last connection's holders; refuse a replica, and a user who sees not all."""
+        super().begin(connection)
         self._unsettled = []
         self._held_at = None
-        refuse_standby(connection)
+        self._server_since = connection.execute(_SERVER_SINCE).scalar_one()
+        refuse_replica(connection, self.log)
+        refuse_hidden_rows(connection, self.log)
 
+    @override
     def check(self, connection: Connection) -> None:
-        """Refuse a standby, and ids that are not drawn one by one."""
-        refuse_standby(connection)
-        check_sequence(connection, self.log)
+        """Refuse a replica, and ids that are not drawn one by one."""
+        refuse_replica(connection, self.log)
+        refuse_hidden_rows(connection, self.log)
+        self._sequence = check_sequence(connection, self.log)
+        refuse_pruned(connection, self.log)
 
-    def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
-        """Return events up to the first gap that may still be filled."""
+    @override
+    def watch(self, connection: Connection) -> None:
+        """Refuse a sequence that was set back since :meth:`check`, and a new subscription."""
+        refuse_replica(connection, self.log)
+        refuse_hidden_rows(connection, self.log)
+        if self._sequence is not None:
+            refuse_low_sequence(connection, self.log, self._sequence)
+        refuse_pruned(connection, self.log)
+
+    @override
+    def refuse_pruned(self, connection: Connection) -> None:
+        """Refuse events with ids that a sequence gave out again after they had been pruned."""
+        refuse_pruned(connection, self.log)
+
+    @override
+    def note_pruned(self, connection: Connection, up_to: int) -> None:
+        remember_pruned(connection, self.log, up_to)
+
+    @override
+    def renumber(self, connection: Connection) -> list[int]:
+        """Give the events new ids that a sequence which was set back gave low ones."""
+        return renumber(connection, self.log, sequence_of(connection, self.log))
+
+    @override
+    def rows_since(
+        self, connection: Connection, query: Query[Row], since: int, limit: int
+    ) -> list[Row]:
+        """Return rows up to the first gap that may still be filled."""
+        rows = self._settled_rows(connection, query, since, limit)
+        if rows and rows[-1].event_id - since > len(rows):
+            self._refuse_what_changed(connection)
+        return rows
+
+    def _settled_rows(
+        self, connection: Connection, query: Query[Row], since: int, limit: int
+    ) -> list[Row]:
         # In this order: who has gone by now has committed before the snapshot of the rows.
         live = self._live(connection)
-        events = self.log.events_since(connection, since, limit)
+        rows = query(connection, since, limit)
         self._settle(live)
         while True:
-            whole = self._length_before_gap(events, since)
-            if whole == len(events):
+            whole = self._length_before_gap(rows, since)
+            if whole == len(rows):
                 self._held_at = None
-                return events
-            last = events[whole - 1].event_id if whole else since
+                return rows
+            last = rows[whole - 1].event_id if whole else since
             missing = max(last, self._settled_to) + 1
             if self._is_awaited(missing) or not self._nobody_holds(connection):
                 self._held_at = missing
-                return events[:whole]
+                return rows[:whole]
             # All who could fill the gap had gone before this new snapshot.
             horizon = self._unsettled.pop().horizon
-            events = self.log.events_since(connection, since, limit)
+            rows = query(connection, since, limit)
             self._settled_to = max(self._settled_to, horizon)
 
+    @override
     def hold(self, connection: Connection) -> Hold | None:
         """Name the oldest of the transactions that may fill the gap."""
         missing = self._held_at
@@ -122,7 +186,7 @@ class PostgreSQLCommitOrder(CommitOrder):
         if awaited is None:
             return None
         oldest = connection.execute(
-            _OLDEST, {"holders": sorted(awaited.holders), "log": quoted_name(self.log)}
+            _OLDEST, {"holders": sorted(awaited.holders), "log": quoted_name(self.log.table)}
         ).one_or_none()
         if oldest is None:
             return None
@@ -131,6 +195,29 @@ class PostgreSQLCommitOrder(CommitOrder):
         if seconds is None:  # the ages of other users' transactions are not shown to everybody
             seconds = time.monotonic() - awaited.since
         return Hold(missing, holder, float(seconds))
+
+    def _refuse_what_changed(self, connection: Connection) -> None:
+        """Raise if a gap was passed by what is known of another server, or is a cache of ids.
+
+        A pooler hides from us that the server was restarted, or that another one took its place.
+        There a prepared transaction holds its locks under another name, and ids that were settled
+        may be drawn again. Asked last: if the server is the old one now, it was all the while.
+
+        Somebody may give the sequence a cache under us. An id that is drawn ahead is in nobody's
+        transaction yet. Before it shows as a gap, the sequence shows the cache. Rows may be hidden
+        from us, too, from one moment to the next.
+        """
+        asked = {"sequence": self._sequence, "log": quoted_name(self.log.table)}
+        since, cache, hides = connection.execute(_STILL, asked).one()
+        if hides:
+            refuse_hidden_rows(connection, self.log)
+        if self._sequence is not None and cache is not None:
+            refuse_cache(self._sequence, cache)
+        if since != self._server_since:
+            raise StoreUnavailableError(
+                "PostgreSQL was restarted behind its pooler, or is another server now. What is "
+                "there is looked at afresh."
+            )
 
     def _live(self, connection: Connection) -> frozenset[str]:
         if not self._unsettled:
@@ -144,20 +231,6 @@ class PostgreSQLCommitOrder(CommitOrder):
             if not unsettled.holders:
                 self._settled_to = max(self._settled_to, unsettled.horizon)
         self._unsettled = [u for u in self._unsettled if u.horizon > self._settled_to]
-
-    def _length_before_gap(self, events: Sequence[StoredEvent], since: int) -> int:
-        """Return how many of ``events`` come before the first gap that isn't settled."""
-        if not events or events[-1].event_id <= self._settled_to:
-            return len(events)
-        if since >= self._settled_to and events[-1].event_id - since == len(events):
-            return len(events)
-        last = since
-        for index, stored in enumerate(events):
-            event_id = stored.event_id
-            if event_id != last + 1 and event_id - 1 > self._settled_to:
-                return index
-            last = event_id
-        return len(events)
 
     def _is_awaited(self, missing: int) -> bool:
         """Return whether the holders who may fill this gap are remembered."""
@@ -174,4 +247,6 @@ class PostgreSQLCommitOrder(CommitOrder):
         return not holders
 
     def _holders(self, connection: Connection) -> frozenset[str]:
-        return frozenset(connection.execute(_HOLDERS, {"log": quoted_name(self.log)}).scalars())
+        return frozenset(
+            connection.execute(_HOLDERS, {"log": quoted_name(self.log.table)}).scalars()
+        )

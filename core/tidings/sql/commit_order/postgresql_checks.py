@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from tidings.errors import UnsafeStoreError
+from tidings.sql.commit_order.low_ids import low_ids
+from tidings.sql.commit_order.pruned_ids import ids_given_again
+from tidings.sql.tables import quoted_name
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -29,26 +32,43 @@ _SEQUENCES = text(
     """
 )
 
+# By the view: PostgreSQL 13 shows the ids of pg_subscription itself to superusers alone.
+_SUBSCRIPTION = text(
+    """
+    SELECT s.subname FROM pg_subscription_rel r JOIN pg_stat_subscription s ON s.subid = r.srsubid
+    WHERE r.srrelid IN (SELECT to_regclass(:log)
+                        UNION SELECT relid FROM pg_partition_tree(to_regclass(:log)))
+    ORDER BY s.subname LIMIT 1
+    """
+)
+
+_MOST_NAMED = 20
+
 
 def refuse_standby(connection: Connection) -> None:
     """Refuse a standby: the locks of the primary's transactions cannot be seen there."""
     if connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one():
         raise UnsafeStoreError(
-            "This PostgreSQL is a standby, where it cannot be seen which transactions may still "
+            "This PostgreSQL is a standby: there it cannot be seen which transactions may still "
             "commit an event. Let the relay read the primary."
         )
 
 
-def quoted_name(log: EventLog) -> str:
-    """Return the table's name as ``regclass`` reads it."""
-    return f'"{log.table.name}"'
+def check_sequence(connection: Connection, log: EventLog) -> str:
+    """Refuse ids that are not drawn one by one, ascending, above all that were given out.
+
+    Return the sequence's name.
+    """
+    name = sequence_of(connection, log)
+    refuse_low_sequence(connection, log, name)
+    return name
 
 
-def check_sequence(connection: Connection, log: EventLog) -> None:
-    """Refuse ids that are not drawn one by one, ascending, above all that were given out."""
+def sequence_of(connection: Connection, log: EventLog) -> str:
+    """Return the name of the sequence of the ids; refuse one that does not give them in order."""
     column = log.table.c.event_id
     sequences = connection.execute(
-        _SEQUENCES, {"log": quoted_name(log), "column": column.name}
+        _SEQUENCES, {"log": quoted_name(log.table), "column": column.name}
     ).all()
     if len(sequences) != 1:
         raise UnsafeStoreError(
@@ -56,23 +76,79 @@ def check_sequence(connection: Connection, log: EventLog) -> None:
             "an identity column or a default has it (`tidings schema` shows it)."
         )
     name, cache, increment, cycles = sequences[0]
+    refuse_cache(name, cache)
+    if increment < 1 or cycles:
+        raise UnsafeStoreError(
+            f"The sequence {name} does not only rise: ALTER SEQUENCE {name} INCREMENT 1 NO CYCLE."
+        )
+    return str(name)
+
+
+def refuse_cache(name: str, cache: int) -> None:
+    """Refuse a sequence that gives each connection several ids at a time."""
     if cache > 1:
         raise UnsafeStoreError(
             f"The sequence {name} hands out {cache} ids at a time to each connection (CACHE "
             f"{cache}), so that later events get lower ids: ALTER SEQUENCE {name} CACHE 1, and "
             "let the writers connect anew."
         )
-    if increment < 1 or cycles:
-        raise UnsafeStoreError(
-            f"The sequence {name} does not only rise: ALTER SEQUENCE {name} INCREMENT 1 NO CYCLE."
-        )
+
+
+def refuse_low_sequence(connection: Connection, log: EventLog, name: str) -> None:
+    """Refuse a sequence that will give ids out again."""
+    column = log.table.c.event_id
     # The sequence is read as it is now, after the snapshot of the rows: never below a row's id.
+    table = quoted_name(log.table)
     newest, last = connection.execute(
-        text(f"SELECT (SELECT max({column.name}) FROM {quoted_name(log)}), last_value FROM {name}")  # noqa: S608 - quoted by regclass
+        text(f"SELECT (SELECT max({column.name}) FROM {table}), last_value FROM {name}")  # noqa: S608 - quoted by regclass
     ).one()
     if newest is not None and last < newest:
+        low = low_ids(connection, log, last)
+        meanwhile = (
+            f"{len(low)} event(s) were committed under such ids meanwhile: {_named(low)}. "
+            if low
+            else ""
+        )
         raise UnsafeStoreError(
-            f"The sequence {name} stands at {last}, below the newest event {newest}: it would "
-            "give ids out again that the relay has passed. After a restore: "
-            f"SELECT setval('{name}', {newest})."
+            f"The sequence {name} stands at {last}, below the newest event {newest}: it gives ids "
+            f"out again that exchanges have passed. {meanwhile}Run `tidings renumber`, which "
+            "sets the sequence right and gives events with such ids new ones, so that they go out; "
+            "setval alone would leave them behind for ever."
+        )
+
+
+def refuse_pruned(connection: Connection, log: EventLog) -> None:
+    """Refuse events with ids that were given out again after others had been pruned."""
+    pruned_to, again = ids_given_again(connection, log)
+    if again:
+        raise UnsafeStoreError(
+            f"{len(again)} event(s) of {log.table.name!r} were committed under ids up to "
+            f"{pruned_to} that were pruned, which exchanges have passed: {_named(again)}. Run "
+            "`tidings renumber`, which gives them new ids, so that they go out. The sequence of "
+            "the ids was set back, as a restore without its sequences does."
+        )
+
+
+def _named(ids: list[int]) -> str:
+    return ", ".join(map(str, ids[:_MOST_NAMED])) + (", …" if len(ids) > _MOST_NAMED else "")
+
+
+def subscription_to(connection: Connection, log: EventLog) -> str | None:
+    """Return the logical subscription that writes to the table of events, if any."""
+    name: str | None = connection.execute(
+        _SUBSCRIPTION, {"log": quoted_name(log.table)}
+    ).scalar_one_or_none()
+    return name
+
+
+def refuse_replica(connection: Connection, log: EventLog) -> None:
+    """Refuse a standby, and a logical replica, where commits come in another order than ids."""
+    refuse_standby(connection)
+    name = subscription_to(connection, log)
+    if name is not None:
+        raise UnsafeStoreError(
+            f"The table {log.table.name!r} is filled by the subscription {name!r}: this PostgreSQL "
+            "is a logical replica, which applies transactions one by one in the order of their "
+            "commits, so that a lower id may appear long after a higher one. Let the relay read "
+            "the primary; if this is the primary now, DROP SUBSCRIPTION first."
         )

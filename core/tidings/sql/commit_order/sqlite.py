@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
+from typing_extensions import override
 
 from tidings.errors import UnsafeStoreError
 from tidings.sql.commit_order.base import CommitOrder
@@ -12,7 +13,7 @@ from tidings.sql.commit_order.base import CommitOrder
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from tidings.event import StoredEvent
+    from tidings.sql.commit_order.base import Query, Row
 
 _DEFINITION = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
 
@@ -20,10 +21,13 @@ _DEFINITION = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name 
 class SQLiteCommitOrder(CommitOrder):
     """Ids are drawn by the one transaction that may write, so they commit in their order."""
 
-    def events_since(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
-        """Return what is visible."""
-        return self.log.events_since(connection, since, limit)
+    @override
+    def rows_since(
+        self, connection: Connection, query: Query[Row], since: int, limit: int
+    ) -> list[Row]:
+        return query(connection, since, limit)
 
+    @override
     def check(self, connection: Connection) -> None:
         """Refuse a table that gives the ids of pruned rows out again."""
         definition = connection.execute(_DEFINITION, {"name": self.log.table.name}).scalar_one()

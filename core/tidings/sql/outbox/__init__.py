@@ -7,7 +7,7 @@ from tidings.sql.outbox.dispatcher import (
     OutboxMessageDispatcher,
     OutboxMessageSerializer,
 )
-from tidings.sql.outbox.source import outbox_event_store, outbox_tracker
+from tidings.sql.outbox.source import drained_table, outbox_event_store, outbox_tracker
 from tidings.sql.outbox.table import outbox_table
 from tidings.sql.settings import Layout, OutboxSettings
 
@@ -17,6 +17,7 @@ __all__ = [
     "OutboxMessageDispatcher",
     "OutboxMessageSerializer",
     "OutboxSettings",
+    "drained_table",
     "outbox_event_store",
     "outbox_table",
     "outbox_tracker",

@@ -11,15 +11,17 @@ from sqlalchemy import bindparam, delete, select, update
 
 from tidings.errors import InvalidEventError
 from tidings.event import NewEvent, StoredEvent
-from tidings.sql.append import core_connection, event_row, insert_rows
+from tidings.sql.append import event_row, insert_rows
+from tidings.sql.callers_transaction import callers_connection
 from tidings.sql.outbox.table import outbox_log
 from tidings.sql.recorded_event import as_new_event
 from tidings.sql.settings import Layout
+from tidings.sql.types import MYSQL, as_it_is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 
 class OutboxMessageSerializer(Protocol):
@@ -76,7 +78,7 @@ class OutboxMessageDispatcher:
 
     ``clock`` gives the time that :meth:`mark_as_dispatched` notes. ``json_options`` are arguments
     of ``json.dumps`` for the body. ``aggregate_type`` is stored with each message: Debezium routes
-    by it.
+    by it. ``schema`` is where the table is, if not where the connection begins.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class OutboxMessageDispatcher:
         *,
         layout: Layout = Layout.TIDINGS,
         aggregate_type: str | None = None,
+        schema: str | None = None,
     ) -> None:
         """Take what it works with; asks the database nothing."""
         self._given = connection
@@ -96,10 +99,10 @@ class OutboxMessageDispatcher:
         self._serializer = serializer or RecordedEventSerializer()
         self._json_options = json_options
         self._aggregate_type = aggregate_type
-        self._log = outbox_log(table_name, layout)
+        self._log = outbox_log(table_name, layout, schema)
 
     def dispatch(self, *messages: Any) -> None:
-        """Store messages, in their order; raises, storing none, where one cannot be stored."""
+        """Store messages, in their order; raises, storing none, if one cannot be stored."""
         insert_rows(self._connection(), [self._row(message) for message in messages], self._log)
 
     def retrieve_not_dispatched_messages(self, limit: int) -> Sequence[MessageInOutbox]:
@@ -109,8 +112,11 @@ class OutboxMessageDispatcher:
         if connection.dialect.name == "sqlite":
             # The first statement that could write makes every other worker wait.
             connection.execute(update(table).where(table.c.event_id < 0).values(body=""))
+        fields: list[ColumnElement[Any]] = [table.c[field] for field in StoredEvent._fields]
+        if connection.dialect.name in MYSQL:
+            fields = [as_it_is_kept(field) for field in fields]
         rows = connection.execute(
-            select(*(table.c[field] for field in StoredEvent._fields))
+            select(*fields)
             .where(table.c.dispatched_on.is_(None))
             .order_by(table.c.event_id)
             .limit(limit)
@@ -136,7 +142,7 @@ class OutboxMessageDispatcher:
             )
 
     def _connection(self) -> Connection:
-        return core_connection(self._given, self._log)
+        return callers_connection(self._given, self._log.table, "dispatcher.dispatch, message")
 
     def _row(self, message: Any) -> dict[str, Any]:
         event = self._serializer.serialize(message)

@@ -5,31 +5,41 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
+from typing_extensions import override
 
+from tidings.errors import ConfigurationError
 from tidings.interfaces import (
     Lease,
     PublishedMessageTracker,
-    Quarantine,
     TrackedExchange,
 )
-from tidings.sql.connection import Database
-from tidings.sql.event_store import SqlAlchemyEventStore
+from tidings.sql.database import Database, place
+from tidings.sql.outbox.store import OutboxEventStore
 from tidings.sql.outbox.table import outbox_log
+from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
+
+    from sqlalchemy import Connection
 
     from tidings.event import StoredEvent
+    from tidings.interfaces import IdleRelay, JournalEntry, Pause, QuarantinedEvent
+    from tidings.sql.event_log import EventLog
+    from tidings.sql.event_store import SqlAlchemyEventStore
     from tidings.sql.settings import OutboxSettings
+    from tidings.sql.tracker import Effect
 
 
 def outbox_event_store(settings: OutboxSettings) -> SqlAlchemyEventStore:
     """Return the outbox as an event store: what waits in it, in the order of commits.
 
-    It keeps the event store's promises; an event that was dispatched is given no more.
+    It keeps the event store's promises; an event that was dispatched is given no more. Raises
+    :class:`~tidings.errors.UnsafeStoreError` from ``watch`` if somebody else dispatches events.
     """
-    return SqlAlchemyEventStore(settings, outbox_log(settings.table_name, settings.layout))
+    return OutboxEventStore(settings, _log(settings))
 
 
 def outbox_tracker(
@@ -38,19 +48,48 @@ def outbox_tracker(
     """Return ``tracker``, with the outbox marked or emptied up to every position it moves to.
 
     For the one exchange that drains the outbox. A replay gives again what is still in the table.
+
+    Marks and removals happen while the position's row is locked. So no relay goes on from a replay
+    before the outbox shows its events again, and none marks them after it. If outbox and tracker
+    are in one database, both are one transaction. Raises
+    :class:`~tidings.errors.ConfigurationError` for a tracker that is not on SQLAlchemy.
     """
+    if not isinstance(tracker, SqlAlchemyTracker):
+        raise ConfigurationError(
+            [
+                (
+                    "An outbox as an exchange's source needs positions in a SQL database, whose "
+                    'rows can be locked: give [tracker] the backend "sqlalchemy".'
+                )
+            ]
+        )
     return _OutboxTracker(settings, tracker)
 
 
+def _log(settings: OutboxSettings) -> EventLog:
+    return outbox_log(settings.table_name, settings.layout, settings.db_schema)
+
+
+def drained_table(settings: OutboxSettings) -> tuple[str, ...]:
+    """Return which table of which database is drained; equal if two settings mean the same."""
+    return (*place(settings), settings.db_schema or "", settings.table_name)
+
+
 class _OutboxTracker(PublishedMessageTracker):
-    def __init__(self, settings: OutboxSettings, tracker: PublishedMessageTracker) -> None:
+    def __init__(self, settings: OutboxSettings, tracker: SqlAlchemyTracker) -> None:
+        self.capabilities = tracker.capabilities
         self._tracker = tracker
         self._database = Database(settings)
-        table = outbox_log(settings.table_name, settings.layout).table
+        self._is_beside = tracker.place == self._database.place
+        self._moved = (0, 0)
+        """The epoch of the last lease, and up to where it has marked."""
+        table = _log(settings).table
         up_to = table.c.event_id <= bindparam("up_to")
+        # What waits below that was never read: a sequence that was set back gave it a low id.
+        since = table.c.event_id > bindparam("since")
         self._mark = (
             update(table)
-            .where(up_to, table.c.dispatched_on.is_(None))
+            .where(up_to, since, table.c.dispatched_on.is_(None))
             .values(dispatched_on=bindparam("now", type_=table.c.dispatched_on.type))
         )
         self._unmark = (
@@ -63,6 +102,7 @@ class _OutboxTracker(PublishedMessageTracker):
         self._remove = (
             delete(table).where(
                 up_to,
+                or_(since, table.c.dispatched_on.is_not(None)),
                 table.c.event_id < bindparam("newest"),
                 table.c.event_id.not_in(bindparam("spared", expanding=True)),
             )
@@ -70,59 +110,141 @@ class _OutboxTracker(PublishedMessageTracker):
             else None
         )
 
+    @override
     def track_most_recent_published_message(
-        self, exchange_name: str, notification: StoredEvent, lease: Lease
+        self, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
-        # The position first: what the outbox still shows below it will not be published again,
-        # and is dealt with at the next position.
-        self._tracker.track_most_recent_published_message(exchange_name, notification, lease)
-        up_to = notification.event_id
-        with self._database.transaction() as connection:
+        up_to = event.event_id
+        epoch, marked = self._moved
+        since = marked if epoch == lease.epoch else lease.position.event_id
+        # What must stay to be tried again. Only the lease's holder puts more there.
+        spared = [e.event_id for e in self._tracker.quarantined_events(exchange_name)]
+
+        def settle(connection: Connection) -> None:
             if self._remove is not None:
-                newest = connection.execute(self._newest).scalar_one()
-                removed = {
-                    "up_to": up_to,
-                    "newest": newest or 0,
-                    "spared": self._in_quarantine(exchange_name),
-                }
+                newest = connection.execute(self._newest).scalar_one() or 0
+                removed = {"up_to": up_to, "since": since, "newest": newest, "spared": spared}
                 connection.execute(self._remove, removed)
-            connection.execute(self._mark, {"up_to": up_to, "now": datetime.now(UTC)})
+            marked = {"up_to": up_to, "since": since, "now": datetime.now(UTC)}
+            connection.execute(self._mark, marked)
 
-    def _in_quarantine(self, exchange_name: str) -> list[int]:
-        """Return what must stay to be tried again."""
-        if not isinstance(self._tracker, Quarantine):
-            return []
-        return [event.event_id for event in self._tracker.quarantined_events(exchange_name)]
+        self._tracker.track_and(self._here(settle), exchange_name, event, lease)
+        self._moved = (lease.epoch, up_to)
 
+    @override
     def replay(self, exchange_name: str, after_event_id: int) -> None:
-        # The lease goes first: its holder cannot mark these again.
-        self._tracker.replay(exchange_name, after_event_id)
-        with self._database.transaction() as connection:
+        def unmark(connection: Connection) -> None:
             connection.execute(self._unmark, {"after": after_event_id})
 
+        self._tracker.replay_and(self._here(unmark), exchange_name, after_event_id)
+
+    def _here(self, effect: Effect) -> Effect:
+        """Let an effect happen in the outbox's database, under the lock of the tracker's row."""
+        if self._is_beside:
+            return effect
+
+        def elsewhere(_tracker_connection: Connection) -> None:
+            with self._database.transaction() as connection:
+                effect(connection)
+
+        return elsewhere
+
+    @override
     def most_recent_published_message_id(self, exchange_name: str) -> int | None:
         return self._tracker.most_recent_published_message_id(exchange_name)
 
+    @override
     def acquire_lease(
         self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
     ) -> Lease:
         return self._tracker.acquire_lease(exchange_name, owner, seconds, in_place_of=in_place_of)
 
+    @override
     def renew_lease(self, lease: Lease) -> None:
         self._tracker.renew_lease(lease)
 
+    @override
     def release_lease(self, lease: Lease) -> None:
         self._tracker.release_lease(lease)
 
+    @override
     def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
         self._tracker.note_stop(event_id, reason, lease)
 
+    @override
+    def note_idle(self, exchange_name: str, relay: IdleRelay, seconds: float) -> None:
+        self._tracker.note_idle(exchange_name, relay, seconds)
+
+    @override
+    def forget_idle(self, exchange_name: str, owner: str) -> None:
+        self._tracker.forget_idle(exchange_name, owner)
+
+    # Passing an event is no reason to mark it: that is done when the position next moves.
+
+    @override
+    def quarantine(self, exchange_name: str, event: StoredEvent, reason: str, lease: Lease) -> None:
+        self._tracker.quarantine(exchange_name, event, reason, lease)
+
+    @override
+    def quarantined_events(
+        self, exchange_name: str | None = None, *, retry_asked: bool = False
+    ) -> Sequence[QuarantinedEvent]:
+        return self._tracker.quarantined_events(exchange_name, retry_asked=retry_asked)
+
+    @override
+    def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
+        return self._tracker.ask_to_retry(exchange_name, event_id)
+
+    @override
+    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+        self._tracker.settle_retry(event_id, reason, lease)
+
+    @override
+    def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
+        return self._tracker.drop_quarantined(exchange_name, event_id)
+
+    @override
+    def write_journal(
+        self, entries: Sequence[JournalEntry], *, most: int, longest: timedelta
+    ) -> None:
+        self._tracker.write_journal(entries, most=most, longest=longest)
+
+    @override
+    def journal(
+        self,
+        exchange_name: str | None = None,
+        *,
+        since: datetime | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> Sequence[JournalEntry]:
+        return self._tracker.journal(exchange_name, since=since, after=after, limit=limit)
+
+    @override
+    def pause(self, exchange_name: str, pause: Pause) -> bool:
+        return self._tracker.pause(exchange_name, pause)
+
+    @override
+    def resume(self, exchange_name: str) -> bool:
+        return self._tracker.resume(exchange_name)
+
+    @override
+    def paused(self, exchange_name: str) -> Pause | None:
+        return self._tracker.paused(exchange_name)
+
+    @override
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:
         return self._tracker.tracked_exchanges()
 
+    @override
     def create(self) -> None:
         self._tracker.create()
 
+    @override
+    def migrate(self, *, dry_run: bool = False) -> str:
+        return self._tracker.migrate(dry_run=dry_run)
+
+    @override
     def close(self) -> None:
         self._database.close()
         self._tracker.close()

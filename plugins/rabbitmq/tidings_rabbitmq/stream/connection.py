@@ -6,6 +6,7 @@ what goes wrong.
 
 from __future__ import annotations
 
+import re
 import ssl
 import struct
 import time
@@ -17,23 +18,28 @@ from rstream import schema
 from rstream.encoding import decode_frame, encode_frame
 
 from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, DeliveryError
+from tidings_rabbitmq.candidates import connect_in_turn
 from tidings_rabbitmq.diagnosis import Diagnosis, diagnose_socket, did_not_answer
-from tidings_rabbitmq.stream.explain import diagnose_code
+from tidings_rabbitmq.stream.failures import diagnose_code, lost
 from tidings_rabbitmq.stream.socket_stream import SocketStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tidings_rabbitmq.address import Address
     from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 Answer = TypeVar("Answer", bound=schema.Frame)
 
 OK = 1
 FRAME_MAX = 1024 * 1024
-"""RabbitMQ's usual limit: ours where the broker names none."""
+"""RabbitMQ's usual limit: ours if the broker names none."""
 
 CLOSE_SECONDS = 1.0
 _LENGTH = struct.Struct(">L")
+_ASKED, _ANSWERED = b"\x00\x19", b"\x80\x19"
+"""RabbitMQ 3.10 answers a question for partitions with the question's key."""
+_VERSION = re.compile(r"\d+")
 
 
 class StreamConnection:
@@ -53,6 +59,8 @@ class StreamConnection:
         self.exchange_name = exchange_name
         self.failure: DeliveryError | None = None
         self.frame_max = FRAME_MAX
+        self.version: tuple[int, ...] = ()
+        """The broker's, as far as its numbers go; nothing if it doesn't say."""
         self._settings = settings
         self._on_frame = on_frame
         self._stream: SocketStream | None = None
@@ -61,10 +69,32 @@ class StreamConnection:
         self._answers: dict[int, schema.Frame] = {}
         self._tune: schema.Tune | None = None
         self._heartbeat = float(settings.heartbeat)
+        self._patience = settings.connect_timeout
         self._heard = self._said = 0.0
 
     def open(self) -> None:
-        """Connect, log in, and open the virtual host."""
+        """Connect to the first address that will do, log in, and open the virtual host."""
+        connect_in_turn(
+            self._settings.addresses,
+            self.exchange_name,
+            self._settings.connect_timeout,
+            time.sleep,
+            self._connect,
+        )
+
+    def _connect(self, address: Address, seconds: float) -> None:
+        self.address = address
+        self.failure = self._tune = None
+        self._buffer.clear()
+        self._patience = seconds
+        try:
+            self._log_in(seconds)
+        except DeliveryError:
+            self._abort()
+            raise
+        self._patience = self._settings.connect_timeout
+
+    def _reach(self, seconds: float) -> None:
         try:
             context = self._settings.ssl_context(self.address)
         except (ssl.SSLError, OSError) as error:
@@ -74,15 +104,14 @@ class StreamConnection:
                 exchange_name=self.exchange_name,
             ) from error
         try:
-            self._stream = SocketStream(self.address, context, self._settings.connect_timeout)
+            self._stream = SocketStream(self.address, context, seconds)
         except OSError as error:
             self.fail(diagnose_socket(error))
             self.check()
         self._heard = self._said = time.monotonic()
-        self._log_in()
 
     def request(self, frame: schema.Frame, kind: type[Answer], doing: str) -> Answer:
-        """Send a request and return the broker's answer; raise where it is not "OK"."""
+        """Send a request and return the broker's answer; raise if it is not "OK"."""
         answer = self.ask(frame, kind, doing)
         code = getattr(answer, "response_code", OK)
         if code != OK:
@@ -116,13 +145,18 @@ class StreamConnection:
         try:
             self._open_stream().write(data)
         except OSError as error:
-            self.fail(_lost(error))
+            self.fail(lost(error))
             self.check()
 
     @property
     def unsent(self) -> int:
         """Bytes that the socket has not taken yet."""
         return 0 if self._stream is None else self._stream.unsent
+
+    @property
+    def descriptor(self) -> int:
+        """The socket's, to be waited for beside others."""
+        return self._open_stream().descriptor
 
     def step(self, seconds: float) -> None:
         """Read, write, and keep the heartbeat, up to ``seconds``; raise what went wrong."""
@@ -131,7 +165,7 @@ class StreamConnection:
         try:
             data = self._open_stream().read(min(seconds, self._heartbeat / 2))
         except OSError as error:
-            self.fail(_lost(error))
+            self.fail(lost(error))
             self.check()
         if data:
             self._heard = time.monotonic()
@@ -156,23 +190,30 @@ class StreamConnection:
         self.check()
 
     def close(self) -> None:
-        """Close, politely where the broker answers at once, else abruptly. Never raises."""
+        """Close, politely if the broker answers at once, else abruptly. Never raises."""
         if self._stream is None:
             return
         with suppress(DeliveryError):
             frame = schema.Close(self.next_id(), code=OK, reason="OK")
             self.send(frame)
             self._wait(lambda: frame.correlation_id in self._answers, "closing", CLOSE_SECONDS)
-        self._stream.close()
-        self._stream = None
+        self._abort()
 
-    def _log_in(self) -> None:
+    def _abort(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def _log_in(self, seconds: float) -> None:
+        self._reach(seconds)
         name = schema.Property("connection_name", f"tidings {self.exchange_name}")
-        self.request(
+        greeted = self.request(
             schema.PeerProperties(self.next_id(), [schema.Property("product", "tidings"), name]),
             schema.PeerPropertiesResponse,
             "the greeting",
         )
+        said = {each.key: each.value for each in greeted.properties}
+        self.version = tuple(map(int, _VERSION.findall(said.get("version", ""))))
         self.request(
             schema.SaslHandshake(self.next_id()), schema.SaslHandshakeResponse, "the handshake"
         )
@@ -199,7 +240,7 @@ class StreamConnection:
         self.send(schema.Tune(self.frame_max, int(self._heartbeat)))
 
     def _wait(self, done: Callable[[], bool], doing: str, seconds: float | None = None) -> None:
-        seconds = seconds or self._settings.connect_timeout
+        seconds = seconds or self._patience
         deadline = time.monotonic() + seconds
         while not done():
             self.step(deadline - time.monotonic())
@@ -221,9 +262,18 @@ class StreamConnection:
             end = start + _LENGTH.size + _LENGTH.unpack_from(buffer, start)[0]
             if len(buffer) < end:
                 break
-            self._dispatch(decode_frame(bytes(buffer[start + _LENGTH.size : end])))
+            self._dispatch(self._decoded(bytes(buffer[start + _LENGTH.size : end])))
             start = end
         del buffer[:start]
+
+    def _decoded(self, data: bytes) -> schema.Frame:
+        try:
+            return decode_frame(_ANSWERED + data[2:] if data[:2] == _ASKED else data)
+        except (ValueError, KeyError) as error:
+            cause = error.__cause__ or error
+            what = f"sent something that cannot be read ({cause!r})"
+            self.fail(Diagnosis(BrokerUnavailableError, what, "Check the port in url."))
+            raise self.failure from error  # type: ignore[misc] # is set by fail()
 
     def _dispatch(self, frame: schema.Frame) -> None:
         if isinstance(frame, schema.Tune):
@@ -245,13 +295,3 @@ class StreamConnection:
         if self._stream is None:
             raise RuntimeError("the connection is not open")
         return self._stream
-
-
-def _lost(error: OSError) -> Diagnosis:
-    if isinstance(error, ssl.SSLError):
-        return diagnose_socket(error)
-    return Diagnosis(
-        BrokerUnavailableError,
-        f"was connected, and the connection was lost: {error.strerror or error}",
-        "Check that it runs, and its log.",
-    )

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
+import select
 import time
-from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from rstream import exceptions, schema
-from rstream.constants import OffsetType
+from typing_extensions import override
 
-from tidings.plugins import BrokerRefusedError, DeliveryError, MessageConsumer, ReceivedMessage
-from tidings_rabbitmq.stream.connection import OK, StreamConnection
-from tidings_rabbitmq.stream.explain import diagnose_code
-from tidings_rabbitmq.stream.messages import decode
-from tidings_rabbitmq.stream.topology import SHORT_STRING, create_if_missing
+from tidings.plugins import (
+    BrokerRefusedError,
+    Capability,
+    DeliveryError,
+    MessageConsumer,
+    Opening,
+    ReceivedMessage,
+)
+from tidings_rabbitmq.stream.reader import StreamReader
+from tidings_rabbitmq.stream.topology import SHORT_STRING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
-SUBSCRIPTION_ID = 1
-CREDIT = 2
-"""Chunks that the broker may send ahead of our reading."""
-
-STORE_EVERY = 100
-"""Acknowledgements after which the position is stored, at the latest."""
-
-_NO_OFFSET = frozenset({exceptions.OffsetNotFound.code, exceptions.StreamDoesNotExist.code})
+LONGEST_WAIT = 0.5
+"""Seconds between two looks at every partition's connection."""
 
 
 class RabbitMQStreamConsumer(MessageConsumer):
@@ -36,129 +36,96 @@ class RabbitMQStreamConsumer(MessageConsumer):
     the place before the first message that was not acknowledged: what was acknowledged behind
     that place comes again after a restart. It is stored when nothing more has come, every 100
     acknowledgements, and at :meth:`close`; a crash brings at most those again.
+
+    Of an exchange that is parted, each partition is a stream, with a position of its own, and is
+    read over a connection of its own. That nobody else reads it as the same subscriber is up to
+    whoever starts the consumers.
     """
+
+    capabilities = frozenset({Capability.PARTITIONS})
 
     def __init__(self, settings: RabbitMQStreamSettings, subscriber: str | None) -> None:
         self._settings = settings
         self._subscriber = subscriber
-        self._connection: StreamConnection | None = None
-        self._reference = ""
-        self._received: deque[tuple[int, bytes]] = deque()
-        self._next_offset = 0
-        self._outstanding: deque[int] = deque()
-        self._acknowledged: set[int] = set()
-        self._done: int | None = None
-        self._done_since_stored = 0
+        self._partitions: Sequence[int | None] = [None]
+        self._of = 0
+        self._readers: list[StreamReader] = []
+        self._opening = Opening()
 
+    @override
+    def select_partitions(self, partitions: Sequence[int], of: int) -> None:
+        self._partitions = sorted(set(partitions)) or list(range(of))
+        self._of = of
+
+    @override
     def open(self, exchange_name: str) -> None:
-        """Connect, create the stream where it is missing, and begin to receive."""
-        if self._connection is not None:
+        """Connect, create what is missing, and begin to receive."""
+        if self._readers:
             raise RuntimeError("an exchange is open")
-        self._reference = self._subscriber or exchange_name
-        if not exchange_name or len(self._reference.encode()) > SHORT_STRING:
+        reference = self._subscriber or exchange_name
+        if not exchange_name or len(reference.encode()) > SHORT_STRING:
             raise BrokerRefusedError(
                 f"Exchange {exchange_name!r}: it and the subscriber's name must have between 1 "
                 f"and {SHORT_STRING} bytes for RabbitMQ. Use other names.",
                 exchange_name=exchange_name,
             )
-        self._connection = StreamConnection(self._settings, exchange_name, self._on_frame)
+        self._opening = Opening()
         try:
-            self._connection.open()
-            create_if_missing(self._connection, self._settings.stream_arguments)
-            self._subscribe(self._connection)
+            for partition in self._partitions:
+                self._readers.append(StreamReader(self._settings, reference, partition))
+                self._readers[-1].open(exchange_name, self._of, self._opening)
         except BaseException:
             self.close()
             raise
 
+    @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        """Return the stream's next message."""
-        connection = self._open_connection()
+        readers = self._open_readers()
+        if len(readers) == 1:
+            return readers[0].receive(timeout)
         deadline = time.monotonic() + timeout
-        if not self._received:
-            self._store_position(connection)
-        while not self._received:
-            connection.step(deadline - time.monotonic())
-            if not self._received and time.monotonic() >= deadline:
+        while True:
+            for _ in readers:
+                readers.append(readers.pop(0))  # each in turn
+                message = readers[-1].receive(0)
+                if message is not None:
+                    return message
+            left = deadline - time.monotonic()
+            if left <= 0:
                 return None
-        offset, data = self._received.popleft()
-        self._outstanding.append(offset)
-        if not self._received:
-            connection.send(schema.Credit(SUBSCRIPTION_ID, 1))
-        return decode(data, offset)
+            self._wait_for_any(min(left, LONGEST_WAIT))
 
+    @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        """Acknowledge this one message."""
-        connection = self._open_connection()
-        connection.check()
-        self._acknowledged.add(message.token)
-        # Offsets have holes: the broker's own records stand between the messages.
-        while self._outstanding and self._outstanding[0] in self._acknowledged:
-            self._done = self._outstanding.popleft()
-            self._acknowledged.remove(self._done)
-            self._done_since_stored += 1
-        if self._done_since_stored >= STORE_EVERY or not self._received:
-            self._store_position(connection)
+        self._open_readers()
+        reader, offset = self._opening.name_of(message)
+        reader.acknowledge(offset)
 
+    @override
+    def wait(self, seconds: float) -> None:
+        """Keep heartbeats going; what comes meanwhile waits for :meth:`receive`."""
+        readers = self._open_readers()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            share = min(left, LONGEST_WAIT) / len(readers)
+            for reader in readers:
+                reader.wait(share)
+
+    @override
     def close(self) -> None:
         """Store the position, and close the connection."""
-        if self._connection is not None:
-            with suppress(DeliveryError):  # what is not stored comes again
-                self._store_position(self._connection)
-            self._connection.close()
-            self._connection = None
-        self._received.clear()
-        self._outstanding.clear()
-        self._acknowledged.clear()
-        self._done_since_stored = 0
+        for reader in self._readers:
+            with suppress(DeliveryError):
+                reader.close()
+        self._readers = []
 
-    def _subscribe(self, connection: StreamConnection) -> None:
-        self._next_offset = self._stored_position(connection)
-        connection.request(
-            schema.Subscribe(
-                connection.next_id(),
-                SUBSCRIPTION_ID,
-                connection.exchange_name,
-                schema.OffsetSpec.from_params(OffsetType.OFFSET, self._next_offset),
-                CREDIT,
-                [],
-            ),
-            schema.SubscribeResponse,
-            "subscribing",
-        )
+    def _wait_for_any(self, seconds: float) -> None:
+        poll = select.poll()
+        for reader in self._readers:
+            poll.register(reader.descriptor, select.POLLIN)
+        poll.poll(seconds * 1000)
 
-    def _stored_position(self, connection: StreamConnection) -> int:
-        answer = connection.ask(
-            schema.QueryOffset(connection.next_id(), self._reference, connection.exchange_name),
-            schema.QueryOffsetResponse,
-            "asking where to go on",
-        )
-        if answer.response_code == OK:
-            return answer.offset + 1
-        if answer.response_code not in _NO_OFFSET:
-            connection.fail(diagnose_code(answer.response_code, "asking where to go on"))
-            connection.check()
-        return 0
-
-    def _store_position(self, connection: StreamConnection) -> None:
-        if self._done is not None and self._done_since_stored:
-            stream = connection.exchange_name
-            connection.send(schema.StoreOffset(self._reference, stream, self._done))
-            self._done_since_stored = 0
-
-    def _open_connection(self) -> StreamConnection:
-        if self._connection is None:
+    def _open_readers(self) -> list[StreamReader]:
+        if not self._readers:
             raise RuntimeError("no exchange is open")
-        return self._connection
-
-    def _on_frame(self, frame: schema.Frame) -> None:
-        if isinstance(frame, schema.Deliver):
-            self._on_chunk(frame)
-        elif isinstance(frame, schema.MetadataUpdate):
-            self._open_connection().fail(diagnose_code(frame.metadata_info.code, "receiving"))
-
-    def _on_chunk(self, chunk: schema.Deliver) -> None:
-        for offset, data in enumerate(chunk.get_messages(), chunk.chunk_first_offset):
-            # The broker sends whole chunks, also those that begin before our place.
-            if offset >= self._next_offset:
-                self._next_offset = offset + 1
-                self._received.append((offset, data))
+        return self._readers

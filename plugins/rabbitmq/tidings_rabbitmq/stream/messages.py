@@ -1,9 +1,9 @@
 """Messages as AMQP 1.0 sections, which is what streams hold.
 
 RabbitMQ shows a stream to AMQP 0-9-1 clients too. The properties ``type`` and ``app_id`` have no
-place in AMQP 1.0: up to 3.12 it looks for them in the application properties, later in an
-annotation and in the group's name. There is no header section: RabbitMQ 3.10 ends the connection
-of an AMQP 0-9-1 client that reads one.
+place in AMQP 1.0. Up to 3.12 it looks for them in the application properties, later in an
+annotation and in the group's name. There is no header section: RabbitMQ 3.10 ends the connection of
+an AMQP 0-9-1 client that reads one.
 """
 
 from __future__ import annotations
@@ -14,22 +14,27 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from rstream.amqp import amqp_decoder
-
-from tidings.plugins import ReceivedMessage
+from tidings.plugins import Accepted, ReceivedMessage, fingerprint_of
+from tidings_rabbitmq.foreign import moment, text
+from tidings_rabbitmq.stream.sections import read_sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tidings.plugins import NotificationMessage
+    from tidings.plugins import NotificationMessage, Position
 
 OCCURRED_ON = "occurred_on"
 GENERATION = "generation"
+STORE = "tidings_store"
 TYPE = "x-basic-type"
 APP_ID = "x-basic-app-id"
-RESERVED_HEADERS = frozenset({OCCURRED_ON, GENERATION, TYPE, APP_ID})
+ROUTING_KEY = "x-routing-key"
+"""The annotation that RabbitMQ shows to AMQP 0-9-1 clients as the message's routing key."""
+RESERVED_HEADERS = frozenset({OCCURRED_ON, GENERATION, STORE, TYPE, APP_ID})
 SHORT = 255
 PROPERTIES = 11  # up to the last that we set, group-id
+MESSAGE_ID, SUBJECT, CONTENT_TYPE, CREATION_TIME = 0, 3, 6, 9
+"""Places in the list of properties."""
 
 _ANNOTATIONS, _PROPERTIES, _APPLICATION, _DATA = (
     b"\x00\x53" + bytes([code]) for code in (0x72, 0x73, 0x74, 0x75)
@@ -43,12 +48,14 @@ _MILLISECONDS = struct.Struct(">q")
 class MessageEncoder:
     """Encodes the messages of one publisher, with everything constant done once."""
 
-    def __init__(self, app_id: str, generation: int) -> None:
+    def __init__(self, app_id: str, position: Position) -> None:
         self._app_id = string(app_id)
         self._occurred_on = string(OCCURRED_ON)
-        self._generation: tuple[bytes, ...] = ()
-        if generation:
-            self._generation = (string(GENERATION), string(str(generation)))
+        self._constant: list[bytes] = []
+        if position.generation:
+            self._constant += (string(GENERATION), string(str(position.generation)))
+        if position.store:
+            self._constant += (string(STORE), string(position.store))
         self._basic_properties = lru_cache(maxsize=4096)(self._encode_basic_properties)
         self._annotations = lru_cache(maxsize=4096)(self._encode_annotations)
 
@@ -57,11 +64,11 @@ class MessageEncoder:
     ) -> bytes:
         """Return the message's sections.
 
-        Raises ``ValueError`` with a reason for a person where AMQP cannot hold it.
+        Raises ``ValueError`` with a reason for a person if AMQP cannot hold it.
         """
         return b"".join(
             (
-                self._annotations(type_name),
+                self._annotations(type_name, message.routing_key),
                 _PROPERTIES,
                 self._properties(message.content_type, type_name, event_id, occurred_on),
                 _APPLICATION,
@@ -71,8 +78,13 @@ class MessageEncoder:
             )
         )
 
-    def _encode_annotations(self, type_name: str) -> bytes:
-        return _ANNOTATIONS + _compound(_MAP, 2, symbol(TYPE) + string(type_name))
+    def _encode_annotations(self, type_name: str, routing_key: str) -> bytes:
+        pairs = symbol(TYPE) + string(type_name)
+        if not routing_key:
+            return _ANNOTATIONS + _compound(_MAP, 2, pairs)
+        if len(key := string(routing_key)) > SHORT + 2:
+            raise ValueError(f"its routing key has more than {SHORT} bytes")
+        return _ANNOTATIONS + _compound(_MAP, 4, pairs + symbol(ROUTING_KEY) + key)
 
     def _encode_basic_properties(self, type_name: str) -> bytes:
         return string(TYPE) + string(type_name) + string(APP_ID) + self._app_id
@@ -92,7 +104,7 @@ class MessageEncoder:
         self, headers: Mapping[str, str], type_name: str, occurred_on: datetime
     ) -> bytes:
         time = occurred_on.astimezone(UTC).isoformat(timespec="microseconds")
-        pairs = [self._occurred_on, string(time), *self._generation]
+        pairs = [self._occurred_on, string(time), *self._constant]
         for name, value in headers.items():
             if name in RESERVED_HEADERS:
                 raise ValueError(f"its header {name!r} has a meaning of its own; use another name")
@@ -101,24 +113,37 @@ class MessageEncoder:
         return _compound(_MAP, len(pairs) + 3, b"".join(pairs))
 
 
-def decode(data: bytes, token: Any) -> ReceivedMessage:
+def accepted_of(data: bytes, app_id: str) -> Accepted | None:
+    """Return which event of ours a stream holds as ``data``; ``None`` if it is no such."""
+    headers = {text(key): text(value) for key, value in read_sections(data).application.items()}
+    message = decode(data, None)
+    if headers.get(APP_ID) != app_id or message.occurred_on is None:
+        return None
+    try:
+        event_id, generation = int(message.message_id), int(headers.get(GENERATION, 0))
+    except ValueError:
+        return None  # another program's message, under our app_id
+    mark = fingerprint_of(message.type_name, message.occurred_on)
+    return Accepted(event_id, mark, generation, headers.get(STORE, ""))
+
+
+def decode(data: bytes, token: Any, partition: int | None = None) -> ReceivedMessage:
     """Return the message that a stream holds as ``data``, whoever wrote it."""
-    message = amqp_decoder(data)
-    properties = message.properties
-    annotations = message.message_annotations or {}
-    headers = {_text(k): _text(v) for k, v in (message.application_properties or {}).items()}
-    type_name = headers.pop(TYPE, None) or annotations.get(TYPE.encode())
-    type_name = type_name or (properties and properties.subject)
+    message = read_sections(data)
+    headers = {text(key): text(value) for key, value in message.application.items()}
+    type_name = headers.pop(TYPE, None) or message.annotations.get(TYPE)
     headers.pop(APP_ID, None)
-    created = properties.creation_time if properties else None
+    headers.pop(STORE, None)
     return ReceivedMessage(
-        message_id=_text(properties.message_id) if properties else "",
-        type_name=_text(type_name),
-        occurred_on=_time(headers.pop(OCCURRED_ON, None), created),
-        body=_body(message),
-        content_type=_text(properties.content_type) if properties else "",
+        message_id=text(message.property(MESSAGE_ID)),
+        type_name=text(type_name or message.property(SUBJECT)),
+        occurred_on=moment(headers.pop(OCCURRED_ON, None), message.property(CREATION_TIME)),
+        body=message.body,
+        content_type=text(message.property(CONTENT_TYPE)),
         headers=headers,
         token=token,
+        routing_key=text(message.annotations.get(ROUTING_KEY)),
+        partition=partition,
     )
 
 
@@ -168,25 +193,3 @@ def _between(content_type: str, type_name: str) -> bytes:
             _NULL,  # absolute-expiry-time
         )
     )
-
-
-def _body(message: Any) -> bytes:
-    parts = message.body
-    return (
-        b"".join(bytes(part) for part in parts) if isinstance(parts, list) else bytes(parts or b"")
-    )
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
-
-
-def _time(exact: str | None, milliseconds: int | None) -> datetime | None:
-    if exact is not None:
-        try:
-            return datetime.fromisoformat(exact)
-        except ValueError:
-            pass
-    return None if milliseconds is None else datetime.fromtimestamp(milliseconds / 1000, UTC)

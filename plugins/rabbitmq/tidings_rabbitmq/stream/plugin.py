@@ -1,35 +1,11 @@
 """Offers ``rabbitmq-stream`` to tidings. Imports no broker's library until a factory is called."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from tidings.plugins import Capability, MessageConsumerSpec, MessageProducerSpec, hookimpl
+from tidings.plugins import MessageConsumerSpec, MessageProducerSpec, hookimpl
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
-
-if TYPE_CHECKING:
-    from tidings.plugins import MessageConsumer, MessageProducer, ProducerContext
 
 NAME = "rabbitmq-stream"
 REQUIRES = ("rstream",)
 INSTALL = "tidings[rabbitmq-stream]"
-CAPABILITIES = frozenset({Capability.MOST_RECENT_ACCEPTED_ID})
-
-
-def _producer(settings: RabbitMQStreamSettings, _context: ProducerContext) -> MessageProducer:
-    from tidings_rabbitmq.stream.producer import (  # noqa: PLC0415 - imports rstream
-        RabbitMQStreamProducer,
-    )
-
-    return RabbitMQStreamProducer(settings)
-
-
-def _consumer(settings: RabbitMQStreamSettings, subscriber: str | None) -> MessageConsumer:
-    from tidings_rabbitmq.stream.consumer import (  # noqa: PLC0415 - imports rstream
-        RabbitMQStreamConsumer,
-    )
-
-    return RabbitMQStreamConsumer(settings, subscriber)
 
 
 @hookimpl
@@ -39,10 +15,9 @@ def tidings_message_producers() -> list[MessageProducerSpec]:
         MessageProducerSpec(
             name=NAME,
             settings=RabbitMQStreamSettings,
+            factory="tidings_rabbitmq.stream.producer:RabbitMQStreamProducer",
             requires=REQUIRES,
             install=INSTALL,
-            factory=_producer,
-            capabilities=lambda _settings: CAPABILITIES,
         )
     ]
 
@@ -54,8 +29,8 @@ def tidings_message_consumers() -> list[MessageConsumerSpec]:
         MessageConsumerSpec(
             name=NAME,
             settings=RabbitMQStreamSettings,
+            factory="tidings_rabbitmq.stream.consumer:RabbitMQStreamConsumer",
             requires=REQUIRES,
             install=INSTALL,
-            factory=_consumer,
         )
     ]

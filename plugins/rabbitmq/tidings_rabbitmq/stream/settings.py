@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from tidings_rabbitmq.address import Address, parse_address
+from tidings_rabbitmq.address import Address, parse_addresses
 from tidings_rabbitmq.tls import TlsSettings
 
 
@@ -16,7 +16,8 @@ class RabbitMQStreamSettings(TlsSettings):
 
     url: SecretStr = Field(
         description="rabbitmq-stream://user:password@host:5552/virtual-host, or "
-        "rabbitmq-stream+tls:// for TLS (port 5551).",
+        "rabbitmq-stream+tls:// for TLS (port 5551). Several nodes of a cluster, "
+        "host1:5552,host2:5552, are tried in turn.",
         examples=["rabbitmq-stream://guest:guest@localhost:5552/"],
     )
     window: int = Field(
@@ -65,10 +66,15 @@ class RabbitMQStreamSettings(TlsSettings):
         return self
 
     @cached_property
-    def address(self) -> Address:
-        """Where the broker is, and who we are there."""
+    def addresses(self) -> tuple[Address, ...]:
+        """Where the broker is, and who we are there; several for the nodes of a cluster."""
         return _parse(self.url)
 
+    @property
+    def address(self) -> Address:
+        """The first of them."""
+        return self.addresses[0]
 
-def _parse(url: SecretStr) -> Address:
-    return parse_address(url, ("rabbitmq-stream", 5552), ("rabbitmq-stream+tls", 5551))
+
+def _parse(url: SecretStr) -> tuple[Address, ...]:
+    return parse_addresses(url, ("rabbitmq-stream", 5552), ("rabbitmq-stream+tls", 5551))

@@ -21,7 +21,7 @@ class SocketStream:
 
     def __init__(self, address: Address, context: ssl.SSLContext | None, timeout: float) -> None:
         """Connect, and agree on TLS, within ``timeout`` seconds each."""
-        self._socket = socket.create_connection((address.host, address.port), timeout)
+        self._socket = socket.create_connection((address.ip, address.port), timeout)
         try:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if context is not None:
@@ -33,6 +33,11 @@ class SocketStream:
         self._out: deque[memoryview] = deque()
         self.unsent = 0
         """Bytes that the socket has not taken yet."""
+
+    @property
+    def descriptor(self) -> int:
+        """The file descriptor of the socket."""
+        return self._socket.fileno()
 
     def write(self, data: bytes) -> None:
         """Queue ``data``, and write what the socket takes now."""

@@ -2,62 +2,159 @@
 
 from __future__ import annotations
 
+import math
 import time
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 import zmq
+from typing_extensions import override
+from zmq.utils.monitor import parse_monitor_message
 
-from tidings.plugins import MessageConsumer, ReceivedMessage
+from tidings.plugins import (
+    BrokerUnavailableError,
+    Capability,
+    KeyPatterns,
+    MessageConsumer,
+    ReceivedMessage,
+)
 from tidings_zeromq.curve import encrypt_subscriber, subscriber_keys
+from tidings_zeromq.hosts import ipv6_choices
 from tidings_zeromq.pub.frames import decode
 
 if TYPE_CHECKING:
-    from tidings_zeromq.pub.settings import PubSettings
+    from collections.abc import Sequence
+
+    from tidings_zeromq.pub.settings import ZeroMQPubSettings
+
+_SWITCH_SECONDS = 1.0
+_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
 
-class SubMessageConsumer(MessageConsumer):
-    """Reads what is published while it listens; nothing comes again, acknowledged or not."""
+class ZeroMQPubConsumer(MessageConsumer):
+    """Reads what is published while it listens; nothing comes again, acknowledged or not.
 
-    def __init__(self, settings: PubSettings) -> None:
+    The publisher sends what begins as a routing key that is selected; the rest of it is looked at
+    here.
+    """
+
+    capabilities = frozenset({Capability.ROUTING})
+
+    def __init__(self, settings: ZeroMQPubSettings, _subscriber: str | None = None) -> None:
         self._settings = settings
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._choices: list[bool] = []
+        self._selected: KeyPatterns | None = None
+        self._switch_at = math.inf
 
+    @override
+    def select(self, routing_keys: Sequence[str]) -> None:
+        """Ask for these: ``*`` is a word between dots, ``#`` any number of words."""
+        self._selected = KeyPatterns(routing_keys)
+
+    @override
     def open(self, exchange_name: str) -> None:
-        """Connect, and listen to every type."""
+        """Connect, and listen to every type, or to the routing keys that are selected."""
         if self._socket is not None:
             raise RuntimeError("The consumer is open already.")
+        try:
+            self._open(exchange_name)
+        except BaseException:
+            if self._context is not None:
+                self._context.destroy(linger=0)
+            self._socket = self._context = self._monitor = None
+            raise
+
+    def _open(self, exchange_name: str) -> None:
         secret_key, relay_public_key = subscriber_keys(self._settings, exchange_name)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.linger = 0
         self._socket.rcvhwm = self._settings.high_water_mark
         self._socket.tcp_keepalive = 1
-        self._socket.ipv6 = "[" in self._settings.connect_address
+        self._choices = self._ipv6_choices(exchange_name)
+        self._socket.ipv6 = self._choices[0]
         if secret_key is not None and relay_public_key is not None:
             encrypt_subscriber(self._socket, secret_key, relay_public_key)
-        self._socket.subscribe(b"")
+        for beginning in _beginnings(self._selected):
+            self._socket.subscribe(beginning.encode())
+        if self._choices[1:]:
+            self._monitor = self._socket.get_monitor_socket(_EVENTS)
+            self._switch_at = time.monotonic() + _SWITCH_SECONDS
         self._socket.connect(self._settings.connect_address)
 
+    def _ipv6_choices(self, exchange_name: str) -> list[bool]:
+        address = self._settings.connect_address
+        try:
+            return ipv6_choices(address)
+        except OSError as error:
+            raise BrokerUnavailableError(
+                f"Exchange {exchange_name!r}: the host of {address} is not known "
+                f"({error.strerror}).",
+                exchange_name=exchange_name,
+            ) from error
+
+    @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        """Return the next message, or ``None`` when none came within ``timeout`` seconds."""
         if self._socket is None:
             raise RuntimeError("The consumer is not open.")
         deadline = time.monotonic() + timeout
         while True:
-            left = max(0.0, deadline - time.monotonic())
-            if not self._socket.poll(round(left * 1000)):
+            left = max(0.0, min(deadline, self._switch_at) - time.monotonic())
+            if self._socket.poll(math.ceil(left * 1000)):
+                message = decode(self._socket.recv_multipart())
+                if message is not None and self._wants(message):
+                    return message
+            elif time.monotonic() >= deadline:
                 return None
-            message = decode(self._socket.recv_multipart())
-            if message is not None:
-                return message
+            self._switch_version()
 
+    def _wants(self, message: ReceivedMessage) -> bool:
+        return self._selected is None or self._selected.match(message.routing_key)
+
+    def _switch_version(self) -> None:
+        """Go on with the other version of IP, if the host has both and nothing was found."""
+        if self._socket is None or self._monitor is None:
+            return
+        while self._monitor.poll(0):
+            found = parse_monitor_message(self._monitor.recv_multipart())["event"]
+            gone = found == zmq.EVENT_DISCONNECTED
+            self._switch_at = time.monotonic() + _SWITCH_SECONDS if gone else math.inf
+        if time.monotonic() < self._switch_at:
+            return
+        self._socket.disconnect(self._settings.connect_address)
+        self._choices.reverse()
+        self._socket.ipv6 = self._choices[0]
+        self._socket.connect(self._settings.connect_address)
+        self._switch_at = time.monotonic() + _SWITCH_SECONDS
+
+    @override
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Do nothing: nobody listens."""
 
+    @override
     def close(self) -> None:
-        """Hang up. Idempotent, never raises."""
         if self._socket is not None and self._context is not None:
+            if self._monitor is not None:
+                self._socket.disable_monitor()
+                self._monitor.close(linger=0)
             self._socket.close()
             self._context.term()
-            self._socket = self._context = None
+            self._socket = self._context = self._monitor = None
+            self._switch_at = math.inf
+
+
+def _beginnings(selected: KeyPatterns | None) -> list[str]:
+    """Return what a topic begins with that one of the patterns may stand for."""
+    if selected is None:
+        return [""]
+    found = []
+    for pattern in selected.patterns:
+        words = pattern.split(".")
+        plain = list(takewhile(lambda word: word not in {"*", "#"}, words))
+        # "a.#" stands for "a", too, so that the dot is no part of it.
+        ends = plain == words or words[len(plain)] == "#"
+        found.append(".".join(plain) if ends or not plain else ".".join([*plain, ""]))
+    return found

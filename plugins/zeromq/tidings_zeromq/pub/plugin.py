@@ -1,64 +1,36 @@
-"""What tidings finds under the name ``zeromq-pub``. Imports no broker library."""
+"""Offers ``zeromq-pub`` to tidings. Imports no broker's library until a factory is called."""
 
-from __future__ import annotations
+from tidings.plugins import MessageConsumerSpec, MessageProducerSpec, hookimpl
+from tidings_zeromq.pub.settings import ZeroMQPubSettings
 
-from typing import TYPE_CHECKING
-
-from tidings.plugins import (
-    Capability,
-    MessageConsumer,
-    MessageConsumerSpec,
-    MessageProducer,
-    MessageProducerSpec,
-    ProducerContext,
-    hookimpl,
-)
-from tidings_zeromq.pub.settings import PubSettings
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_NAME = "zeromq-pub"
-_REQUIRES = ("zmq",)
-_INSTALL = "tidings[zeromq]"
-
-
-def _producer(settings: PubSettings, _context: ProducerContext) -> MessageProducer:
-    from tidings_zeromq.pub.producer import PubMessageProducer  # noqa: PLC0415 - imports zmq
-
-    return PubMessageProducer(settings)
-
-
-def _consumer(settings: PubSettings, _name: str | None) -> MessageConsumer:
-    from tidings_zeromq.pub.consumer import SubMessageConsumer  # noqa: PLC0415 - imports zmq
-
-    return SubMessageConsumer(settings)
-
-
-def _capabilities(_settings: PubSettings) -> frozenset[Capability]:
-    return frozenset({Capability.LOCK, Capability.OUT_OF_ORDER})
+NAME = "zeromq-pub"
+REQUIRES = ("zmq",)
+INSTALL = "tidings[zeromq]"
 
 
 @hookimpl
-def tidings_message_producers() -> Iterable[MessageProducerSpec]:
+def tidings_message_producers() -> list[MessageProducerSpec]:
     """Offer the producer."""
-    yield MessageProducerSpec(
-        name=_NAME,
-        settings=PubSettings,
-        requires=_REQUIRES,
-        install=_INSTALL,
-        factory=_producer,
-        capabilities=_capabilities,
-    )
+    return [
+        MessageProducerSpec(
+            name=NAME,
+            settings=ZeroMQPubSettings,
+            factory="tidings_zeromq.pub.producer:ZeroMQPubProducer",
+            requires=REQUIRES,
+            install=INSTALL,
+        )
+    ]
 
 
 @hookimpl
-def tidings_message_consumers() -> Iterable[MessageConsumerSpec]:
+def tidings_message_consumers() -> list[MessageConsumerSpec]:
     """Offer the consumer."""
-    yield MessageConsumerSpec(
-        name=_NAME,
-        settings=PubSettings,
-        requires=_REQUIRES,
-        install=_INSTALL,
-        factory=_consumer,
-    )
+    return [
+        MessageConsumerSpec(
+            name=NAME,
+            settings=ZeroMQPubSettings,
+            factory="tidings_zeromq.pub.consumer:ZeroMQPubConsumer",
+            requires=REQUIRES,
+            install=INSTALL,
+        )
+    ]

@@ -7,7 +7,7 @@ from pydantic import Field
 from tidings_zeromq.settings import EndpointSettings
 
 
-class PubSettings(EndpointSettings):
+class ZeroMQPubSettings(EndpointSettings):
     """The settings of ``zeromq-pub``: sent once, to whoever listens. Lossy."""
 
     high_water_mark: int = Field(

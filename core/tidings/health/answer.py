@@ -1,0 +1,30 @@
+"""What a page answers with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from http import HTTPStatus
+
+
+class Answer(NamedTuple):
+    """A page's answer."""
+
+    status: HTTPStatus
+    body: bytes
+    content_type: str = "application/json"
+
+
+Page: TypeAlias = Callable[[str], Answer]
+"""Makes the answer; told what the client accepts, as the header says it."""
+
+Pages: TypeAlias = Mapping[str, Page]
+"""By path."""
+
+
+def as_json(status: HTTPStatus, value: Any) -> Answer:
+    """Return ``value`` as JSON, in which everything foreign is escaped."""
+    return Answer(status, f"{json.dumps(value, indent=2)}\n".replace("\x7f", "\\u007f").encode())

@@ -1,0 +1,123 @@
+"""Moving positions, and deleting what every exchange has had."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidings.errors import NotYetStoredError, PositionMismatchError, TidingsError
+from tidings.event import MAX_EVENT_ID
+from tidings.operations.journal import note
+from tidings.relay.lag import MOST_COUNTED, counted
+from tidings.relay.position_check import Anchor
+from tidings.relay.reports import describe_gone
+from tidings.relay.retention import Pruned
+from tidings.relay.retention import prune as prune_store
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from tidings.bootstrap import Tidings
+    from tidings.interfaces import EventStore, PublishedMessageTracker
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Where an exchange goes on, and what that means."""
+
+    had: int | None
+    """Up to which event of this store it had got; ``None``: it could not be told."""
+    after: int
+    """Behind which event it goes on."""
+    count: int
+    """How many events it gets; not counted further than one more than ``MOST_COUNTED``."""
+    passed: int
+    """How many it was never sent, and passes; if ``had`` is ``None``, may pass. Likewise."""
+    newest: int
+    """The newest event stored; 0: none is."""
+    gone: str | None
+    """What is asked for and no longer stored, as a sentence."""
+
+
+def replay(tidings: Tidings, exchange_name: str, after: int, *, skip: bool) -> Replayed:
+    """Let one exchange have every event after ``after`` again.
+
+    Raises, with nothing changed, if it would pass events that were never sent, and ``skip`` does
+    not say so.
+    """
+    tracker = tidings.exchange_tracker(exchange_name)
+    with closing(tidings.event_store(exchange_name)) as store:
+        store.check()
+        found = _look(store, tracker, exchange_name, after)
+    if found.passed > 0 and not skip:
+        raise TidingsError(_refusal(exchange_name, found))
+    tracker.replay(exchange_name, after)
+    before = "" if found.had is None else f"; it had got to {found.had}"
+    note(tidings, exchange_name, "replayed", f"from event {after + 1} on{before}")
+    return found
+
+
+def prune(
+    tidings: Tidings,
+    store: EventStore,
+    *,
+    older_than: timedelta | None,
+    keep: int | None,
+    dry_run: bool,
+) -> Pruned:
+    """Delete from the event store what every exchange has had, as ``retention.prune`` does."""
+    sources = {name: exchange.source for name, exchange in tidings.configuration.exchanges.items()}
+    pruned = prune_store(
+        store,
+        tidings.tracker,
+        [name for name, source in sources.items() if source is None],
+        elsewhere=[name for name, source in sources.items() if source is not None],
+        older_than=older_than,
+        keep=keep,
+        dry_run=dry_run,
+    )
+    if pruned.events and not dry_run:
+        note(tidings, "", "pruned", f"{pruned.events} event(s)")
+    return pruned
+
+
+def _look(
+    store: EventStore, tracker: PublishedMessageTracker, exchange_name: str, after: int
+) -> Replayed:
+    had = _had(store, tracker, exchange_name)
+    most = MOST_COUNTED + 1
+    count = store.count_stored_events_between(after, MAX_EVENT_ID, most)
+    passed = store.count_stored_events_between(had or 0, after, most)
+    newest = store.newest_event_id() or 0
+    return Replayed(had, after, count, passed, newest, describe_gone(store, after))
+
+
+def _had(store: EventStore, tracker: PublishedMessageTracker, name: str) -> int | None:
+    """Return up to which event of this store the exchange has got; ``None``: it cannot be told."""
+    row = next((each for each in tracker.tracked_exchanges() if each.exchange_name == name), None)
+    if row is None:
+        return 0
+    try:
+        Anchor(store, row).check()
+    except NotYetStoredError:
+        pass  # a replay passed what is here, and said so
+    except PositionMismatchError:
+        return None
+    return row.position.event_id
+
+
+def _refusal(name: str, found: Replayed) -> str:
+    if found.had is None:
+        why = (
+            f"Exchange {name!r} has a position that is not one of this event store: of "
+            f"{counted(found.passed)} event(s) before event {found.after + 1} nothing says that it "
+            "was sent them."
+        )
+    else:
+        why = (
+            f"Exchange {name!r} has had events up to {found.had}: going on from "
+            f"{found.after + 1} would pass {counted(found.passed)} event(s) that it was "
+            "never sent."
+        )
+    return f"{why} Nothing was changed. If they are not to be sent, say so with --skip."

@@ -1,0 +1,302 @@
+"""One run of one exchange: from taking its lease to giving it back."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tidings.errors import DeliveryError, UndeliverableEventError, UnreadableEventError
+from tidings.event import MAX_EVENT_ID
+from tidings.relay.batch import next_batch
+from tidings.relay.in_flight import InFlight
+from tidings.relay.leased_exchange import leased_exchange
+from tidings.relay.poison import Poison
+from tidings.relay.route import notification, stand_in, unreadable, wanted
+from tidings.relay.stages import Stages
+from tidings.relay.tally import Tally
+from tidings.shown import escaping_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from tidings.event import StoredEvent
+    from tidings.interfaces import Lease
+    from tidings.relay.batch import Batch
+    from tidings.relay.leased_exchange import LeasedExchange
+    from tidings.relay.owner import Owner
+    from tidings.relay.route import Route
+
+log = escaping_logger(__name__)
+
+
+@contextmanager
+def running(route: Route, owner: Owner) -> Iterator[Run]:
+    """Run an exchange: hold its lease, and its open exchange, inside of ``with``.
+
+    Raises a :class:`~tidings.errors.TidingsError` with everything given back. At the end, what the
+    broker has accepted is tracked; what could not be is sent again by the next run, or found on
+    the broker then.
+    """
+    with leased_exchange(route, owner) as begun:
+        run = Run(begun)
+        try:
+            yield run
+        finally:
+            run.track_last()
+
+
+class Run:
+    """Carries one exchange's events.
+
+    A position is tracked only as far as the broker has accepted everything before it, whatever
+    fails later. An event that can never be sent stops the exchange, or goes into quarantine, once
+    everything before it is tracked. When a call raises, the run is over.
+
+    **Threads.** Used by one thread.
+    """
+
+    def __init__(self, leased: LeasedExchange) -> None:
+        """Open the exchange, and find where to go on."""
+        self.route: Route = leased.route
+        self._leased = leased
+        self._position = leased.position
+        self._in_flight = InFlight()
+        self._tally = Tally(self.route)
+        self._poison = Poison()
+        self._stages = Stages(self.route.exchange_name, self.route.observers)
+        self._read_to = leased.open(self.checkpoint)
+
+    def step(self, limit: int | None = None) -> int:
+        """Read one batch and send it; track what is accepted by now. Return how many were read.
+
+        ``limit`` bounds how many are read. Returns before the broker has accepted them.
+        """
+        self._leased.lease.check()
+        size = self.route.batch_size if limit is None else min(limit, self.route.batch_size)
+        read = self._read_and_send(size)
+        self._stages.tell_if_due()
+        return read
+
+    def idle(self, seconds: float) -> None:
+        """Let the producer do what it must while there is nothing to send."""
+        self._leased.exchange.wait(seconds)
+        self._leased.lease.check()
+        self._position.check_again()
+        self._stages.tell_if_due()
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Wait until the broker has accepted everything sent, and track it."""
+        sent_to = self._read_to
+        self._flush_or_start_over(timeout)
+        while self._read_to < sent_to and self._read_and_send(self.route.batch_size, sent_to):
+            self._flush_or_start_over(timeout)
+        self._stages.tell_if_due()
+
+    def send_alone(self, event: StoredEvent) -> None:
+        """Send one event out of its turn; return when it is accepted. The position stays.
+
+        With nothing in flight, and only on an exchange that was opened anew for it.
+        """
+        self._leased.lease.check()
+        route = self.route
+        made = notification(route.exchange_name, route.serializer, event, route.addressing)
+        self._leased.exchange.send([made])
+        self._leased.exchange.flush()
+
+    def reopen(self) -> None:
+        """Open the producer anew, to go on after the tracked position."""
+        in_flight, self._in_flight = self._in_flight, InFlight()
+        self._leased.close()
+        self._read_to = self._leased.open(self.checkpoint)
+        # What the broker had accepted without our hearing of it is not sent again.
+        arrived = in_flight.settle(self._read_to)
+        self._tally.take_back(len(in_flight))
+        if arrived is not None:
+            self._tally.accept(arrived, len(self._in_flight))
+            self._tally.track(arrived.count, self._read_to)
+
+    def checkpoint(self) -> None:
+        """Track what the broker has accepted."""
+        accepted_id = self._leased.exchange.accepted_id() or 0
+        if not accepted_id and self._leased.only_remembered:
+            return  # a position there would rest on nothing but the broker's memory
+        settled = self._in_flight.settle(accepted_id)
+        if settled is None:
+            return
+        self._tally.accept(settled, len(self._in_flight))
+        with self._stages.during("track"):
+            self._position.move(settled.newest)
+        self._tally.track(settled.count, settled.newest.event_id)
+        log.debug(
+            "%s: %d event(s) accepted, tracked up to %d",
+            self.route.exchange_name,
+            settled.count,
+            settled.newest.event_id,
+        )
+
+    def track_last(self) -> None:
+        """Track what the broker has accepted, for the last time. Never raises."""
+        try:
+            self.checkpoint()
+        except Exception as error:  # noqa: BLE001 - we are leaving already, perhaps for a reason
+            log.debug("%s: no last checkpoint: %s", self.route.exchange_name, error)
+        self._stages.tell()
+
+    def during_call(self) -> AbstractContextManager[None]:
+        """Keep the producer's connection alive while a call to the database lasts."""
+        return self._leased.connection.during_call()
+
+    @property
+    def accepted_count(self) -> int:
+        """Events that the broker has accepted."""
+        return self._tally.accepted
+
+    @property
+    def sent_count(self) -> int:
+        """Events handed to the producer."""
+        return self._tally.sent
+
+    @property
+    def next_id(self) -> int:
+        """The lowest id that the next event may have."""
+        return self._read_to + 1
+
+    @property
+    def generation(self) -> int:
+        """The generation of the position from which it started."""
+        return self._position.position.generation
+
+    @property
+    def longest_silence(self) -> float:
+        """How many seconds the open exchange can do without :meth:`idle`."""
+        return self._leased.exchange.longest_silence
+
+    @property
+    def in_flight(self) -> bool:
+        """Whether something was sent, and is not tracked yet."""
+        return bool(self._in_flight)
+
+    @property
+    def broker_is_ahead(self) -> bool:
+        """Whether the broker says that it holds more than is tracked, and nothing more is sent."""
+        return self._read_to > self._position.position.event_id
+
+    @property
+    def lease(self) -> Lease:
+        """The lease, while it is held for certain; ``LeaseLostError`` if it isn't."""
+        self._leased.lease.check()
+        return self._leased.lease.lease
+
+    def _read_and_send(self, size: int, up_to: int = MAX_EVENT_ID) -> int:
+        try:
+            with self._stages.during("read"), self.during_call():
+                events = self.route.event_store.all_stored_events_since(self._read_to, size)
+        except UnreadableEventError as error:
+            return self._unreadable(error) if error.event_id <= up_to else 0
+        events = [event for event in events if event.event_id <= up_to]
+        left: Sequence[StoredEvent] = events
+        while left:
+            left = self._send_some(left)
+        self.checkpoint()
+        return len(events)
+
+    def _send_some(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """Send the first of ``events``; return those that may follow now."""
+        # Before each batch: a process that was paused in the middle of many sends no more.
+        self._leased.lease.check()
+        with self._stages.during("serialise"):
+            batch = next_batch(self.route, events, self._poison)
+        done, error = len(batch.events), batch.error
+        try:
+            self._hand_over(batch)
+        except UndeliverableEventError as refusal:
+            place = batch.place_of(refusal.event_id)
+            if place is None:
+                self._start_over(refusal)
+                return ()
+            self._take_back(batch, place)
+            done, error = place, refusal
+        if done:
+            self._read_to = events[done - 1].event_id
+        if error is None:
+            return events[done:]
+        return events[done + 1 :] if self._undeliverable(events[done], error) else ()
+
+    def _hand_over(self, batch: Batch) -> None:
+        # All of this before it is sent: of what is accepted while the call runs, we are told in it.
+        at = time.monotonic()
+        for event, sent in batch.events:
+            self._in_flight.add(event, sent=sent, at=at)
+        if not batch.notifications:
+            return
+        self._tally.hand_over(batch)
+        with self._stages.during("send"):
+            self._leased.exchange.send(batch.notifications)
+
+    def _take_back(self, batch: Batch, place: int) -> None:
+        """Forget what was not taken of a batch, from the event at ``place`` on."""
+        self._in_flight.drop_from(batch.events[place][0].event_id)
+        self._tally.take_back(sum(sent for _, sent in batch.events[place:]))
+
+    def _unreadable(self, error: UnreadableEventError) -> int:
+        """Deal with the next event, which cannot be read; return how many were read: it."""
+        event, route = stand_in(error), self.route
+        if error.type_name is not None and not wanted(route.events, error.type_name):
+            self._in_flight.add(event, sent=False, at=time.monotonic())
+            self._read_to = event.event_id
+            self.checkpoint()
+        else:
+            self._undeliverable(event, unreadable(route.exchange_name, error))
+        return 1
+
+    def _undeliverable(self, event: StoredEvent, error: UndeliverableEventError) -> bool:
+        """Deal with the next event, which cannot be sent; return whether others may follow."""
+        try:
+            self._flush(None)  # what came before it shall not wait for it
+            if self.route.passes_poison:
+                self._leased.vouch()
+        except UndeliverableEventError as earlier:
+            self._start_over(earlier)
+            return False
+        except DeliveryError:
+            if self._poison.error_of(event.event_id) is not None:
+                raise
+            # Perhaps because of this very event: when we meet it again, it is not sent.
+            self._start_over(error)
+            return False
+        self._give_up(event, error)
+        return True
+
+    def _flush_or_start_over(self, timeout: float | None) -> None:
+        self._leased.lease.check()
+        try:
+            self._flush(timeout)
+        except UndeliverableEventError as error:
+            self._start_over(error)
+
+    def _flush(self, timeout: float | None) -> None:
+        with self._stages.during("await"):
+            self._leased.exchange.flush(timeout)
+        self.checkpoint()
+
+    def _start_over(self, error: UndeliverableEventError) -> None:
+        """Go back to what is tracked: the broker has refused an event that was under way.
+
+        Those before it are sent again if they were not accepted; the event itself is not.
+        """
+        self.checkpoint()
+        if not self._poison.is_new(error, self._position.position.event_id):
+            self._position.stop_for(error)
+        self.reopen()
+
+    def _give_up(self, event: StoredEvent, error: UndeliverableEventError) -> None:
+        """Pass an event that can never be sent, or stop for it. All before it is tracked."""
+        route = self.route
+        if not route.passes_poison:
+            self._position.stop_for(error)
+        self._position.pass_by(event, str(error))
+        self._read_to = event.event_id
+        log.warning("%s: event %d is in quarantine: %s", route.exchange_name, event.event_id, error)
+        route.observers.quarantined(route.exchange_name, event.event_id, str(error))

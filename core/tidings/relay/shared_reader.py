@@ -1,0 +1,296 @@
+"""One reader of an event store for all exchanges of a process that have their events from it.
+
+A hundred exchanges near the head want the same few events. So what one of them has read is kept for
+a moment, and the others get it from memory. While any of them has nothing to send, one thread polls
+the store for all of them.
+
+Which events may be given, and that none comes later below them, is proved where it always is: by
+the event store's own read. Nothing else is kept of it than the answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, NamedTuple
+
+from tidings.event import MAX_EVENT_ID
+from tidings.interfaces import Capability, Waited
+from tidings.relay.shared_store import SharedStore
+from tidings.shown import escaping_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tidings.event import StoredEvent
+    from tidings.interfaces import EventStore, Hold
+
+log = escaping_logger(__name__)
+
+KEPT_SECONDS = 1.0
+KEPT_BYTES = 16 * 2**20
+WATCH_SECONDS = 1.0
+"""How old an answer of ``watch`` may be that stands for all exchanges."""
+POLL_AGAIN = 0.5
+"""Seconds until it polls again after the store has failed; the exchanges have been told."""
+_OVERHEAD = 400
+"""About how many bytes an event takes beside its body and metadata."""
+_LONGEST_JOIN = 3.0
+_SLICE = 0.25
+"""Seconds after which one that waits for the store sees that it is to end."""
+
+
+class Answer(NamedTuple):
+    """What the store gave to a read."""
+
+    events: Sequence[StoredEvent]
+    hold: Hold | None
+    """What held the read, if it gave nothing."""
+
+
+class _Kept(NamedTuple):
+    answer: Answer
+    begun: float
+    size: int
+
+
+class _Waiting(NamedTuple):
+    """What an exchange waits for: an event behind an id."""
+
+    since: int
+    limit: int
+    came: threading.Event
+
+
+class SharedReader:
+    """Reads one event store for all who hold one of its :meth:`view` s.
+
+    It has two connections at the most: one to read on, by turns, and one to poll on, while nobody
+    has anything to send. Both are given back when the last view is closed.
+
+    **Threads.** Every method may be called from any thread.
+    """
+
+    def __init__(self, make_store: Callable[[], EventStore], poll_seconds: float) -> None:
+        """Take what makes a store, which must connect only when it is used."""
+        self.store = make_store()
+        """The one that is read, by who has :attr:`turn`."""
+        self.turn = threading.Lock()
+        self._make_store = make_store
+        self._poll_seconds = poll_seconds
+        self._changed = threading.Condition()
+        """Guards all below; never held while the database is waited for. The poller waits on it."""
+        self._views: set[SharedStore] = set()
+        self._waiting: dict[SharedStore, _Waiting] = {}
+        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._kept_bytes = 0
+        self._poller: _Poller | None = None
+        self._forgot = 0.0
+        self._watched: float | None = None
+
+    def view(self) -> EventStore:
+        """Return the store as one exchange uses it; it counts from its first call to its close."""
+        return SharedStore(self)
+
+    def enter(self, view: SharedStore) -> None:
+        """Count a view as in use."""
+        if view not in self._views:
+            with self._changed:
+                self._views.add(view)
+
+    def leave(self, view: SharedStore) -> None:
+        """Count it no longer. The last one ends the poller, and gives back the connections."""
+        with self._changed:
+            self._views.discard(view)
+            self._waiting.pop(view, None)
+            if self._views:
+                return
+            self._forget()
+            poller, self._poller = self._poller, None
+        if poller is not None:
+            poller.end()
+        with self.turn:
+            self.store.close()
+
+    def forget(self) -> None:
+        """Keep nothing of what was read: somebody begins anew, or the store has failed."""
+        with self._changed:
+            self._forget()
+
+    def read(self, since: int, limit: int) -> Answer:
+        """Return up to ``limit`` events after an id, and what holds them up if there are none."""
+        asked = time.monotonic()
+        if (kept := self._find(since, asked)) is not None:
+            return _first(kept, limit)
+        with self.turn:
+            # Another exchange may have asked the same meanwhile.
+            if (kept := self._find(since, asked)) is not None:
+                return _first(kept, limit)
+            begun = time.monotonic()
+            try:
+                answer = ask(self.store, since, limit)
+            except BaseException:
+                self.forget()
+                raise
+        self._keep(since, answer, begun)
+        return answer
+
+    def watch(self) -> None:
+        """Ask the store whether it is still as it was, once a second for all."""
+        with self.turn:
+            if self._watched is None or time.monotonic() - self._watched >= WATCH_SECONDS:
+                self._watched = None
+                self.store.watch()
+                self._watched = time.monotonic()
+
+    def wait(self, view: SharedStore, since: int, limit: int, seconds: float) -> Waited:
+        """Wait until there is something behind ``since``, or the store has failed."""
+        waiting = _Waiting(since, limit, threading.Event())
+        with self._changed:
+            if self._has_events(since):
+                return Waited.MAY_BE_NEW
+            if self._poller is None:
+                self._poller = _Poller(self, self._make_store, self._poll_seconds)
+            self._waiting[view] = waiting
+            self._changed.notify()
+        came = waiting.came.wait(seconds)
+        with self._changed:
+            self._waiting.pop(view, None)
+        return Waited.MAY_BE_NEW if came else Waited.TIME_IS_UP
+
+    def wanted(self, poller: _Poller) -> tuple[int, int] | None:
+        """Return, once anybody waits, what the one waits for who is the furthest behind.
+
+        ``None`` for a poller that is to end.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._poller is not poller)
+            if self._poller is not poller:
+                return None
+            return min((each.since, each.limit) for each in self._waiting.values())
+
+    def found(self, since: int, events: Sequence[StoredEvent], begun: float) -> None:
+        """Give what was polled to those who wait for it."""
+        self._keep(since, Answer(events, None), begun, for_one=True)
+        self._wake(events[-1].event_id)
+
+    def failed(self) -> None:
+        """Let all who wait ask for themselves: each meets the fault, and tells of it."""
+        self.forget()
+        self._wake(MAX_EVENT_ID)
+
+    def wake_poller(self) -> None:
+        """Let a poller that is to end see that."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _wake(self, up_to: int) -> None:
+        """Let those go who wait for an event up to that one."""
+        with self._changed:
+            for each in self._waiting.values():
+                if each.since < up_to:
+                    each.came.set()
+
+    def _find(self, since: int, asked: float) -> Answer | None:
+        with self._changed:
+            kept = self._kept.get(since)
+            if kept is None:
+                return None
+            # That there was nothing may no longer be so. What there was, is.
+            lasts = KEPT_SECONDS if kept.answer.events else 0.0
+            return kept.answer if asked - kept.begun <= lasts else None
+
+    def _has_events(self, since: int) -> bool:
+        kept = self._kept.get(since)
+        return kept is not None and bool(
+            kept.answer.events and time.monotonic() - kept.begun <= KEPT_SECONDS
+        )
+
+    def _keep(self, since: int, answer: Answer, begun: float, *, for_one: bool = False) -> None:
+        with self._changed:
+            if len(self._views) < 2 and not for_one:  # noqa: PLR2004 - nobody else would ask
+                return
+            if begun < self._forgot:
+                return
+            self._drop(since)
+            size = sum(_size(event) for event in answer.events)
+            self._kept[since] = _Kept(answer, begun, size)
+            self._kept_bytes += size
+            while len(self._kept) > 1 and (self._kept_bytes > KEPT_BYTES or self._is_old(begun)):
+                self._drop(next(iter(self._kept)))
+
+    def _is_old(self, now: float) -> bool:
+        return now - next(iter(self._kept.values())).begun > KEPT_SECONDS
+
+    def _drop(self, since: int) -> None:
+        if (kept := self._kept.pop(since, None)) is not None:
+            self._kept_bytes -= kept.size
+
+    def _forget(self) -> None:
+        self._forgot = time.monotonic()
+        self._kept.clear()
+        self._kept_bytes = 0
+
+
+def ask(store: EventStore, since: int, limit: int) -> Answer:
+    """Read; if there is nothing, ask what holds it."""
+    events = store.all_stored_events_since(since, limit)
+    return Answer(events, None if events else store.hold())
+
+
+def _first(answer: Answer, limit: int) -> Answer:
+    return answer._replace(events=answer.events[:limit])
+
+
+def _size(event: StoredEvent) -> int:
+    return len(event.body) + len(event.metadata or "") + _OVERHEAD
+
+
+class _Poller:
+    """Looks for new events, by a thread and on a connection of its own, while anybody waits."""
+
+    def __init__(
+        self, reader: SharedReader, make_store: Callable[[], EventStore], poll_seconds: float
+    ) -> None:
+        self._reader = reader
+        self._store = make_store()
+        self._poll_seconds = poll_seconds
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tidings-reader", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Let it end; a database that hangs is not waited for."""
+        self._ending.set()
+        self._reader.wake_poller()
+        self._thread.join(_LONGEST_JOIN)
+
+    def _run(self) -> None:
+        try:
+            while (wanted := self._reader.wanted(self)) is not None:
+                self._poll(*wanted)
+        finally:
+            self._store.close()
+
+    def _poll(self, since: int, limit: int) -> None:
+        try:
+            self._pause()
+            begun = time.monotonic()
+            if events := self._store.all_stored_events_since(since, limit):
+                self._reader.found(since, events, begun)
+        except Exception as error:  # noqa: BLE001 - the exchanges meet it, and tell of it
+            log.debug("Could not poll for new events: %s", error)
+            self._reader.failed()
+            self._ending.wait(POLL_AGAIN)
+
+    def _pause(self) -> None:
+        """Wait until it is time to look, or the store says that there may be something."""
+        until = time.monotonic() + self._poll_seconds
+        can_tell = Capability.WAKE_UP in self._store.capabilities
+        while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
+            came = self._store.wait(min(left, _SLICE)) if can_tell else Waited.CANNOT_TELL
+            if came is Waited.MAY_BE_NEW:
+                return
+            if came is Waited.CANNOT_TELL:
+                self._ending.wait(left)

@@ -1,0 +1,132 @@
+"""An event store that one reader reads for several exchanges, as one exchange uses it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from typing_extensions import override
+
+from tidings.interfaces import Capability, EventStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from tidings.event import NewEvent, StoredEvent
+    from tidings.interfaces import Hold, Waited
+    from tidings.relay.shared_reader import SharedReader
+
+Result = TypeVar("Result")
+
+
+class SharedStore(EventStore):
+    """What a :class:`~tidings.relay.shared_reader.SharedReader` gives to one exchange.
+
+    It keeps every promise of the store that is read, and can always wait for new events. An event
+    may be given as it was a second ago, but never as it was before the exchange's run began.
+    """
+
+    def __init__(self, reader: SharedReader) -> None:
+        self.capabilities = reader.store.capabilities | {Capability.WAKE_UP}
+        self._reader = reader
+        self._since = 0
+        self._limit = 1
+        self._hold: Hold | None = None
+
+    @override
+    def append(self, connection: Any, *events: NewEvent) -> None:
+        self._reader.store.append(connection, *events)
+
+    @override
+    def transaction(self) -> AbstractContextManager[Any]:
+        return self._reader.store.transaction()
+
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        self._reader.enter(self)
+        answer = self._reader.read(event_id, limit)
+        self._since = answer.events[-1].event_id if answer.events else event_id
+        self._limit, self._hold = limit, answer.hold
+        return answer.events
+
+    @override
+    def stored_event(self, event_id: int) -> StoredEvent | None:
+        return self._in_turn(lambda store: store.stored_event(event_id))
+
+    @override
+    def newest_event_id(self) -> int | None:
+        return self._in_turn(lambda store: store.newest_event_id())
+
+    @override
+    def oldest_event_id(self) -> int | None:
+        return self._in_turn(lambda store: store.oldest_event_id())
+
+    @override
+    def count_stored_events_since(self, event_id: int) -> int:
+        return self._in_turn(lambda store: store.count_stored_events_since(event_id))
+
+    @override
+    def hold(self) -> Hold | None:
+        """Return what held this exchange's last read, as it was then."""
+        return self._hold
+
+    @override
+    def wait(self, seconds: float) -> Waited:
+        self._reader.enter(self)
+        return self._reader.wait(self, self._since, self._limit, seconds)
+
+    @override
+    def prune(
+        self,
+        up_to: int,
+        *,
+        keep: int = 1,
+        occurred_before: datetime | None = None,
+        dry_run: bool = False,
+    ) -> int:
+        return self._in_turn(
+            lambda store: store.prune(
+                up_to, keep=keep, occurred_before=occurred_before, dry_run=dry_run
+            )
+        )
+
+    @override
+    def renumber(self) -> Sequence[int]:
+        return self._in_turn(lambda store: store.renumber())
+
+    @override
+    def identity(self) -> str:
+        return self._in_turn(lambda store: store.identity())
+
+    @override
+    def create(self) -> None:
+        self._in_turn(lambda store: store.create())
+
+    @override
+    def migrate(self, *, dry_run: bool = False) -> str:
+        return self._in_turn(lambda store: store.migrate(dry_run=dry_run))
+
+    @override
+    def ddl(self) -> str:
+        return self._in_turn(lambda store: store.ddl())
+
+    @override
+    def check(self) -> None:
+        """Let the store check itself; nothing that was read before is given any more."""
+        self._reader.forget()
+        self._in_turn(lambda store: store.check())
+
+    @override
+    def watch(self) -> None:
+        self._reader.enter(self)
+        self._reader.watch()
+
+    @override
+    def close(self) -> None:
+        self._reader.leave(self)
+
+    def _in_turn(self, call: Callable[[EventStore], Result]) -> Result:
+        self._reader.enter(self)
+        with self._reader.turn:
+            return call(self._reader.store)

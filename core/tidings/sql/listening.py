@@ -1,0 +1,95 @@
+"""Hears of every session's transactions, and finds what is recorded in them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy.orm import Session
+
+from tidings.sql.character_sets import note_character_sets
+from tidings.sql.pending_events import PendingEvents
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+    from sqlalchemy.orm import SessionTransaction
+
+_INFO_KEY = "tidings.pending_events"
+
+
+def pending_events(session: Session) -> PendingEvents:
+    """Return what is recorded in the session's transaction; begins one if there is none."""
+    if not _listening:
+        _listen()
+    root = session.get_transaction() or session.begin()
+    pending = _of(session, root)
+    if pending is None:
+        pending = session.info[_INFO_KEY] = PendingEvents(session, root, missed=True)
+    return pending
+
+
+def _of(session: Session, root: SessionTransaction | None) -> PendingEvents | None:
+    pending: PendingEvents | None = session.info.get(_INFO_KEY)
+    # `info` may have been given to another session.
+    return pending if pending is not None and pending.root is root else None
+
+
+def _after_transaction_create(session: Session, created: SessionTransaction) -> None:
+    if created.parent is None:
+        session.info[_INFO_KEY] = PendingEvents(session, created)
+
+
+def _after_begin(_session: object, _transaction: object, connection: Connection) -> None:
+    note_character_sets(connection)
+
+
+def _before_commit(session: Session) -> None:
+    if pending := _of(session, session.get_transaction()):
+        pending.before_commit()
+
+
+def _after_commit(session: Session) -> None:
+    if pending := _of(session, session.get_transaction()):
+        pending.after_commit()
+
+
+def _after_transaction_end(session: Session, ended: SessionTransaction) -> None:
+    if ended.parent is None:
+        if pending := _of(session, ended):
+            del session.info[_INFO_KEY]
+            pending.root_ended()
+    elif ended.nested and (pending := _of(session, session.get_transaction())):
+        pending.savepoint_ended(ended)
+
+
+_listening = False
+
+
+def _listen() -> None:
+    """Hear of every session's commits: a listener for each session would cost ten times more.
+
+    Not from inside a listener, as when a hook is the first to import this: that would end the loop
+    over the listeners that called it. Until then everything recorded is inserted at once.
+    """
+    global _listening  # noqa: PLW0603 - of the process, as the listeners are
+    if _is_called_by_a_listener():
+        return
+    _listening = True
+    sqlalchemy_event.listen(Session, "after_transaction_create", _after_transaction_create)
+    sqlalchemy_event.listen(Session, "after_begin", _after_begin)
+    sqlalchemy_event.listen(Session, "before_commit", _before_commit)
+    sqlalchemy_event.listen(Session, "after_commit", _after_commit)
+    sqlalchemy_event.listen(Session, "after_transaction_end", _after_transaction_end)
+
+
+def _is_called_by_a_listener() -> bool:
+    frame = sys._getframe()  # noqa: SLF001 - CPython's, and PyPy's
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_globals.get("__name__") == "sqlalchemy.event.attr":
+            return True
+    return False
+
+
+_listen()

@@ -1,0 +1,74 @@
+"""An outbox as an event store, which notices if somebody else takes events out of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from typing_extensions import override
+
+from tidings.errors import UnsafeStoreError
+from tidings.sql.event_store import SqlAlchemyEventStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tidings.event import StoredEvent
+    from tidings.sql.event_log import EventLog
+    from tidings.sql.settings import OutboxSettings
+
+
+class OutboxEventStore(SqlAlchemyEventStore):
+    """Gives what waits in an outbox. Only its one reader's exchange may have events dispatched.
+
+    A second one, of another configuration perhaps, would take events away without a word. So while
+    there is nothing to read, the newest row is looked at. If it was dispatched, and was never given
+    to this reader, somebody else did it.
+    """
+
+    def __init__(self, settings: OutboxSettings, log: EventLog) -> None:
+        super().__init__(settings, log)
+        self._since: int | None = None
+        """Everything up to there was given to the reader."""
+        self._known = 0
+        """Up to there rows may have been dispatched before our reader began."""
+        self._taken = False
+        """Whether somebody else was found to take events."""
+
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        events = super().all_stored_events_since(event_id, limit)
+        self._since = event_id
+        return events
+
+    @override
+    def check(self) -> None:
+        super().check()
+        if self._taken:
+            self._refuse_others()
+        # Who had the lease before us may have marked rows that its position does not show yet.
+        self._known = self._newest_dispatched()
+
+    @override
+    def watch(self) -> None:
+        super().watch()
+        self._refuse_others()
+
+    def _refuse_others(self) -> None:
+        newest = self._newest_dispatched()
+        self._taken = self._since is not None and newest > max(self._since, self._known)
+        if self._taken:
+            raise UnsafeStoreError(
+                f"Somebody else has dispatched event {newest} of the table "
+                f"{self.log.table.name!r}: another relay, or a dispatcher, takes events out of "
+                "this outbox too, and this exchange does not get those. Let one alone do it. Then "
+                "start this relay again to go on without them. Or let it have what the table still "
+                f"holds of them: `tidings replay EXCHANGE --from {(self._since or 0) + 1}`."
+            )
+
+    def _newest_dispatched(self) -> int:
+        """Return the id of the newest row if it was dispatched, else 0: one look by the key."""
+        table = self.log.table
+        newest = select(table.c.event_id, table.c.dispatched_on).order_by(table.c.event_id.desc())
+        row = self._read(lambda connection: connection.execute(newest.limit(1)).one_or_none())
+        return 0 if row is None or row.dispatched_on is None else int(row.event_id)

@@ -1,0 +1,221 @@
+"""What is recorded on a session, until its transaction commits.
+
+Events are inserted as late as can be: when the outermost transaction is about to commit.
+SQLAlchemy dispatches ``before_commit`` for it first. Only then the application's own listeners of
+``before_commit`` run, savepoints that are still open are released, and the session is flushed. All
+of these may record. So from ``before_commit`` on the transaction is *late*: whatever is recorded
+is inserted at once.
+
+Which transaction a ``before_commit`` is for is not said. While a savepoint is open it may be the
+savepoint's, or that of a transaction around it, for which the savepoint's follows. So the second
+one with the same savepoint tells. If a transaction is taken for late that is not, events are only
+inserted early. What was recorded outside a savepoint may be inserted inside it. That is remembered:
+if the savepoint is rolled back, it waits again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.util.concurrency import in_greenlet
+
+from tidings.errors import EventStoreError
+from tidings.sql.append import insert_rows
+from tidings.sql.callers_transaction import (
+    refuse_unsafe,
+    session_bind,
+    transaction_connection,
+)
+from tidings.sql.character_sets import refuse_unfit_early
+from tidings.sql.event_log import EVENTS, EventLog
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.orm import Session, SessionTransaction
+
+_PROVISIONING = "isce"
+"""SQLAlchemy's code for "this session is provisioning a new connection"."""
+
+
+@dataclass(slots=True, eq=False)
+class _Recorded:
+    """The rows of one call."""
+
+    rows: list[dict[str, Any]]
+    owner: SessionTransaction
+    """The transaction or savepoint that they live and die with."""
+    written_in: SessionTransaction | None = None
+    """The savepoint inside ``owner`` that they were inserted in; ``None`` while they wait."""
+
+
+@dataclass(slots=True, eq=False)
+class PendingEvents:
+    """The events of one outermost transaction."""
+
+    session: Session
+    root: SessionTransaction
+    missed: bool = False
+    """Whether its ``before_commit`` may have been dispatched before we listened."""
+    log: EventLog = EVENTS
+    recorded: list[_Recorded] = field(default_factory=list)
+    commits: list[SessionTransaction] = field(default_factory=list)
+    """For each commit that has begun, and isn't over, the innermost transaction at that time."""
+    released: SessionTransaction | None = None
+    """The savepoint that has been released, and isn't closed yet."""
+    committed: bool = False
+    writing: bool = False
+
+    def record(self, rows: list[dict[str, Any]]) -> None:
+        """Take the rows of one call; raises, and takes none, if they cannot be stored."""
+        one = _Recorded(rows, self._innermost())
+        if self.writing:
+            self.recorded.append(one)  # by a hook of our own statements: written with them
+            return
+        if not one.owner.is_active:
+            self._refuse_unless_beginning()
+        else:
+            refuse_unfit_early(rows, self._bind, self._connection)
+        self.recorded.append(one)
+        if self._is_late():
+            try:
+                self._write()
+            except BaseException:
+                self.recorded.remove(one)
+                raise
+
+    def before_commit(self) -> None:
+        """Write what waits if this is, for certain, not only the commit of a savepoint."""
+        innermost = self._innermost()
+        if innermost is self.root:
+            if len(self.session.dispatch.before_commit) == 1:
+                # The commit would flush next. Nobody else hears of it in between. So what the
+                # flush's hooks record goes in with the rest, after all other work.
+                self.session.flush()
+            self.commits.append(innermost)
+            self._write()
+        elif innermost in self.commits:
+            self.commits.append(innermost)
+            self._write()
+        else:
+            self.commits.append(innermost)
+            self._refuse_unsafe_release()
+
+    def after_commit(self) -> None:
+        """Hand what a released savepoint held to what is around it."""
+        released = self.session.get_nested_transaction()
+        if released is None:
+            self.committed = True
+            return
+        self.released = released
+        around = _around(released)
+        if released in self.commits:
+            self.commits.remove(released)
+        self.commits = [around if each is released else each for each in self.commits]
+        for one in self.recorded:
+            if one.owner is released:
+                one.owner = around
+            if one.written_in is released:
+                one.written_in = around
+        self._forget_written()
+
+    def savepoint_ended(self, ended: SessionTransaction) -> None:
+        """Forget what it took along; what was only written in it waits again.
+
+        Savepoints that are still open in it are gone with it.
+        """
+        self.recorded = [one for one in self.recorded if not _is_in(one.owner, ended)]
+        for one in self.recorded:
+            if one.written_in is not None and _is_in(one.written_in, ended):
+                one.written_in = None
+        self.commits = [each for each in self.commits if not _is_in(each, ended)]
+        if self.released is not None and _is_in(self.released, ended):
+            self.released = None
+
+    def root_ended(self) -> None:
+        """Raise if it has committed, and something recorded was not stored."""
+        lost = sum(len(one.rows) for one in self._waiting())
+        if self.committed and lost:
+            raise EventStoreError(
+                f"The session's transaction has committed without {lost} event(s) that were "
+                "recorded in it: tidings did not hear of the commit before it was made. Are "
+                "listeners of SQLAlchemy's Session taken away somewhere? Record these again."
+            )
+
+    def _innermost(self) -> SessionTransaction:
+        innermost = self.session.get_nested_transaction()
+        if innermost is None:
+            return self.root
+        return _around(innermost) if innermost is self.released else innermost
+
+    def _is_late(self) -> bool:
+        late = self.missed or self.root in self.commits
+        if not late and len(self.commits) == len(set(self.commits)):
+            return False
+        # With asyncio a commit runs in a greenlet. Outside of one, no commit is under way, and what
+        # is noted here is of one that has failed.
+        return in_greenlet() or not self._bind().dialect.is_async
+
+    def _bind(self) -> Engine | Connection:
+        return session_bind(self.session, self.log.table)
+
+    def _connection(self) -> Connection:
+        return transaction_connection(self._innermost(), self.log.table)
+
+    def _waiting(self) -> list[_Recorded]:
+        return [one for one in self.recorded if one.written_in is None]
+
+    def _write(self) -> None:
+        if not self.recorded:
+            return
+        self.writing = True
+        try:
+            while waiting := self._waiting():
+                # Hooks of these may record more.
+                refuse_unsafe(connection := self._connection())
+                waiting = self._waiting()
+                insert_rows(connection, [row for one in waiting for row in one.rows])
+                for one in waiting:
+                    one.written_in = self._innermost()
+        finally:
+            self.writing = False
+            self._forget_written()
+
+    def _forget_written(self) -> None:
+        """Forget what the database keeps and drops as the application wants it to by itself."""
+        self.recorded = [one for one in self.recorded if one.written_in is not one.owner]
+
+    def _refuse_unsafe_release(self) -> None:
+        if self.recorded and self._bind().dialect.name == "sqlite":
+            refuse_unsafe(self._connection())
+
+    def _refuse_unless_beginning(self) -> None:
+        try:
+            self._connection()
+        except InvalidRequestError as error:
+            if error.code == _PROVISIONING and not self._is_late():
+                return
+            raise EventStoreError(
+                "Nothing can be recorded on this session just now: its transaction was prepared, "
+                "committed or rolled back, or its commit is taking a connection. In a hook, "
+                "record before the commit (before_commit, before_flush, after_flush); after an "
+                "error, roll back first."
+            ) from error
+
+
+def _around(savepoint: SessionTransaction) -> SessionTransaction:
+    """Return the savepoint or transaction around one; a flush is neither."""
+    around = savepoint
+    while around.parent is not None:
+        around = around.parent
+        if around.nested:
+            break
+    return around
+
+
+def _is_in(transaction: SessionTransaction, ended: SessionTransaction) -> bool:
+    inside: SessionTransaction | None = transaction
+    while inside is not None and inside is not ended:
+        inside = inside.parent
+    return inside is not None

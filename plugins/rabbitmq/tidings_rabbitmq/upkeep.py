@@ -1,0 +1,60 @@
+"""What was made sure of when the exchange was opened is not taken for granted while it is open."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tidings.plugins import DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tidings_rabbitmq.connection import AmqpConnection
+    from tidings_rabbitmq.layout import Layout
+
+LOOK_SECONDS = 10.0
+
+
+def keep(connection: AmqpConnection, layout: Layout) -> None:
+    """Look every ``LOOK_SECONDS``, and from now on, whether the queues are there, and bind them.
+
+    Each with its routing keys; without any, it is looked at only.
+
+    The broker says of a message only that it has reached *a* queue. If other queues are bound,
+    nothing else tells that ours was deleted, or has expired. If it is gone, the broker closes the
+    channel, and the connection's ``failure`` says so. A queue that is looked at doesn't expire.
+    """
+    if layout.queues:
+        connection.call_later(LOOK_SECONDS, partial(_look, connection, layout))
+
+
+def _look(connection: AmqpConnection, layout: Layout) -> None:
+    channel = connection.channel
+    calls: list[Callable[..., object]] = []
+    for subscriber in layout.queues:
+        calls += [
+            partial(channel.queue_declare, queue=name, passive=True)
+            for name in layout.queues_of(subscriber)
+        ]
+        calls += [
+            partial(getattr(channel, bind.method), **bind.arguments)
+            for bind in layout.bindings_of(subscriber, connection.exchange_name)
+        ]
+    _call_in_turn(connection, calls, lambda: keep(connection, layout))
+
+
+def _call_in_turn(
+    connection: AmqpConnection, calls: Sequence[Callable[..., object]], done: Callable[[], None]
+) -> None:
+    """Make one call after the other, each once the last was answered."""
+
+    def answered(_answer: object = None, place: int = 0) -> None:
+        if place == len(calls):
+            done()
+            return
+        with suppress(DeliveryError):  # it is kept, and raised by the next call
+            connection.start(calls[place], callback=partial(answered, place=place + 1))
+
+    answered()

@@ -1,0 +1,33 @@
+"""The lowest versions that pyproject.toml allows, as pip's constraints."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_BOUND = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,]+\])?>=(?P<version>[\w.]+)")
+NOT_OURS = {"dev"}
+"""Extras whose libraries only our own tests use."""
+
+
+def constraints(pyproject: Path) -> list[str]:
+    """Return `name==lowest` for each dependency of tidings and of its extras.
+
+    Raises `ValueError` where one has no lower bound.
+    """
+    project = tomllib.loads(pyproject.read_text())["project"]
+    declared = list(project["dependencies"])
+    for extra, needs in project["optional-dependencies"].items():
+        if extra not in NOT_OURS:
+            declared += [need for need in needs if not need.startswith(f"{project['name']}[")]
+    pins = set()
+    for need in declared:
+        bound = _BOUND.fullmatch(need)
+        if bound is None:
+            raise ValueError(f"{need!r} in pyproject.toml has no lower bound")
+        pins.add(f"{bound['name']}=={bound['version']}")
+    return sorted(pins)

@@ -1,0 +1,78 @@
+"""While a call to the database lasts, the producer's connection is looked after, and only then."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from tests.relay.parts import relay_threads
+from tidings.relay.kept_connection import KeptConnection
+from tidings.testing import eventually
+
+
+class Connection:
+    """Counts how often it is looked after; `fault` is what it then raises."""
+
+    def __init__(self) -> None:
+        self.looked_after = 0
+        self.in_call = threading.Event()
+        self.out_of_turn = False
+        self.fault: Exception | None = None
+
+    def wait(self, _seconds: float) -> None:
+        self.out_of_turn |= not self.in_call.is_set()
+        self.looked_after += 1
+        if self.fault is not None:
+            raise self.fault
+
+
+def test_a_long_call_has_the_connection_looked_after_again_and_again() -> None:
+    connection = Connection()
+
+    with KeptConnection(connection.wait, "x") as kept:
+        with kept.during_call():
+            connection.in_call.set()
+            eventually(lambda: connection.looked_after >= 2)
+        connection.in_call.clear()
+        for _ in range(1000):
+            with kept.during_call():
+                pass
+
+    assert not connection.out_of_turn, "it was used while its own thread might use it"
+    assert relay_threads() == []
+
+
+def test_a_connection_that_fails_meanwhile_ends_the_call_with_its_error() -> None:
+    connection = Connection()
+    connection.fault = ConnectionError("gone")
+
+    with KeptConnection(connection.wait, "x") as kept:
+        with pytest.raises(ConnectionError, match="gone"), kept.during_call():
+            eventually(lambda: connection.looked_after)
+        with kept.during_call():
+            pass  # it was told once
+
+
+def test_a_producer_that_has_something_tracked_while_it_waits_is_told_so() -> None:
+    def wait(_seconds: float) -> None:
+        with kept.during_call():
+            pass
+
+    with KeptConnection(wait, "x") as kept:
+        kept.begin()
+        eventually(lambda: kept._error)
+        assert "The producer of 'x' called on_accepted from within wait()" in str(kept.end())
+
+
+def test_what_the_call_itself_raises_goes_first() -> None:
+    connection = Connection()
+    connection.fault = ConnectionError("gone")
+
+    def call(kept: KeptConnection) -> None:
+        with kept.during_call():
+            eventually(lambda: connection.looked_after)
+            raise LookupError
+
+    with KeptConnection(connection.wait, "x") as kept, pytest.raises(LookupError):
+        call(kept)

@@ -1,0 +1,256 @@
+"""Exchanges that share a reader get what each would get by itself, for less work."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from typing_extensions import override
+
+from tests.relay.parts import relay_threads
+from tests.relay.working import running
+from tidings import InMemoryEventStore, NewEvent, StoreUnavailableError
+from tidings.plugins import EventStore, Waited
+from tidings.relay import shared_reader
+from tidings.relay.shared_reader import SharedReader
+from tidings.testing import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.relay.parts import Parts
+    from tidings import StoredEvent
+
+POLL = 0.02
+LONG = 60.0
+
+
+class Counting(InMemoryEventStore):
+    """Counts what it is asked; fails if it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+        self.polls: list[int] = []
+        self.watches = 0
+        self.closes = 0
+        self.error: Exception | None = None
+        self.poll_error: Exception | None = None
+
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        polls = threading.current_thread().name == "tidings-reader"
+        (self.polls if polls else self.reads).append(event_id)
+        error = self.error or (self.poll_error if polls else None)
+        if error is not None:
+            raise error
+        return super().all_stored_events_since(event_id, limit)
+
+    @override
+    def watch(self) -> None:
+        self.watches += 1
+        if self.error is not None:
+            raise self.error
+
+    @override
+    def close(self) -> None:
+        self.closes += 1
+
+
+@pytest.fixture
+def store() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def reader(store: Counting) -> Iterator[SharedReader]:
+    reader = SharedReader(lambda: store, POLL)
+    yield reader
+    for view in set(vars(reader)["_views"]):
+        view.close()
+
+
+def append(store: EventStore, count: int = 1) -> None:
+    with store.transaction() as transaction:
+        store.append(transaction, *(NewEvent("A", {}) for _ in range(count)))
+
+
+def ids(events: Sequence[StoredEvent]) -> list[int]:
+    return [event.event_id for event in events]
+
+
+def opened(reader: SharedReader, count: int) -> list[EventStore]:
+    views = [reader.view() for _ in range(count)]
+    for view in views:
+        view.check()
+    return views
+
+
+def test_what_one_has_read_the_others_get_from_memory(
+    reader: SharedReader, store: Counting
+) -> None:
+    views = opened(reader, 20)
+    append(store, 5)
+    assert [ids(view.all_stored_events_since(0, 10)) for view in views] == [[1, 2, 3, 4, 5]] * 20
+    assert store.reads == [0]
+
+
+def test_who_asks_for_fewer_gets_the_first_ones(reader: SharedReader, store: Counting) -> None:
+    one, other = opened(reader, 2)
+    append(store, 5)
+    one.all_stored_events_since(0, 10)
+    assert ids(other.all_stored_events_since(0, 2)) == [1, 2]
+    assert ids(other.all_stored_events_since(2, 2)) == [3, 4]
+
+
+def test_a_run_that_begins_gets_nothing_that_was_read_before(
+    reader: SharedReader, store: Counting
+) -> None:
+    """An operator may have mended a row, and replayed."""
+    one, other = opened(reader, 2)
+    append(store)
+    one.all_stored_events_since(0, 10)
+    other.check()
+    other.all_stored_events_since(0, 10)
+    assert store.reads == [0, 0]
+
+
+def test_after_a_failure_nothing_is_given_from_memory(
+    reader: SharedReader, store: Counting
+) -> None:
+    one, other = opened(reader, 2)
+    append(store, 2)
+    one.all_stored_events_since(0, 10)
+    store.error = StoreUnavailableError("gone")
+    with pytest.raises(StoreUnavailableError):
+        one.all_stored_events_since(2, 10)
+    with pytest.raises(StoreUnavailableError):
+        other.all_stored_events_since(0, 10)
+
+
+def test_what_was_read_is_given_for_a_moment_only(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "KEPT_SECONDS", 0.0)
+    one, other = opened(reader, 2)
+    append(store)
+    one.all_stored_events_since(0, 10)
+    other.all_stored_events_since(0, 10)
+    assert store.reads == [0, 0]
+
+
+def test_memory_is_bounded_in_bytes(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "KEPT_BYTES", 1000)
+    one, other = opened(reader, 2)
+    append(store, 4)
+    for since in range(4):
+        one.all_stored_events_since(since, 1)
+    for since in (3, 2, 1, 0):
+        other.all_stored_events_since(since, 1)
+    assert store.reads == [0, 1, 2, 3, 1, 0], "of four, two fit"
+
+
+def test_who_waits_is_woken_by_one_who_looks_for_all(reader: SharedReader, store: Counting) -> None:
+    views = opened(reader, 10)
+    came: list[Waited] = []
+
+    def wait(view: EventStore) -> None:
+        view.all_stored_events_since(0, 10)
+        came.append(view.wait(LONG))
+
+    threads = [threading.Thread(target=wait, args=[view]) for view in views]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: store.polls)
+    append(store)
+    for thread in threads:
+        thread.join(LONG)
+    assert came == [Waited.MAY_BE_NEW] * 10
+    reads = len(store.reads)
+    assert [ids(view.all_stored_events_since(0, 10)) for view in views] == [[1]] * 10
+    assert len(store.reads) == reads, "what was polled is what they get"
+
+
+def test_a_wait_without_news_ends_in_time(reader: SharedReader) -> None:
+    (view,) = opened(reader, 1)
+    view.all_stored_events_since(0, 10)
+    assert view.wait(0.05) is Waited.TIME_IS_UP
+
+
+def test_nobody_polls_while_nobody_waits(reader: SharedReader, store: Counting) -> None:
+    (view,) = opened(reader, 1)
+    view.all_stored_events_since(0, 10)
+    view.wait(0.05)
+    eventually(lambda: store.polls)
+    append(store)
+    view.all_stored_events_since(0, 10)
+    polls = len(store.polls)
+    view.stored_event(1)
+    threading.Event().wait(5 * POLL)
+    assert len(store.polls) <= polls + 1, "one may have been under way"
+
+
+def test_who_waits_meets_the_fault_of_the_poll(reader: SharedReader, store: Counting) -> None:
+    (view,) = opened(reader, 1)
+    view.all_stored_events_since(0, 10)
+    store.poll_error = StoreUnavailableError("too many connections")
+    assert view.wait(LONG) is Waited.MAY_BE_NEW
+    assert view.all_stored_events_since(0, 10) == [], "the reading itself works"
+
+
+def test_the_last_to_close_ends_the_poller_and_gives_back_the_connections(
+    reader: SharedReader, store: Counting
+) -> None:
+    one, other = opened(reader, 2)
+    one.all_stored_events_since(0, 10)
+    one.wait(0.01)
+    one.close()
+    assert store.closes == 0
+    assert "tidings-reader" in relay_threads()
+    other.close()
+    assert store.closes == 2, "the one to read on, and the one to poll on"
+    assert "tidings-reader" not in relay_threads()
+    other.close()
+
+
+def test_a_closed_one_can_be_used_again(reader: SharedReader, store: Counting) -> None:
+    (view,) = opened(reader, 1)
+    view.all_stored_events_since(0, 10)
+    view.wait(0.01)
+    view.close()
+    append(store)
+    view.all_stored_events_since(1, 10)
+    append(store)
+    assert view.wait(LONG) is Waited.MAY_BE_NEW
+    view.close()
+
+
+def test_one_look_at_the_store_is_for_all(reader: SharedReader, store: Counting) -> None:
+    views = opened(reader, 10)
+    for view in views:
+        view.watch()
+    assert store.watches == 1
+
+
+def test_a_store_that_is_another_now_is_told_to_each(reader: SharedReader, store: Counting) -> None:
+    store.error = StoreUnavailableError("another file")
+    for view in opened(reader, 3):
+        with pytest.raises(StoreUnavailableError):
+            view.watch()
+    assert store.watches == 3
+
+
+@pytest.mark.usefixtures("impatient")
+def test_many_exchanges_with_one_reader_each_get_every_event(
+    parts: Parts, reader: SharedReader, store: Counting
+) -> None:
+    names = [f"x{number}" for number in range(12)]
+    routes = [parts.route(name, event_store=reader.view()) for name in names]
+    with running(*routes):
+        for total in (1, 4, 9):
+            append(store, total - (store.newest_event_id() or 0))
+            eventually(lambda total=total: all(parts.position(name) == total for name in names))  # type: ignore[misc]
+    assert all(parts.ids(name) == list(range(1, 10)) for name in names)
