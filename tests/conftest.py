@@ -54,7 +54,7 @@ AnyServer = TypeVar("AnyServer", bound=Server)
 Factory = Callable[..., AnyServer]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def fresh_memory() -> Iterator[None]:
     """Let nothing of this test stay in the parts in memory, of which a process has one each."""
     yield

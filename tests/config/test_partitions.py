@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tests.config.conftest import Faults, Load
     from tidings.interfaces import OpenExchange
 
-pytestmark = pytest.mark.usefixtures("fresh_memory")
 
 EXCHANGE = MEMORY + '[exchanges.shop]\nproducer = "memory"\n'
 PARTED = EXCHANGE + 'partition_by = "aggregate_id"\npartitions = 8\n'

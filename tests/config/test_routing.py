@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from tests.config.conftest import Faults, Load
 
-pytestmark = pytest.mark.usefixtures("fresh_memory")
 
 EXCHANGE = MEMORY + '[exchanges.shop]\nproducer = "memory"\n'
 

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 WHAT = "The producer 'carrier-pigeon' (tidings-pigeon 1.2)"
 
 
-pytestmark = pytest.mark.usefixtures("fresh_memory")
-
-
 def configured(tmp_path: Path, more: str = "") -> Tidings:
     path = tmp_path / "tidings.toml"
     path.write_text(
