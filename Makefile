@@ -6,7 +6,7 @@ BIN := .venv/bin
 TEST_PROCESSES ?= 4
 QUICK := 'not (server or chaos or idle or packaging or chaos_long)'
 
-.PHONY: help demo test quick coverage matrix bench servers lint format chaos planted clean
+.PHONY: help demo test quick coverage matrix bench servers lint format docs chaos planted clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,9 @@ format: .venv/dev ## let ruff arrange the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: .venv/docs ## the documentation as a site, into build/docs; a dead link is a failure
+	@$(BIN)/python -m scripts.site
+
 matrix: .venv/dev servers ## every test on Debian 12, 13 and unstable, and on the lowest libraries (root)
 	@$(BIN)/python -m tests.matrix $(MATRIX_OPTIONS)
 
@@ -65,4 +68,8 @@ clean: ## remove the virtual environment and everything that was built
 
 .venv/dev: pyproject.toml
 	@PYTHON='$(PYTHON)' scripts/make-venv.sh --editable '.[all,postgresql,mysql,async,dev]'
-	@touch $@ .venv/demo
+	@touch $@ .venv/demo .venv/docs
+
+.venv/docs: pyproject.toml
+	@PYTHON='$(PYTHON)' scripts/make-venv.sh --editable '.[docs]'
+	@touch $@

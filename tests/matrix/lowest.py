@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BOUND = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,]+\])?>=(?P<version>[\w.]+)")
-NOT_OURS = {"dev"}
-"""Extras whose libraries only our own tests use."""
+NOT_OURS = {"dev", "docs"}
+"""Extras whose libraries only our own tests and pages use."""
 
 
 def constraints(pyproject: Path) -> list[str]:
