@@ -93,6 +93,28 @@ def test_what_each_partition_has_is_told_to_be_compared_with_the_store(
     ]
 
 
+@pytest.mark.parametrize(
+    ("partitions", "partition_by"), [(4, "aggregate_id"), (8, "metadata.tenant")]
+)
+def test_if_keys_belong_to_other_partitions_no_event_is_taken_for_had(
+    producer: RabbitMQStreamProducer,
+    client: Client,
+    exchange: str,
+    partitions: int,
+    partition_by: str,
+) -> None:
+    producer.open(exchange, STORE, partitions=8, partition_by="aggregate_id")
+    for event_id in range(10, 18):
+        send(producer, exchange, event_id, partition=event_id % 8)
+    producer.close(exchange)  # 6, of partition 4, was lost on its way
+    producer.open(exchange, STORE, partitions=partitions, partition_by=partition_by)
+
+    assert producer.most_recent_accepted(exchange) is None
+    send(producer, exchange, 6, partition=0)
+    assert producer.accepted_id(exchange) == 6
+    assert ids(client, exchange, 0, 2) == [16, 6]
+
+
 def test_a_super_stream_that_is_there_is_used(
     producer: RabbitMQStreamProducer, client: Client, exchange: str
 ) -> None:

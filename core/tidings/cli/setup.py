@@ -231,8 +231,13 @@ def _check_exchange(tidings: Tidings, name: str) -> str:
         state = state_of(store, row, lag(store, position.event_id).hold)
         producer = tidings.producer(name)
         try:
-            partitions = tidings.configuration.exchange(name).addressing.partitions
-            exchange = producer.open(name, position, partitions=partitions)
+            addressing = tidings.configuration.exchange(name).addressing
+            exchange = producer.open(
+                name,
+                position,
+                partitions=addressing.partitions,
+                partition_by=addressing.partition_field,
+            )
             if Capability.MOST_RECENT_ACCEPTED in producer.capabilities:
                 accepted = exchange.most_recent_accepted()
                 for each in (accepted, *exchange.accepted_ahead()):

@@ -68,16 +68,19 @@ class MessageProducer(ABC):
         position: Position = Position(),  # noqa: B008 - immutable
         on_accepted: Callable[[], None] = nothing,
         partitions: int = 0,
+        partition_by: str = "",
     ) -> OpenExchange:
         """Open an exchange and return it; it may be opened again after :meth:`close`.
 
-        ``position``, ``on_accepted`` and ``partitions`` as in
+        ``position``, ``on_accepted``, ``partitions`` and ``partition_by`` as in
         :class:`~tidings.interfaces.ExchangeContext`.
         """
         if exchange_name in self._exchanges:
             raise RuntimeError(f"Exchange {exchange_name!r} is open already; close it first.")
         memory = self._memories.setdefault(exchange_name, {})
-        context = ExchangeContext(exchange_name, position, on_accepted, memory, partitions)
+        context = ExchangeContext(
+            exchange_name, position, on_accepted, memory, partitions, partition_by
+        )
         exchange = self._exchanges[exchange_name] = self.open_exchange(context)
         return exchange
 

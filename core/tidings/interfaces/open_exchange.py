@@ -47,6 +47,11 @@ class ExchangeContext:
     partitions: int = 0
     """How many partitions the exchange has (``Capability.PARTITIONS``); 0 if it is not parted."""
 
+    partition_by: str = ""
+    """Which field of an event decides about its partition, as the configuration says. With another
+    field, or another number, events belong to other partitions: what a broker remembers of each
+    partition then says nothing of the events that belong there now."""
+
 
 class OpenExchange(ABC):
     """One exchange on one connection, from its opening until it is closed or something fails.

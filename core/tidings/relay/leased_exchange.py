@@ -55,8 +55,9 @@ class LeasedExchange:
         If the broker remembers more than is tracked, that is behind what it remembers.
         """
         route, position = self.route, self.position
+        parted = route.addressing.partitions, route.addressing.partition_field
         self.exchange = route.producer.open(
-            route.exchange_name, position.position, on_accepted, route.addressing.partitions
+            route.exchange_name, position.position, on_accepted, *parted
         )
         remembered = remembered_by_broker(route, self.exchange, self.lease.lease, position.position)
         tracked = position.position.event_id

@@ -43,6 +43,11 @@ class Addressing:
         of_partition = self.partition_by is not None and self.partition_by.is_metadata
         object.__setattr__(self, "_reads_metadata", of_headers or of_key or of_partition)
 
+    @property
+    def partition_field(self) -> str:
+        """``partition_by`` as the configuration says it; empty if the exchange is not parted."""
+        return "" if self.partition_by is None else str(self.partition_by)
+
     def complete(self, message: NotificationMessage, event: StoredEvent) -> NotificationMessage:
         """Return the message to send; ``ValueError`` if the event lacks what its key needs."""
         text, template, partition_by = event.metadata, self.routing_key, self.partition_by

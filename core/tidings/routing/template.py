@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from typing_extensions import override
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
@@ -44,6 +46,11 @@ class Field:
                 "metadata.NAME"
             )
         return cls(name, default if colon else None)
+
+    @override
+    def __str__(self) -> str:
+        """Return what :meth:`parse` takes."""
+        return self.name if self.default is None else f"{self.name}:{self.default}"
 
     @property
     def is_metadata(self) -> bool:

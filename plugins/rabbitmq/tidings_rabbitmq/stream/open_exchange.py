@@ -6,7 +6,6 @@ import struct
 import time
 from collections import defaultdict
 from contextlib import suppress
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from rstream import schema
@@ -15,7 +14,6 @@ from typing_extensions import override
 
 from tidings.plugins import (
     Accepted,
-    BrokerRefusedError,
     DeliveryError,
     NotAcceptedError,
     OpenExchange,
@@ -26,12 +24,13 @@ from tidings_rabbitmq.stream.chunks import entries
 from tidings_rabbitmq.stream.connection import StreamConnection
 from tidings_rabbitmq.stream.failures import diagnose_code
 from tidings_rabbitmq.stream.messages import MessageEncoder, accepted_of
-from tidings_rabbitmq.stream.topology import SHORT_STRING, make_sure_of_streams
+from tidings_rabbitmq.stream.publisher_name import publisher_name
+from tidings_rabbitmq.stream.topology import make_sure_of_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings.plugins import ExchangeContext, Notification, Position
+    from tidings.plugins import ExchangeContext, Notification
     from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 PUBLISHER_ID = 1
@@ -64,7 +63,7 @@ class OpenRabbitMQStreamExchange(OpenExchange):
     ) -> None:
         self._exchange_name = context.exchange_name
         self._position = context.position
-        self._reference = _publisher_name(settings.app_id, self._exchange_name, self._position)
+        self._reference = publisher_name(settings.app_id, context)
         self._settings = settings
         self._links = links
         self._chunks: list[schema.Deliver] = []
@@ -148,17 +147,19 @@ class OpenRabbitMQStreamExchange(OpenExchange):
         """
         found = [self._remembered_in(stream) for stream in self._streams]
         if not self._partitions:
-            return found[0]
-        self._ahead = [each for each in found if each is not None]
-        ours = [each for each in self._ahead if each[2:] == self._position[1:]]
-        # A partition without any event of ours may lack the very first.
+            return found[0][1]
+        self._ahead = [each for _, each in found if each is not None]
+        # A partition without any event of our publisher's may lack the very first. What another one
+        # of ours put there, before keys belonged to other partitions, says nothing of these.
+        ours = [each for is_known, each in found if each is not None and is_known]
         return min(ours) if len(ours) == len(found) else None
 
     @override
     def accepted_ahead(self) -> Sequence[Accepted]:
         return self._ahead
 
-    def _remembered_in(self, stream: str) -> Accepted | None:
+    def _remembered_in(self, stream: str) -> tuple[bool, Accepted | None]:
+        """Return whether the broker knows our publisher's name there, and the newest event."""
         link = self._link
         # It tells which event that is. The sequence comes behind that chunk, if there is one.
         self._ask_for_last_chunk(stream)
@@ -174,9 +175,9 @@ class OpenRabbitMQStreamExchange(OpenExchange):
         self._chunks.clear()
         last = accepted_of(read[-1], self._settings.app_id) if read else None
         if not answer.sequence:
-            return last
+            return False, last
         ours = Accepted(answer.sequence, None, self._position.generation, self._position.store)
-        return last if last and last._replace(fingerprint=None) == ours else ours
+        return True, last if last and last._replace(fingerprint=None) == ours else ours
 
     def _ask_for_last_chunk(self, stream: str) -> None:
         link = self._link
@@ -266,22 +267,6 @@ class _PartedConnection(_PublishingConnection):
             parted[message[0]].append(message[1:])
         for publisher, those in parted.items():
             self.write_as(publisher, those)
-
-
-def _publisher_name(app_id: str, exchange_name: str, position: Position) -> str:
-    """Return the name for one store and generation: the broker drops ids up to a name's newest."""
-    name = f"{app_id}.{exchange_name}"
-    if position.store:
-        name += "." + blake2b(position.store.encode(), digest_size=6).hexdigest()
-    if position.generation:
-        name += f".g{position.generation}"
-    if not exchange_name or len(name.encode()) > SHORT_STRING:
-        raise BrokerRefusedError(
-            f"Exchange {exchange_name!r}: {name!r} must be a name of at most {SHORT_STRING} bytes "
-            "for RabbitMQ, and the exchange's not empty. Use another.",
-            exchange_name=exchange_name,
-        )
-    return name
 
 
 def _publish_frame(publisher: int, messages: Sequence[bytes], size: int) -> bytes:
