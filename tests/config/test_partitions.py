@@ -13,6 +13,7 @@ from tidings import ConfigurationError, InMemoryProducer, NewEvent, Tidings, par
 from tidings.builtin import plugin
 from tidings.plugins import Capability, ExchangeContext, MessageProducerSpec, hookimpl
 from tidings.plugins.registry import PluginRegistry
+from tidings.relay.notification_service import NotificationService
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,22 +121,26 @@ def registry() -> PluginRegistry:
     return PluginRegistry(builtin)
 
 
-@pytest.mark.parametrize(("text", "count"), [(EXCHANGE, 0), (PARTED, 8)])
-def test_a_producer_is_told_how_many_partitions_there_are(
-    tmp_path: Path, registry: PluginRegistry, text: str, count: int
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (EXCHANGE, (0, "")),
+        (PARTED, (8, "aggregate_id")),
+        (PARTED.replace("aggregate_id", "metadata.tenant:none"), (8, "metadata.tenant:none")),
+    ],
+)
+def test_a_producer_is_told_how_many_partitions_there_are_and_by_what(
+    tmp_path: Path, registry: PluginRegistry, text: str, told: tuple[int, str]
 ) -> None:
     path = tmp_path / "tidings.toml"
     path.write_text(text)
-    tidings = Tidings.from_file(path, registry=registry)
-    route = tidings.route("shop")
+    route = Tidings.from_file(path, registry=registry).route("shop")
 
-    tidings.notification_service("shop").publish_notifications("shop")
+    NotificationService(route).publish_notifications("shop")
+
     producer = route.producer
     assert isinstance(producer, Opened)
-    producer.open("shop", partitions=route.addressing.partitions)
-
-    assert [context.partitions for context in producer.contexts] == [count]
-    producer.close("shop")
+    assert [(each.partitions, each.partition_by) for each in producer.contexts] == [told]
 
 
 def test_a_producer_without_partitions_is_refused_with_a_sentence(
