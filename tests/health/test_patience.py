@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidings.config.model import RelaySettings
+from tidings.config import RelaySettings
 from tidings.plugins.registry import PluginRegistry
 from tidings.plugins.specs import MessageProducerSpec
 from tidings.sql import driver

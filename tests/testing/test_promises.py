@@ -18,6 +18,7 @@ from tidings.interfaces import (
     open_exchange,
     pause,
     published_message_tracker,
+    quarantine,
     serializer,
 )
 from tidings.testing import promises
@@ -26,11 +27,14 @@ SOURCES = {
     "Producer": (message_producer, open_exchange, notification, capability),
     "Store": (event_store, event),
     "Tracker": (published_message_tracker, event_store),
+    "Quarantine": (quarantine, published_message_tracker),
     "Journal": (journal, published_message_tracker),
     "Pausing": (pause,),
     "Serializing": (serializer,),
     "Consumer": (message_consumer,),
 }
+OF_THE_SUITES = {"Wire"}
+"""What no interface says in one sentence."""
 
 SENTENCES = [
     (kind, name, text)
@@ -50,3 +54,9 @@ def plain(text: str) -> str:
 def test_a_quoted_promise_stands_in_the_interface(kind: str, name: str, text: str) -> None:
     source = plain("\n".join(inspect.getsource(module) for module in SOURCES[kind]))
     assert plain(text).rstrip(".") in source
+
+
+def test_every_group_of_promises_is_looked_for_in_an_interface() -> None:
+    groups = {name for name, group in vars(promises).items() if inspect.isclass(group)}
+
+    assert groups == {*SOURCES, *OF_THE_SUITES}

@@ -3,10 +3,13 @@
 Everything that is wrong with it is told at once, each problem with the path of its key.
 """
 
-from tidings.config.model import Configuration, Exchange, RelaySettings, Table, check_exchange_name
+from tidings.config.exchange import Exchange, check_exchange_name
+from tidings.config.model import Configuration
 from tidings.config.problems import did_you_mean, explain, key_path
 from tidings.config.reading import find_file, parse, read
 from tidings.config.references import describe_unset
+from tidings.config.relay import RelaySettings
+from tidings.config.table import Table
 from tidings.config.unset import Unset
 
 __all__ = [

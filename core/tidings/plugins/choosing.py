@@ -10,7 +10,7 @@ from tidings.interfaces import Capability
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings.config.model import Exchange
+    from tidings.config import Exchange
     from tidings.interfaces import MessageConsumer
 
 

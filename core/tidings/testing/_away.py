@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tidings.errors import StoreUnavailableError
-from tidings.testing.promises import Producer, Store, broken, check
+from tidings.testing._judging import broken, check
+from tidings.testing.promises import Producer, Store
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

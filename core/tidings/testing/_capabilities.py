@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidings.testing.promises import check
+from tidings.testing._judging import check
 
 if TYPE_CHECKING:
     from tidings.interfaces import Capability

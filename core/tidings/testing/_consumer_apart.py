@@ -6,15 +6,14 @@ import uuid
 from typing import TYPE_CHECKING
 
 from tidings.testing import samples
-from tidings.testing.promises import Consumer, Producer, check
+from tidings.testing._consuming import BRIEF
+from tidings.testing._judging import check
+from tidings.testing.promises import Consumer, Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.testing._consuming import DrivenConsumer, Publish
-
-BRIEF = 0.3
-"""Seconds for which an empty exchange is waited on."""
 
 
 class ConsumersApartPromises:

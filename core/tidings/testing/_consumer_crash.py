@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from tidings.errors import BrokerUnavailableError, DeliveryError
 from tidings.testing import samples
+from tidings.testing._judging import check
 from tidings.testing._kit import expect_order
-from tidings.testing.promises import Consumer, check
+from tidings.testing.promises import Consumer
 from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:

@@ -5,26 +5,23 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tidings.interfaces import Capability
 from tidings.testing import samples
-from tidings.testing._capabilities import expect_the_same, need
+from tidings.testing._capabilities import expect_the_same
+from tidings.testing._consuming import BRIEF
+from tidings.testing._judging import check
 from tidings.testing._kit import expect_contents, expect_order
-from tidings.testing.promises import Consumer, check
+from tidings.testing.promises import Consumer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from tidings.interfaces import Notification
+    from tidings.interfaces import Capability
     from tidings.testing._consuming import DrivenConsumer, Publish
 
 PROMPT = 5.0
 """Seconds within which a call that waits for nothing returns, on a loaded machine."""
 
-
 UNSENT = "Was an acknowledgement not sent yet, or lost when close() ended the connection?"
-
-BRIEF = 0.3
-"""Seconds for which an empty exchange is waited on."""
 
 
 class ConsumingPromises:
@@ -39,47 +36,6 @@ class ConsumingPromises:
         """See that it says what the test class declares."""
         said = consumers().consumer.capabilities
         expect_the_same(said, self.capabilities, Consumer.CAPABILITIES, "make_consumer")
-
-    def test_only_the_selected_routing_keys_come(
-        self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
-    ) -> None:
-        """See that others pass, and that these come with their keys."""
-        need(self.capabilities, Capability.ROUTING)
-        keys = ["shop.paid", "shop.placed", "shop", "billing", "shop.paid", "shop.paid.late"]
-        sent = [
-            each._replace(message=each.message._replace(routing_key=key))
-            for each, key in zip(samples.notifications(1, len(keys)), keys, strict=True)
-        ]
-        consumer = consumers()
-        consumer.select(["shop.paid", "billing"])
-        consumer.open(exchange_name)
-        published(exchange_name, sent)
-        wanted = [each for each in sent if each.message.routing_key in ("shop.paid", "billing")]
-        received = consumer.receive_all(wanted, acknowledge=True)
-        more = consumer.receive(BRIEF)
-        found = [message.routing_key for message in [*received, *([more] if more else [])]]
-        check(
-            found == ["shop.paid", "billing", "shop.paid"],
-            Consumer.SELECT,
-            f"Of messages with the routing keys {keys}, those with shop.paid and billing were "
-            f"asked for; there came {found}.",
-        )
-
-    def test_only_the_selected_partitions_come(
-        self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
-    ) -> None:
-        """See that others are left for whoever reads those, and that each comes in order."""
-        need(self.capabilities, Capability.PARTITIONS)
-        sent = samples.parted(1, 40)
-        some, every = consumers(), consumers()
-        some.select_partitions([1, 3], samples.PARTITIONS)
-        some.open(exchange_name)
-        published(exchange_name, sent)
-        _expect_partitions(sent, [1, 3], some)
-        some.close()
-        every.select_partitions([], samples.PARTITIONS)
-        every.open(exchange_name)
-        _expect_partitions(sent, [0, 2], every)
 
     def test_messages_are_received_in_order(
         self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
@@ -273,30 +229,6 @@ class ConsumingPromises:
         sent = samples.notifications(1, 1)
         published(exchange_name, sent)
         consumer.receive_all(sent, acknowledge=True)
-
-
-def _expect_partitions(
-    sent: Sequence[Notification], partitions: Sequence[int], consumer: DrivenConsumer
-) -> None:
-    """Fail unless exactly these partitions come, each in order, and say which they are."""
-    wanted = [each for each in sent if each.message.partition in partitions]
-    received = consumer.receive_all(wanted, acknowledge=True)
-    more = consumer.receive(BRIEF)
-    received += [more] if more else []
-    ids = [int(message.message_id) for message in received]
-    check(
-        sorted(ids) == [each.event_id for each in wanted],
-        Consumer.SELECT_PARTITIONS,
-        f"The partitions {partitions} hold {len(wanted)} messages; received were {sorted(ids)}.",
-    )
-    for partition in partitions:
-        of_it = [each.event_id for each in wanted if each.message.partition == partition]
-        found = [int(each.message_id) for each in received if each.partition == partition]
-        check(
-            found == of_it,
-            Consumer.PARTITIONS,
-            f"Partition {partition} holds {of_it}; from it came {found}.",
-        )
 
 
 def _numbered(values: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from tidings.errors import BrokerUnavailableError, DeliveryError
 from tidings.testing import samples
-from tidings.testing.promises import Consumer, broken, check
+from tidings.testing._judging import broken, check
+from tidings.testing.promises import Consumer
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

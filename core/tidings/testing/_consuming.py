@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from tidings.interfaces import MessageConsumer, ReceivedMessage
+from tidings.testing._judging import broken, check
 from tidings.testing._making import make_at
 from tidings.testing._own_thread import HungError, OwnThread
-from tidings.testing.promises import Consumer, Producer, broken, check
+from tidings.testing.promises import Consumer, Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from tidings.testing._making import MakeConsumer
 
 Result = TypeVar("Result")
+
+BRIEF = 0.3
+"""Seconds for which a test waits on an empty exchange."""
 
 
 class Publish(Protocol):

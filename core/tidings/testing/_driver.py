@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from tidings.errors import DeliveryError, NotAcceptedError
 from tidings.interfaces import Accepted, Capability, MessageProducer, Notification, Position
+from tidings.testing._judging import broken, check
 from tidings.testing._own_thread import HungError, OwnThread
-from tidings.testing.promises import Producer, broken, check
+from tidings.testing.promises import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

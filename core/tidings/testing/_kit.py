@@ -12,8 +12,9 @@ from tidings.errors import ExchangeLockedError
 from tidings.interfaces import Capability, Notification, ReceivedMessage
 from tidings.plugins.specs import ProducerContext
 from tidings.testing._driver import NO_SUBSCRIBER, DrivenProducer, Failures
+from tidings.testing._judging import broken, check
 from tidings.testing._making import make_at
-from tidings.testing.promises import Producer, Wire, broken, check
+from tidings.testing.promises import Producer, Wire
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tidings.errors import BrokenPluginError
 from tidings.plugins.collection import HOOKS, collect
 from tidings.plugins.entry_points import Origin
 from tidings.plugins.specs import API, Settings
-from tidings.testing.promises import check
+from tidings.testing._judging import check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from tidings.errors import DeliveryError, ExchangeLockedError
 from tidings.interfaces import Capability, Position
 from tidings.testing import samples
+from tidings.testing._judging import broken, check
 from tidings.testing._plugin import missing
-from tidings.testing.promises import Producer, broken, check
+from tidings.testing.promises import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

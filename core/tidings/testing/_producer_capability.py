@@ -16,7 +16,8 @@ from tidings.errors import (
 from tidings.interfaces import Capability, Position
 from tidings.testing import samples
 from tidings.testing._capabilities import expect_the_same
-from tidings.testing.promises import Producer, check
+from tidings.testing._judging import check
+from tidings.testing.promises import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from tidings.testing import samples
-from tidings.testing.promises import Producer, check
+from tidings.testing._judging import check
+from tidings.testing.promises import Producer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

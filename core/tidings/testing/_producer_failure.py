@@ -10,7 +10,8 @@ import pytest
 
 from tidings.errors import BrokerRefusedError, BrokerUnavailableError, DeliveryError
 from tidings.testing import samples
-from tidings.testing.promises import Producer, broken, check
+from tidings.testing._judging import broken, check
+from tidings.testing.promises import Producer
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

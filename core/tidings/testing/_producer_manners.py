@@ -10,9 +10,10 @@ import pytest
 
 from tidings.errors import UndeliverableEventError
 from tidings.testing import samples
+from tidings.testing._judging import check
 from tidings.testing._kit import expect_none_lost, expect_order
 from tidings.testing._own_thread import THREAD_NAME
-from tidings.testing.promises import Producer, check
+from tidings.testing.promises import Producer
 from tidings.testing.proxy import THREAD_PREFIX
 from tidings.testing.waiting import until
 

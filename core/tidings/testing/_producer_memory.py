@@ -10,8 +10,9 @@ import pytest
 from tidings.errors import DeliveryError
 from tidings.interfaces import Accepted, Capability, Position, fingerprint_of
 from tidings.testing import samples
+from tidings.testing._judging import check
 from tidings.testing._kit import expect_none_lost, expect_order, few
-from tidings.testing.promises import Producer, check
+from tidings.testing.promises import Producer
 from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from tidings.errors import LeaseHeldError
-from tidings.testing.promises import Tracker, check
+from tidings.testing._judging import check
+from tidings.testing.promises import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,9 @@ from tidings.errors import EventStoreError
 from tidings.interfaces import Capability
 from tidings.testing._away import expect_unavailable
 from tidings.testing._capabilities import need
+from tidings.testing._judging import broken
 from tidings.testing._storing import append, expect_numbers, numbered, read_all
-from tidings.testing.promises import Store, broken
+from tidings.testing.promises import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, ClassVar
 from tidings.event import NewEvent
 from tidings.interfaces import Capability, Waited
 from tidings.testing._capabilities import expect_the_same, need
+from tidings.testing._judging import check
 from tidings.testing._storing import append, expect_numbers, number_of, numbered, read_all
-from tidings.testing.promises import Store, check
+from tidings.testing.promises import Store
 
 if TYPE_CHECKING:
     from tidings.interfaces import EventStore

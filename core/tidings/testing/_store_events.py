@@ -12,6 +12,7 @@ from tidings.errors import (
 )
 from tidings.event import MAX_EVENT_ID, NewEvent
 from tidings.testing import samples
+from tidings.testing._judging import broken, check
 from tidings.testing._kit import short
 from tidings.testing._storing import (
     append,
@@ -22,7 +23,7 @@ from tidings.testing._storing import (
     read_all,
     roll_back,
 )
-from tidings.testing.promises import Store, broken, check
+from tidings.testing.promises import Store
 
 if TYPE_CHECKING:
     from tidings.interfaces import EventStore

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from tidings.testing._judging import check
 from tidings.testing._kit import few
 from tidings.testing._storing import (
     RollBackError,
@@ -20,7 +21,7 @@ from tidings.testing._storing import (
     read_all,
     roll_back,
 )
-from tidings.testing.promises import Store, check
+from tidings.testing.promises import Store
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import pytest
 from tidings.errors import (
     StoreNotReadyError,
 )
+from tidings.testing._judging import broken, check
 from tidings.testing._kit import few
 from tidings.testing._storing import (
     append,
@@ -19,7 +20,7 @@ from tidings.testing._storing import (
     numbered,
     read_all,
 )
-from tidings.testing.promises import Store, broken, check
+from tidings.testing.promises import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,9 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 from tidings.event import NewEvent, StoredEvent
+from tidings.testing._judging import broken, check
 from tidings.testing._kit import short
-from tidings.testing.promises import Store, broken, check
+from tidings.testing.promises import Store
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tidings.interfaces import Capability, IdleRelay
 from tidings.testing._capabilities import need
+from tidings.testing._judging import check
 from tidings.testing._tracker_position import LONG
-from tidings.testing.promises import Tracker, check
+from tidings.testing.promises import Tracker
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

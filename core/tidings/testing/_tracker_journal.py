@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tidings.interfaces import Capability, JournalEntry
 from tidings.testing._capabilities import need
-from tidings.testing.promises import Journal, check
+from tidings.testing._judging import check
+from tidings.testing.promises import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from tidings.errors import LeaseHeldError, LeaseLostError
+from tidings.testing._judging import broken, check
 from tidings.testing._racing import race
 from tidings.testing._tracker_position import LONG, event, expect_position
-from tidings.testing.promises import Tracker, broken, check
+from tidings.testing.promises import Tracker
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:

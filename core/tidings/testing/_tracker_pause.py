@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tidings.interfaces import Capability, Pause
 from tidings.testing._capabilities import need
+from tidings.testing._judging import check
 from tidings.testing._tracker_position import LONG, event, expect_position
-from tidings.testing.promises import Pausing, check
+from tidings.testing.promises import Pausing
 
 if TYPE_CHECKING:
     from tidings.interfaces import PublishedMessageTracker

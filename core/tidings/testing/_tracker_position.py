@@ -10,7 +10,8 @@ from tidings.errors import LeaseLostError, StoreNotReadyError
 from tidings.event import MAX_EVENT_ID, StoredEvent
 from tidings.interfaces import Position, fingerprint
 from tidings.testing import samples
-from tidings.testing.promises import Tracker, broken, check
+from tidings.testing._judging import broken, check
+from tidings.testing.promises import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

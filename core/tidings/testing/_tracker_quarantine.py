@@ -9,8 +9,9 @@ import pytest
 from tidings.errors import LeaseLostError
 from tidings.interfaces import Capability, fingerprint_of
 from tidings.testing._capabilities import expect_the_same, need
+from tidings.testing._judging import broken, check
 from tidings.testing._tracker_position import LONG, event, expect_position
-from tidings.testing.promises import Quarantine, Tracker, broken, check
+from tidings.testing.promises import Quarantine, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

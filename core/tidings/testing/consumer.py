@@ -10,6 +10,7 @@ from tidings.testing._consumer_apart import ConsumersApartPromises
 from tidings.testing._consumer_crash import ConsumerCrashPromises
 from tidings.testing._consumer_delivery import ConsumingPromises
 from tidings.testing._consumer_failure import ConsumerFailurePromises
+from tidings.testing._consumer_selection import SelectingPromises
 from tidings.testing._consuming import DrivenConsumer, Publish, driven
 from tidings.testing._plugin import missing
 from tidings.testing._suite import BrokerSuite
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 class MessageConsumerContract(
     ConsumingPromises,
+    SelectingPromises,
     ConsumersApartPromises,
     ConsumerFailurePromises,
     ConsumerCrashPromises,

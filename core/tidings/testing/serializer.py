@@ -10,9 +10,10 @@ import pytest
 from tidings.event import StoredEvent
 from tidings.interfaces import NotificationMessage, Serializer
 from tidings.testing import samples
+from tidings.testing._judging import broken, check
 from tidings.testing._kit import short
 from tidings.testing._plugin import PluginPromises, missing
-from tidings.testing.promises import Serializing, broken, check
+from tidings.testing.promises import Serializing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
