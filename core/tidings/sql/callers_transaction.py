@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, Table, exists, update
 from sqlalchemy.exc import UnboundExecutionError
+from sqlalchemy.util.concurrency import in_greenlet
 
 from tidings.errors import EventStoreError, UnsafeStoreError
 
 if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
     from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
     from sqlalchemy.orm import Session, SessionTransaction
     from sqlalchemy.sql.dml import Update
@@ -81,6 +83,12 @@ def async_sessions() -> tuple[type[AsyncSession], type[async_scoped_session[Any]
     """Return SQLAlchemy's ``AsyncSession`` and ``async_scoped_session``, if they are in use."""
     module = sys.modules.get("sqlalchemy.ext.asyncio")  # slow to import; most do without
     return None if module is None else (module.AsyncSession, module.async_scoped_session)
+
+
+def may_connect(dialect: Dialect) -> bool:
+    """Return whether the database can be asked just now; not if that would have to be awaited."""
+    # In this order: `in_greenlet` raises where greenlet isn't installed, as only asyncio needs it.
+    return not dialect.is_async or in_greenlet()
 
 
 def is_async(given: object) -> bool:

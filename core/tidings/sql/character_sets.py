@@ -11,9 +11,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from sqlalchemy.util.concurrency import in_greenlet
-
 from tidings.errors import InvalidEventError
+from tidings.sql.callers_transaction import may_connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,16 +80,16 @@ def refuse_unfit_early(
     if all(map(_is_plain, rows)) or (dialect := bind().dialect).name != "postgresql":
         return
     known = _last_seen.get(dialect)
-    may_connect = in_greenlet() or not dialect.is_async
+    can_ask = may_connect(dialect)
     if known is not None:
         try:
             refuse_unfit(rows, known)
         except InvalidEventError:
-            if not may_connect:
+            if not can_ask:
                 raise
         else:
             return
-    if may_connect:
+    if can_ask:
         refuse_unfit(rows, character_sets(connection()))
 
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import InvalidRequestError
-from sqlalchemy.util.concurrency import in_greenlet
 
 from tidings.errors import EventStoreError
 from tidings.sql.append import insert_rows
 from tidings.sql.callers_transaction import (
+    may_connect,
     refuse_unsafe,
     session_bind,
     transaction_connection,
@@ -155,7 +155,7 @@ class PendingEvents:
             return False
         # With asyncio a commit runs in a greenlet. Outside of one, no commit is under way, and what
         # is noted here is of one that has failed.
-        return in_greenlet() or not self._bind().dialect.is_async
+        return may_connect(self._bind().dialect)
 
     def _bind(self) -> Engine | Connection:
         return session_bind(self.session, self.log.table)
