@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from tests.rabbitmq.client import Client, send
-from tidings.plugins import BrokerUnavailableError, ExchangeLockedError, NotAcceptedError
+from tidings.plugins import BrokerUnavailableError, ExchangeLockedError, NotAcceptedError, Position
 from tidings.testing.samples import send_all
 
 if TYPE_CHECKING:
@@ -116,6 +117,34 @@ def test_a_full_queue_stops_at_the_message_that_it_refused(
     send_all(producer, exchange, range(accepted + 1, accepted + 4))
     producer.flush(exchange)
     assert client.ids(exchange) == [accepted + 1, accepted + 2, accepted + 3]
+
+
+def test_while_one_queue_is_full_again_and_again_others_get_little_twice(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    producer = make_producer()
+    producer.open(exchange)
+    producer.close(exchange)
+    full = f"{exchange}.full"
+    limit = {"x-max-length": 10, "x-overflow": "reject-publish"}
+    client.channel.queue_declare(full, arguments=limit)
+    client.channel.queue_bind(full, exchange)
+    first, taken, tries = 1, set[int](), 0
+    while first <= 300:
+        tries += 1
+        producer.open(exchange, Position(first - 1))
+        with suppress(NotAcceptedError):
+            send_all(producer, exchange, range(first, 301))
+            producer.flush(exchange)
+        first = (producer.accepted_id(exchange) or first - 1) + 1
+        producer.close(exchange)
+        taken.update(client.ids(full))  # its subscriber makes room
+
+    assert taken == set(range(1, 301))
+    once_more = len(client.ids(exchange)) - 300
+    assert tries > 3
+    assert once_more < 2 * 300, f"after {tries} tries"
+    client.channel.queue_delete(full)
 
 
 def test_a_message_that_would_reach_no_queue_is_not_accepted(

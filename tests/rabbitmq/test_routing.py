@@ -182,6 +182,34 @@ def test_a_key_that_no_queue_is_bound_with_is_an_error(
     assert client.ids(exchange) == [1]
 
 
+def test_what_is_refused_again_and_again_has_nothing_behind_it_sent_again_each_time(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    producer = make_producer(exchange_type="topic", bindings=["paid"])
+
+    def send_from(first: int) -> int:
+        """Send the rest as a relay does; return up to where it was accepted."""
+        producer.open(exchange, Position(first - 1))
+        try:
+            for event_id in range(first, 401):
+                send(producer, exchange, event_id, "lost" if event_id in {10, 20} else "paid")
+            producer.flush(exchange)
+        except NotAcceptedError:
+            return producer.accepted_id(exchange) or first - 1
+        finally:
+            producer.close(exchange)
+        return 400
+
+    assert send_from(1) == 9
+    once_more = len(client.ids(exchange))
+    assert 9 <= once_more <= 400
+    assert [send_from(10) for _ in range(3)] == [9, 9, 9]
+    assert client.ids(exchange) == []
+    client.channel.queue_bind(exchange, exchange, "lost")
+    assert send_from(10) == 400
+    assert client.ids(exchange) == list(range(10, 401))
+
+
 def test_or_it_is_counted_and_passed(
     make_producer: MakeProducer,
     client: Client,

@@ -21,6 +21,7 @@ from tidings_rabbitmq.frames import MessageEncoder
 from tidings_rabbitmq.layout import Layout
 from tidings_rabbitmq.lock import declare_lock, take_lock
 from tidings_rabbitmq.pipeline import Pipeline
+from tidings_rabbitmq.slow_start import SlowStart
 from tidings_rabbitmq.tail import (
     bind_tail,
     declare_tail,
@@ -69,6 +70,7 @@ class OpenRabbitMQExchange(OpenExchange):
         self._partitions = context.partitions
         self._settings = settings
         self._unroutable = Unroutable(self._exchange_name)
+        self._slow_start = SlowStart(self._memory, settings.window)
         self._connection = AmqpConnection(loop, settings, self._exchange_name, self._name_the_event)
         self._pipeline = Pipeline(
             self._connection, settings.window, settings.no_progress_timeout, context.on_accepted
@@ -142,6 +144,8 @@ class OpenRabbitMQExchange(OpenExchange):
             if size >= CAREFUL_BYTES:
                 pipeline.flush(None)
             pipeline.send(event_id, size, encoded)
+            if self._slow_start.ends_round(event_id):
+                pipeline.flush(None)
 
     @override
     def flush(self, timeout: float | None = None) -> None:
@@ -224,6 +228,7 @@ class OpenRabbitMQExchange(OpenExchange):
         )
 
     def _not_accepted(self, event_id: int | None, why: str) -> None:
+        self._slow_start.refused(event_id)
         self._pipeline.refuse(
             NotAcceptedError(
                 f"Exchange {self._exchange_name!r}: RabbitMQ at {self._connection.address} did not "
