@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.servers.process import free_port
+from tidings.cli import positions
+from tidings.cli.main import tidings
+from tidings.sql import SqlAlchemyEventStore, SqlAlchemyTracker
 from tidings.testing import eventually
 from tidings_zeromq import Subscriber
 
@@ -46,6 +49,53 @@ def test_a_replay_from_a_pruned_id_says_what_is_gone(sent: Project) -> None:
         "What was stored from 5 to 7 is no longer in the event store, and cannot come again.",
     ]
     assert len(sent.succeed("replay", "orders", "--from", "8").out.splitlines()) == 1
+
+
+def said_here(project: Project, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> list[str]:
+    """Run a command in this very process, with what it was patched with; return its lines."""
+    said: list[str] = []
+    monkeypatch.setattr(positions, "echo", said.append)
+    monkeypatch.chdir(project.folder)
+    tidings.main(list(arguments), standalone_mode=False)
+    return said
+
+
+def test_a_replay_says_too_what_was_pruned_at_the_same_moment(
+    sent: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_back = SqlAlchemyTracker.replay
+
+    def just_after(tracker: SqlAlchemyTracker, exchange: str, after: int) -> None:
+        sent.succeed("prune", "--keep", "3")
+        set_back(tracker, exchange, after)
+
+    monkeypatch.setattr(SqlAlchemyTracker, "replay", just_after)
+    said = said_here(sent, monkeypatch, "replay", "orders", "--all")
+
+    assert said[-1] == (
+        "What was stored from 1 to 7 is no longer in the event store, and cannot come again."
+    )
+
+
+def test_a_prune_names_an_exchange_that_was_replayed_at_the_same_moment(
+    sent: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = SqlAlchemyEventStore.prune
+
+    def just_after(store: SqlAlchemyEventStore, *which: Any, **how: Any) -> int:
+        sent.succeed("replay", "orders", "--all")
+        return delete(store, *which, **how)
+
+    monkeypatch.setattr(SqlAlchemyEventStore, "prune", just_after)
+    said = said_here(sent, monkeypatch, "prune", "--keep", "3")
+
+    assert said[:2] == [
+        "7 event(s) deleted.",
+        (
+            "Exchange 'orders' was replayed meanwhile, or has just begun: it does not get those "
+            "that were deleted."
+        ),
+    ]
 
 
 def test_a_new_exchange_says_what_was_pruned_before_it_came(sent: Project) -> None:

@@ -91,6 +91,11 @@ def prune(
     echo(f"{pruned.events} event(s) {'would be deleted' if dry_run else 'deleted'}.")
     if pruned.awaited_by:
         echo(f"Others stay: exchange {pruned.awaited_by!r} has not had them yet.")
+    for name in pruned.set_back:
+        echo(
+            f"Exchange {name!r} was replayed meanwhile, or has just begun: it does not get those "
+            "that were deleted."
+        )
     if pruned.events:
         echo(
             f"Every exchange known here has had them: {', '.join(pruned.exchanges)}. One that only "

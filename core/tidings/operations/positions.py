@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tidings.errors import NotYetStoredError, PositionMismatchError, TidingsError
@@ -50,9 +50,11 @@ def replay(tidings: Tidings, exchange_name: str, after: int, *, skip: bool) -> R
     with closing(tidings.event_store(exchange_name)) as store:
         store.check()
         found = _look(store, tracker, exchange_name, after)
-    if found.passed > 0 and not skip:
-        raise TidingsError(_refusal(exchange_name, found))
-    tracker.replay(exchange_name, after)
+        if found.passed > 0 and not skip:
+            raise TidingsError(_refusal(exchange_name, found))
+        tracker.replay(exchange_name, after)
+        # Again: whoever was deleting events knew nothing of the replay until now.
+        found = replace(found, gone=describe_gone(store, after))
     before = "" if found.had is None else f"; it had got to {found.had}"
     note(tidings, exchange_name, "replayed", f"from event {after + 1} on{before}")
     return found
@@ -78,7 +80,8 @@ def prune(
         dry_run=dry_run,
     )
     if pruned.events and not dry_run:
-        note(tidings, "", "pruned", f"{pruned.events} event(s)")
+        lacking = "".join(f"; {name} was replayed meanwhile" for name in pruned.set_back)
+        note(tidings, "", "pruned", f"{pruned.events} event(s){lacking}")
     return pruned
 
 

@@ -34,6 +34,10 @@ class Pruned:
     exchanges: tuple[str, ...]
     """All that were known, and so were waited for, by name."""
 
+    set_back: tuple[str, ...] = ()
+    """Those that were replayed while events were deleted, or began to run: they lack some of them.
+    """
+
 
 def prune(
     store: EventStore,
@@ -73,7 +77,25 @@ def prune(
     published = 0 if last_exchange is None else positions[last_exchange]
     awaited = _is_awaited(store, published, before, keep or 1)
     events = deleted(published, dry_run=dry_run)
-    return Pruned(events, last_exchange if awaited else None, tuple(sorted(positions)))
+    # Nothing keeps a replay from coming in between. If it comes after this look, its own look at
+    # what is gone comes after the deletion: one of both tells of it.
+    behind = (
+        _behind(published, tracker, exchange_names, elsewhere) if events and not dry_run else []
+    )
+    return Pruned(
+        events, last_exchange if awaited else None, tuple(sorted(positions)), tuple(behind)
+    )
+
+
+def _behind(
+    published: int,
+    tracker: PublishedMessageTracker,
+    exchange_names: Collection[str],
+    elsewhere: Collection[str],
+) -> list[str]:
+    """Return which exchanges stand, by now, below what every one of them was said to have had."""
+    positions = _positions(tracker.tracked_exchanges(), tracker, exchange_names, elsewhere)
+    return sorted(name for name, event_id in positions.items() if event_id < published)
 
 
 def _is_awaited(store: EventStore, published: int, before: datetime | None, keep: int) -> bool:
