@@ -66,6 +66,29 @@ def test_all_but_the_newest_go(
     assert prune(filled, tracker, ["shop"], keep=7) == Pruned(0, None, ("shop",))
 
 
+@pytest.mark.parametrize("keep", range(1, 9))
+def test_what_stays_is_counted_in_steps_whatever_the_gaps(
+    engine: Engine,
+    filled: SqlAlchemyEventStore,
+    tracker: Tracker,
+    monkeypatch: pytest.MonkeyPatch,
+    keep: int,
+) -> None:
+    monkeypatch.setattr(retention, "COUNT_AT_ONCE", 3)
+    there = [2, 3, 7, 8, 15, 24, 25]
+    with engine.begin() as connection:
+        gaps = ", ".join(map(str, there))
+        connection.execute(text(f"DELETE FROM event WHERE event_id NOT IN ({gaps})"))
+    publish(filled, tracker, "shop", 25)
+    gone = max(len(there) - keep, 0)
+    assert prune(filled, tracker, ["shop"], keep=keep, dry_run=True) == Pruned(
+        gone, None, ("shop",)
+    )
+    prune(filled, tracker, ["shop"], keep=keep)
+
+    assert ids(filled) == there[-keep:]
+
+
 @pytest.mark.parametrize("keep", [0, 1])
 def test_the_newest_event_never_goes(
     filled: SqlAlchemyEventStore, tracker: Tracker, keep: int

@@ -21,7 +21,7 @@ class Standing:
 
     events_behind: int
     """How many events are stored behind the position: 0 if the exchange has had everything. Beyond
-    100,000 it is how far their ids go, which is as many or more."""
+    10,000 it is how far their ids go, which is as many or more."""
 
     seconds_behind: float
     """Since the oldest of these occurred, or the transaction began that holds them up; at least

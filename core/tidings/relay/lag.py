@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tidings.interfaces import EventStore, Hold, PublishedMessageTracker
 
 
-MOST_COUNTED = 100_000
+MOST_COUNTED = 10_000
 """Events: more are not counted, so that a look takes no longer when many more are behind."""
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 BATCH_SIZE = 1000
 """How many events are one transaction, so that no writer waits for long."""
 
+COUNT_AT_ONCE = 100_000
+"""How many of the events that stay one statement counts."""
+
 
 def prune(
     database: Database,
@@ -39,10 +42,25 @@ def prune(
 
 
 def _last_to_go(connection: Connection, event: Table, keep: int) -> int:
-    found = connection.execute(
-        select(event.c.event_id).order_by(event.c.event_id.desc()).offset(keep).limit(1)
-    ).scalar()
-    return found or 0
+    """Return the newest id that ``keep`` events are above; 0: there are no more than those.
+
+    They are counted, since ids have gaps, but in steps: no statement, and so no snapshot, lasts.
+    """
+    ids = event.c.event_id
+    # Each by itself: SQLite finds one of them in the index, and both only by reading everything.
+    ends = (select(end(ids)).scalar_subquery() for end in (func.max, func.min))
+    newest, oldest = connection.execute(select(*ends)).one()
+    if newest is None or newest - oldest < keep:
+        return 0
+    below, left = newest + 1, keep
+    while left:
+        step = min(left, COUNT_AT_ONCE)
+        last = select(ids).where(ids < below).order_by(ids.desc()).offset(step - 1).limit(1)
+        below = connection.execute(last).scalar()
+        if below is None:
+            return 0
+        left -= step
+    return connection.execute(select(func.max(ids)).where(ids < below)).scalar() or 0
 
 
 def _old_enough(
