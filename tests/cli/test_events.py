@@ -85,7 +85,7 @@ def test_a_file_is_stored_in_its_order_with_all_its_fields(project: Project) -> 
 def test_listening_to_a_producer_that_nobody_can_read_is_a_clear_error(project: Project) -> None:
     result = project.run("listen", "orders")
 
-    assert result.code == 1
+    assert result.code == 2
     assert "no consumer 'jsonlines'" in result.err
 
 
@@ -94,8 +94,8 @@ def test_listening_by_key_where_nobody_can_choose_is_a_clear_error(
 ) -> None:
     project.configure(
         '[event_store]\nurl = "sqlite:///events.db"\n'
-        '[exchanges.orders]\nproducer = "rabbitmq-stream"\n'
-        '[producers.rabbitmq-stream]\nurl = "rabbitmq-stream://localhost"\n'
+        '[exchanges.orders]\nproducer = "activemq"\n'
+        '[producers.activemq]\nurl = "stomp://localhost:61613"\n'
     )
 
     result = project.run("listen", "orders", "--routing-key", "shop.*")

@@ -149,6 +149,25 @@ def test_the_journal_is_shown_from_a_time_on_and_escaped(shop: Project) -> None:
     assert "has no time zone" in wrong.err
 
 
+@pytest.mark.parametrize("options", [(), ("--follow",), ("--since", "1d"), ("--json",)])
+def test_the_journal_of_an_exchange_that_there_never_was_is_refused(
+    shop: Project, options: tuple[str, ...]
+) -> None:
+    wrong = shop.run("journal", "shup", *options)
+
+    assert wrong.code == 2
+    assert wrong.err == "Error: No exchange 'shup' is configured. Did you mean 'shop'?\n"
+
+
+def test_the_journal_of_an_exchange_that_was_configured_once_is_shown(shop: Project) -> None:
+    shop.succeed("pause", "shop")
+    shop.configure((shop.folder / "tidings.toml").read_text().replace("shop]", "store]"))
+
+    assert words(shop, "shop") == [("shop", "paused")]
+    assert words(shop, "shop", "--since", "2099-01-01T00:00:00Z") == []
+    assert shop.succeed("journal", "store").out == "Nothing is in the journal.\n"
+
+
 @pytest.mark.parametrize("nonsense", ["", "soon", "-1d", "2026-13-01", "0001-01-01T00:00:00+14:00"])
 def test_a_time_that_is_none_is_refused_with_all_that_may_be_written(
     shop: Project, nonsense: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from tests.command import PATIENCE
 from tests.servers import free_port
 
 if TYPE_CHECKING:
@@ -155,6 +156,36 @@ def test_check_shows_every_fault_of_the_configuration_at_once(empty: Project) ->
     assert result.code == 2
     for hint in ("event_stor:", "event_store.url", "'jsonlines'", "'batch_size'"):
         assert hint in result.out
+
+
+@pytest.mark.parametrize(
+    ("command", "library", "extra"),
+    [
+        ("spread", "rstream", "rabbitmq-stream"),
+        ("run", "rstream", "rabbitmq-stream"),
+        ("check", "rstream", "rabbitmq-stream"),
+        ("status", "psycopg", "postgresql"),
+        ("check", "psycopg", "postgresql"),
+    ],
+)
+def test_a_library_that_is_not_installed_is_wrong_use_and_no_failure(
+    empty: Project, command: str, library: str, extra: str
+) -> None:
+    url = "postgresql://h/d" if library == "psycopg" else "sqlite:///events.db"
+    empty.configure(
+        f'[event_store]\nurl = "{url}"\n[exchanges.orders]\nproducer = "rabbitmq-stream"\n'
+        '[producers.rabbitmq-stream]\nurl = "rabbitmq-stream://localhost/"\n'
+    )
+    if library != "psycopg":
+        empty.succeed("init", "--tables")
+    hides = f"import sys\nsys.modules[{library!r}] = None\n"
+    (empty.folder / "sitecustomize.py").write_text(hides)
+
+    with empty.running(command, PYTHONPATH=str(empty.folder)) as running:
+        code = running.process.wait(PATIENCE)
+
+    assert code == 2, running.err
+    assert f"pip install 'tidings[{extra}]'" in running.out + running.err
 
 
 def test_no_configuration_is_told_with_what_to_do(empty: Project) -> None:

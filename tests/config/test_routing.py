@@ -125,14 +125,14 @@ def test_a_subscriber_says_which_keys_it_wants(load: Load) -> None:
 
 def test_where_it_cannot_choose_that_is_an_error(load: Load) -> None:
     tidings = load(
-        MEMORY + '[exchanges.shop]\nproducer = "rabbitmq-stream"\n'
-        '[producers.rabbitmq-stream]\nurl = "rabbitmq-stream://localhost"\n'
+        MEMORY + '[exchanges.shop]\nproducer = "activemq"\n'
+        '[producers.activemq]\nurl = "stomp://localhost:61613"\n'
     )
 
     with pytest.raises(ConfigurationError) as caught:
         tidings.consumer("shop", None, ["wanted.*"])
 
     assert str(caught.value) == (
-        "Exchange 'shop': a subscriber of 'rabbitmq-stream' gets every event; it cannot choose "
+        "Exchange 'shop': a subscriber of 'activemq' gets every event; it cannot choose "
         "by routing key."
     )

@@ -144,7 +144,7 @@ class TestRabbitMQStreamProducer(MessageProducerContract):
 
 
 class TestRabbitMQStreamConsumer(MessageConsumerContract):
-    capabilities = frozenset({Capability.PARTITIONS})
+    capabilities = frozenset({Capability.ROUTING, Capability.PARTITIONS})
     plugin_module, backend = "tidings_rabbitmq.stream.plugin", "rabbitmq-stream"
 
     @pytest.fixture

@@ -58,6 +58,8 @@ def journal(
     from tidings.operations import journal as operations  # noqa: PLC0415 - not needed for --help
 
     tidings = context.tidings
+    if exchange is not None:
+        operations.check_known(tidings, exchange)
     look = operations.followed if follow else operations.entries
     most = limit or (USUALLY if since is None else tidings.configuration.relay.journal_entries)
     found = 0

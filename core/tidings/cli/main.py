@@ -14,8 +14,9 @@ from typing_extensions import override
 from tidings import __version__
 from tidings.blame import is_of_a_plugin
 from tidings.cli.context import Context, Group
+from tidings.cli.exit_codes import INTERRUPTED, TERMINATED, exit_code
 from tidings.cli.output import OutputError, echo, give_up_output, open_streams, sentences, telling
-from tidings.errors import ConfigurationError, OutputClosedError, TidingsError
+from tidings.errors import OutputClosedError, TidingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,8 +45,6 @@ COMMANDS: Final[Mapping[str, str]] = {
     "demo": "demo",
 }
 """Each command, and the module of this package that holds it."""
-
-FAILED, WRONG_USE, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 
 
 class _Commands(Group):
@@ -108,7 +107,7 @@ def main() -> None:
             raise
         for sentence in sentences(error):
             echo(f"Error: {sentence}", err=True)
-        sys.exit(WRONG_USE if isinstance(error, ConfigurationError) else FAILED)
+        sys.exit(exit_code(error))
 
 
 class _TerminatedError(KeyboardInterrupt):

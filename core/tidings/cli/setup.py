@@ -11,6 +11,7 @@ import click
 
 from tidings import __version__
 from tidings.cli.context import Context, checked, pass_context
+from tidings.cli.exit_codes import WRONG_USE, exit_code
 from tidings.cli.output import divert_foreign, echo, sentences
 from tidings.errors import ConfigurationError, ExchangeLockedError, TidingsError
 from tidings.interfaces import Capability, Position
@@ -155,7 +156,7 @@ def migrate(context: Context, *, sql: bool) -> None:
 @pass_context
 def check(context: Context) -> None:
     """Try the configuration, the database, the tables and each broker: a line each."""
-    good = True
+    codes = {0}
 
     def line(what: str, attempt: Callable[[], str | None]) -> bool:
         try:
@@ -164,20 +165,20 @@ def check(context: Context) -> None:
             log.debug("%s", what, exc_info=error)
             for sentence in sentences(error):
                 echo(f"FAILED  {what}: {sentence}")
+            codes.add(exit_code(error))
             return False
         echo(f"ok      {what}{f': {note}' if note else ''}")
         return True
 
     if not line("configuration", lambda: _load(context)):
-        raise click.exceptions.Exit(2)
+        raise click.exceptions.Exit(WRONG_USE)
     tidings = context.tidings
     for what, store in event_stores(tidings).items():
-        good &= line(what, lambda store=store: _check_store(store))  # type: ignore[misc]
-    good &= line("tracker", lambda: _check_tracker(tidings))
+        line(what, lambda store=store: _check_store(store))  # type: ignore[misc]
+    line("tracker", lambda: _check_tracker(tidings))
     for name in tidings.configuration.exchanges:
-        good &= line(f"exchange {name}", lambda name=name: _check_exchange(tidings, name))  # type: ignore[misc]
-    if not good:
-        raise click.exceptions.Exit(1)
+        line(f"exchange {name}", lambda name=name: _check_exchange(tidings, name))  # type: ignore[misc]
+    raise click.exceptions.Exit(max(codes))
 
 
 def _private(path: str, flags: int) -> int:

@@ -57,6 +57,14 @@ def entries(
     return tidings.journal().journal(exchange_name, since=since, limit=limit)
 
 
+def check_known(tidings: Tidings, exchange_name: str) -> None:
+    """Raise ``ConfigurationError`` if the name is neither configured nor in the journal."""
+    if exchange_name not in tidings.configuration.exchanges:
+        found = tidings.journal().journal(exchange_name, limit=1)
+        if not found:
+            tidings.configuration.exchange(exchange_name)  # which says what there is
+
+
 def followed(
     tidings: Tidings, exchange_name: str | None, since: datetime | None, limit: int
 ) -> Iterator[JournalEntry]:

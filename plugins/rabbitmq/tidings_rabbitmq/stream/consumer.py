@@ -13,6 +13,7 @@ from tidings.plugins import (
     BrokerRefusedError,
     Capability,
     DeliveryError,
+    KeyPatterns,
     MessageConsumer,
     Opening,
     ReceivedMessage,
@@ -37,20 +38,29 @@ class RabbitMQStreamConsumer(MessageConsumer):
     that place comes again after a restart. It is stored when nothing more has come, every 100
     acknowledgements, and at :meth:`close`; a crash brings at most those again.
 
+    Routing keys are chosen here: the broker sends every message, and the position moves over those
+    that nobody asked for.
+
     Of an exchange that is parted, each partition is a stream, with a position of its own, and is
     read over a connection of its own. That nobody else reads it as the same subscriber is up to
     whoever starts the consumers.
     """
 
-    capabilities = frozenset({Capability.PARTITIONS})
+    capabilities = frozenset({Capability.ROUTING, Capability.PARTITIONS})
 
     def __init__(self, settings: RabbitMQStreamSettings, subscriber: str | None) -> None:
         self._settings = settings
         self._subscriber = subscriber
         self._partitions: Sequence[int | None] = [None]
         self._of = 0
+        self._selected: KeyPatterns | None = None
         self._readers: list[StreamReader] = []
         self._opening = Opening()
+
+    @override
+    def select(self, routing_keys: Sequence[str]) -> None:
+        """Ask for these: ``*`` is a word between dots, ``#`` any number of words."""
+        self._selected = KeyPatterns(routing_keys)
 
     @override
     def select_partitions(self, partitions: Sequence[int], of: int) -> None:
@@ -72,8 +82,9 @@ class RabbitMQStreamConsumer(MessageConsumer):
         self._opening = Opening()
         try:
             for partition in self._partitions:
-                self._readers.append(StreamReader(self._settings, reference, partition))
-                self._readers[-1].open(exchange_name, self._of, self._opening)
+                reader = StreamReader(self._settings, reference, partition, self._selected)
+                self._readers.append(reader)
+                reader.open(exchange_name, self._of, self._opening)
         except BaseException:
             self.close()
             raise

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 from rstream import exceptions, schema
 from rstream.constants import OffsetType
 
-from tidings.plugins import DeliveryError, Opening, ReceivedMessage
+from tidings.plugins import DeliveryError, Opening
 from tidings_rabbitmq.stream.chunks import Entry, entries, messages
 from tidings_rabbitmq.stream.connection import OK, StreamConnection
 from tidings_rabbitmq.stream.failures import diagnose_code
 from tidings_rabbitmq.stream.messages import decode
+from tidings_rabbitmq.stream.progress import Progress
 from tidings_rabbitmq.stream.topology import make_sure_of_streams
 
 if TYPE_CHECKING:
+    from tidings.plugins import KeyPatterns, ReceivedMessage
     from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 SUBSCRIPTION_ID = 1
@@ -25,21 +27,26 @@ CREDIT = 10
 """Chunks that the broker may send ahead of our reading. Newer ones send nothing more until at
 least half of it is given back."""
 
-STORE_EVERY = 100
-"""Acknowledgements after which the position is stored, at the latest."""
-
 _NO_OFFSET = frozenset({exceptions.OffsetNotFound.code, exceptions.StreamDoesNotExist.code})
 
 
 class StreamReader:
-    """Reads one stream over a connection of its own, as :class:`RabbitMQStreamConsumer` says."""
+    """Reads one stream over a connection of its own, as :class:`RabbitMQStreamConsumer` says.
+
+    With ``selected``, messages with other routing keys are passed.
+    """
 
     def __init__(
-        self, settings: RabbitMQStreamSettings, reference: str, partition: int | None
+        self,
+        settings: RabbitMQStreamSettings,
+        reference: str,
+        partition: int | None,
+        selected: KeyPatterns | None,
     ) -> None:
         self._settings = settings
         self._reference = reference
         self._partition = partition
+        self._selected = selected
         self._stream = ""
         self._connection: StreamConnection | None = None
         self._opening = Opening()
@@ -51,10 +58,7 @@ class StreamReader:
         """Whether that entry is the last of its chunk."""
         self._begins_at = 0
         self._next_offset = 0
-        self._outstanding: deque[int] = deque()
-        self._acknowledged: set[int] = set()
-        self._done: int | None = None
-        self._done_since_stored = 0
+        self._progress = Progress()
 
     def open(self, exchange_name: str, partitions: int, opening: Opening) -> None:
         """Connect, create what is missing, and begin to receive."""
@@ -76,32 +80,23 @@ class StreamReader:
         """Return the stream's next message, or ``None`` after ``timeout`` seconds."""
         connection = self._open_connection()
         deadline = time.monotonic() + timeout
-        self._unpack(connection)
-        if not self._unpacked:
-            self._store_position(connection)
-        while not self._unpacked:
+        message = self._next(connection)
+        if message is None:
+            self._store_position(connection, now=True)
+        while message is None:
             connection.step(deadline - time.monotonic())
-            self._unpack(connection)
-            if not self._unpacked and time.monotonic() >= deadline:
+            message = self._next(connection)
+            if message is None and time.monotonic() >= deadline:
                 return None
-        offset, data = self._unpacked.popleft()
-        self._outstanding.append(offset)
-        self._give_credit(connection)
-        return decode(data, self._opening.token((self, offset)), self._partition)
+        return message
 
     def acknowledge(self, offset: int) -> None:
         """Go on behind this message, once all before it are acknowledged, too."""
         connection = self._open_connection()
         connection.check()
-        self._acknowledged.add(offset)
-        # Offsets have holes: the broker's own records stand between the messages.
-        while self._outstanding and self._outstanding[0] in self._acknowledged:
-            self._done = self._outstanding.popleft()
-            self._acknowledged.remove(self._done)
-            self._done_since_stored += 1
+        self._progress.acknowledge(offset)
         nothing_came = not self._unpacked and not self._received
-        if self._done_since_stored >= STORE_EVERY or nothing_came:
-            self._store_position(connection)
+        self._store_position(connection, now=nothing_came)
 
     def wait(self, seconds: float) -> None:
         """Keep heartbeats going; what comes meanwhile waits for :meth:`receive`."""
@@ -114,15 +109,12 @@ class StreamReader:
         """Store the position, and close the connection."""
         if self._connection is not None:
             with suppress(DeliveryError):  # what is not stored comes again
-                self._store_position(self._connection)
+                self._store_position(self._connection, now=True)
             self._connection.close()
             self._connection = None
         self._received.clear()
         self._unpacked.clear()
-        self._outstanding.clear()
-        self._acknowledged.clear()
-        self._done = None
-        self._done_since_stored = 0
+        self._progress = Progress()
 
     def _subscribe(self, connection: StreamConnection) -> None:
         self._begins_at = self._next_offset = self._stored_position(connection)
@@ -152,10 +144,10 @@ class StreamReader:
             connection.check()
         return 0
 
-    def _store_position(self, connection: StreamConnection) -> None:
-        if self._done is not None and self._done_since_stored:
-            connection.send(schema.StoreOffset(self._reference, self._stream, self._done))
-            self._done_since_stored = 0
+    def _store_position(self, connection: StreamConnection, *, now: bool) -> None:
+        offset = self._progress.to_store(now=now)
+        if offset is not None:
+            connection.send(schema.StoreOffset(self._reference, self._stream, offset))
 
     def _open_connection(self) -> StreamConnection:
         if self._connection is None:
@@ -177,6 +169,24 @@ class StreamReader:
         self._next_offset = new[-1].offset + new[-1].length
         self._received += ((entry, False) for entry in new[:-1])
         self._received.append((new[-1], True))
+
+    def _next(self, connection: StreamConnection) -> ReceivedMessage | None:
+        """Return the next message that is at hand and wanted; those before it are passed."""
+        self._unpack(connection)
+        while self._unpacked:
+            offset, data = self._unpacked.popleft()
+            message = decode(data, self._opening.token((self, offset)), self._partition)
+            wanted = self._selected is None or self._selected.match(message.routing_key)
+            if wanted:
+                self._progress.receive(offset)
+            else:
+                self._progress.pass_by(offset)
+            self._give_credit(connection)
+            if wanted:
+                return message
+            self._store_position(connection, now=False)
+            self._unpack(connection)
+        return None
 
     def _unpack(self, connection: StreamConnection) -> None:
         """Have the next entry's messages at hand: one entry at a time, for what it may hold."""
