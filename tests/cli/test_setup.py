@@ -57,7 +57,7 @@ def test_a_second_init_changes_nothing_and_says_so(empty: Project) -> None:
 def test_init_for_an_unknown_producer_writes_nothing(empty: Project) -> None:
     result = empty.run("init", "--producer", "rabitmq")
 
-    assert result.code == 1
+    assert result.code == 2
     assert "Did you mean 'rabbitmq'?" in result.err
     assert not (empty.folder / "tidings.toml").exists()
 
