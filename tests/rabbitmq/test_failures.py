@@ -228,6 +228,16 @@ def test_what_a_broker_says_of_a_dead_node_or_a_deprecated_feature_is_passed_on(
     assert "deprecated_features.permit" in str(denied)
 
 
+def test_a_queue_that_crashed_is_not_told_as_one_that_somebody_deleted() -> None:
+    address = RabbitMQSettings(url=SecretStr("amqp://broker/")).address
+    said = "NOT_FOUND - queue 'q' in vhost '/' has crashed and failed to restart"
+    error = explain(exceptions.ChannelClosedByBroker(404, said), address, "orders")
+
+    assert isinstance(error, BrokerUnavailableError)
+    assert "a full disk, perhaps" in str(error)
+    assert "deleted" not in str(error)
+
+
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.DEBUG):

@@ -87,20 +87,8 @@ def _diagnose_channel(
             "exchange's name and on names that begin with it (rabbitmqctl set_permissions), or "
             "make what is needed, and set topology = 'check'.",
         )
-    if cause.reply_code == NOT_FOUND and "home node" in cause.reply_text:
-        return Diagnosis(
-            BrokerUnavailableError,
-            said,
-            "Start that node of the cluster. If it never comes back, delete the queue.",
-        )
     if cause.reply_code == NOT_FOUND:
-        return Diagnosis(
-            NotAcceptedError,
-            said,
-            "Somebody deleted it, or a policy let it expire. It is declared anew when the exchange "
-            "is opened next; a queue then lacks what was published meanwhile (tidings replay sends "
-            "it again, to all subscribers). Other subscribers' bindings are not: check them.",
-        )
+        return _diagnose_missing(said)
     if cause.reply_code == RESOURCE_LOCKED:
         return Diagnosis(
             ExchangeLockedError,
@@ -120,6 +108,28 @@ def _diagnose_channel(
         said,
         "If something exists there with other properties, delete it, or make the settings "
         "(queue_arguments) agree with it.",
+    )
+
+
+def _diagnose_missing(said: str) -> Diagnosis:
+    if "home node" in said:
+        return Diagnosis(
+            BrokerUnavailableError,
+            said,
+            "Start that node of the cluster. If it never comes back, delete the queue.",
+        )
+    if "has crashed" in said:
+        return Diagnosis(
+            BrokerUnavailableError,
+            said,
+            "Its log says why: a full disk, perhaps. Mend that, and start the broker again.",
+        )
+    return Diagnosis(
+        NotAcceptedError,
+        said,
+        "Somebody deleted it, or a policy let it expire. It is declared anew when the exchange "
+        "is opened next; a queue then lacks what was published meanwhile (tidings replay sends "
+        "it again, to all subscribers). Other subscribers' bindings are not: check them.",
     )
 
 
