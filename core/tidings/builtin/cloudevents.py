@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from typing_extensions import override
 
+from tidings.builtin.well_formed import check_json
 from tidings.event import from_json
 from tidings.interfaces import NotificationMessage, Serializer
 from tidings.plugins.specs import Settings
@@ -126,7 +127,7 @@ class CloudEventsSerializer(Serializer):
     @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         """Return the CloudEvent; ``ValueError`` if the event cannot be one."""
-        from_json(event.body)
+        check_json(event.body)
         return self._serialize(self._attributes(event), event.body)
 
     def _attributes(self, event: StoredEvent) -> dict[str, str | int | bool]:

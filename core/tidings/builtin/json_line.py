@@ -8,8 +8,8 @@ import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tidings.builtin.well_formed import check_json
 from tidings.errors import UndeliverableEventError
-from tidings.event import from_json
 from tidings.interfaces import Accepted, fingerprint_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _embedded(text: str | bytes) -> str | None:
     """Return JSON text in one line; ``None`` if it is no JSON text."""
     try:
         text = text if isinstance(text, str) else text.decode()
-        from_json(text)
+        check_json(text)
     except ValueError:
         return None
     # Inside strings, JSON has line ends only escaped.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
-from tidings.event import from_json
+from tidings.builtin.well_formed import check_json
 from tidings.interfaces import NotificationMessage, Serializer
 from tidings.plugins.specs import Settings
 
@@ -34,7 +34,7 @@ class JsonSerializer(Serializer):
     @override
     def serialize(self, event: StoredEvent) -> NotificationMessage:
         """Return the body, checked to be JSON; ``ValueError`` if it is not."""
-        from_json(event.body)
+        check_json(event.body)
         if event.aggregate_id is None and event.metadata is None:
             return NotificationMessage(event.body.encode(), CONTENT_TYPE, _NO_HEADERS)
         headers = {}
