@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy.event import listen
 
 from tests.sql.databases import url_of
 from tidings.event import NewEvent, StoredEvent
@@ -115,3 +116,21 @@ def test_the_relay_takes_no_more_memory_than_that(
 def test_a_text_is_measured_in_bytes(engine: Engine, store: SqlAlchemyEventStore) -> None:
     append(engine, store, "☃" * 2 * MIB, "☃" * 2 * MIB)
     assert [len(batch) for batch in read_all(store)] == [1, 1]
+
+
+def test_large_bodies_of_one_size_are_read_by_one_statement_a_batch(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    append(engine, store, *("x" * 1_000_000 for _ in range(40)))
+    asked = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    store.newest_event_id()  # connects
+    listen(store.database._engine, "before_cursor_execute", note)
+    batches = read_all(store)
+
+    assert [len(batch) for batch in batches] == [8] * 5
+    # Two more at first, to find out how many fit; and the one that finds nothing.
+    assert sum("FROM event" in each for each in asked) == len(batches) + 2 + 1

@@ -65,8 +65,8 @@ class Reader:
                     return self._first(since)
                 self._most_rows = rows = max(rows // 8, 1)
             else:
-                if len(events) == rows:
-                    self._most_rows = max(self._most_rows, rows * 2)
+                if rows == self._most_rows < limit and _may_double(events, rows):
+                    self._most_rows = rows * 2
                 return events
 
     def event(self, event_id: int) -> StoredEvent | None:
@@ -140,6 +140,14 @@ class Reader:
             event_id=event_id,
             type_name=type_name,
         )
+
+
+def _may_double(events: Sequence[StoredEvent], rows: int) -> bool:
+    """Return whether twice as many such rows as these, all of what was asked for, may be read."""
+    if len(events) < rows:
+        return False
+    most = BATCH_BYTES // (rows * 2)
+    return all(max(len(each.body), len(each.metadata or "")) <= most for each in events)
 
 
 class _OddRowError(ValueError):

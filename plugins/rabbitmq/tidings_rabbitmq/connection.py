@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 log = escaping_logger("tidings.rabbitmq")
 
-WRITE_SIZE = 256 * 1024
 CLOSE_SECONDS = 1.0
 CONNECT_GRACE = 1.0
 """Seconds past pika's own limit for connecting, after which we don't wait for its word."""
@@ -183,11 +182,9 @@ class AmqpConnection:
     def write(self, messages: Sequence[bytes]) -> None:
         """Queue encoded frames of the channel, behind whatever was sent before."""
         self.check()
-        frames = b"".join(messages)
-        stream = self._services.stream
-        # The stream cuts what a socket did not take off the front: costly for a large piece.
-        for start in range(0, len(frames), WRITE_SIZE):
-            stream.write(frames[start : start + WRITE_SIZE])  # type: ignore[union-attr] # is open
+        frames = messages[0] if len(messages) == 1 else b"".join(messages)
+        # The stream cuts what a socket did not take off the front: of bytes it would be a copy.
+        self._services.stream.write(memoryview(frames))  # type: ignore[union-attr] # is open
 
     def step(self, seconds: float) -> None:
         """Let the connection work, up to ``seconds``; raise what went wrong."""

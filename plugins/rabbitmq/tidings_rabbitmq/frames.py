@@ -114,10 +114,11 @@ class MessageEncoder:
         begin = _FRAME_HEADER.pack(spec.FRAME_METHOD, self._channel_number, size)
         return begin + self._before_key + key + self._after_key
 
-    def _body_frames(self, body: bytes) -> Iterator[bytes]:
+    def _body_frames(self, body: bytes) -> Iterator[bytes | memoryview]:
         """Give the frames of a body, the end of the frame before them first, theirs not."""
+        whole = memoryview(body)  # whose slices are no copies
         for start in range(0, len(body), self._body_max):
-            part = body[start : start + self._body_max]
+            part = whole[start : start + self._body_max]
             yield _NEXT_FRAME_HEADER.pack(
                 spec.FRAME_END, spec.FRAME_BODY, self._channel_number, len(part)
             )

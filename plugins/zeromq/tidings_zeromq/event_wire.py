@@ -39,10 +39,10 @@ def encode_event(
     if message.routing_key or message.partition is not None:
         own = _with_address(message)
     headers = _to_json(own).encode() if own else b""
-    rest = b"".join((type_bytes, content_type, headers, message.body))
+    body = message.body
     try:
         fixed = _EVENT.pack(
-            len(rest),
+            len(type_bytes) + len(content_type) + len(headers) + len(body),
             event_id,
             (occurred_on - _EPOCH) // _MICROSECOND,
             len(type_bytes),
@@ -51,7 +51,7 @@ def encode_event(
         )
     except struct.error as error:
         raise ValueError("its type name, content type, headers or body are too long") from error
-    return fixed + rest
+    return b"".join((fixed, type_bytes, content_type, headers, body))
 
 
 def _with_address(message: NotificationMessage) -> Mapping[str, str]:

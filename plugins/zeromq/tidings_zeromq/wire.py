@@ -178,7 +178,7 @@ def decode_request(frame: bytes) -> Request:
 
 def encode_events(nonce: int, previous_id: int, events: Iterable[bytes]) -> bytes:
     """Return a frame of events; ``previous_id`` is the id before the first in the feed."""
-    return _HEAD.pack(_EVENT_KIND, nonce, previous_id) + b"".join(events)
+    return b"".join((_HEAD.pack(_EVENT_KIND, nonce, previous_id), *events))
 
 
 def encode_beginning(nonce: int, start_id: int, store: str = "") -> bytes:

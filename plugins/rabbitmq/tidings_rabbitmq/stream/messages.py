@@ -74,7 +74,8 @@ class MessageEncoder:
                 _APPLICATION,
                 self._application_properties(message.headers, type_name, occurred_on),
                 _DATA,
-                _variable(b"\xa0", b"\xb0", message.body),
+                _size(b"\xa0", b"\xb0", message.body),
+                message.body,
             )
         )
 
@@ -164,9 +165,13 @@ def string(text: str) -> bytes:
 
 
 def _variable(short: bytes, long: bytes, value: bytes) -> bytes:
-    if len(value) <= SHORT:
-        return short + bytes((len(value),)) + value
-    return long + _LONG.pack(len(value)) + value
+    return _size(short, long, value) + value
+
+
+def _size(short: bytes, long: bytes, value: bytes) -> bytes:
+    """Return what stands before ``value``."""
+    size = len(value)
+    return short + bytes((size,)) if size <= SHORT else long + _LONG.pack(size)
 
 
 def _compound(code: bytes, items: int, content: bytes) -> bytes:

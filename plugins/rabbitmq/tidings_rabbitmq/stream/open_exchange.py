@@ -278,4 +278,4 @@ def _publish_frame(publisher: int, messages: Sequence[bytes], size: int) -> byte
         publisher,
         len(messages),
     )
-    return head + b"".join(messages)
+    return b"".join((head, *messages))
