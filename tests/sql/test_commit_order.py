@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.event import listen
 
 from tests.sql.waiting import Beside
 from tidings.errors import UnsafeStoreError
@@ -143,3 +144,34 @@ def test_appending_in_autocommit_on_mysql_is_refused(
         with pytest.raises(UnsafeStoreError, match="AUTOCOMMIT"):
             mariadb_store.append(autocommit, NewEvent("A", {}))
     assert type_names(mariadb_store) == []
+
+
+def test_an_append_on_mysql_that_waits_has_drawn_no_id_yet(
+    mariadb_engine: Engine, mariadb_store: SqlAlchemyEventStore
+) -> None:
+    with mariadb_engine.connect() as first:
+        mariadb_store.append(first, NewEvent("First", {}), NewEvent("Second", {}))
+        second = append_beside(mariadb_engine, mariadb_store, "Fourth")
+        assert second.is_alive()
+        mariadb_store.append(first, NewEvent("Third", {}))
+        first.commit()
+    second.result()
+
+    assert type_names(mariadb_store) == ["First", "Second", "Third", "Fourth"]
+
+
+def test_an_append_of_one_event_on_mysql_is_one_statement(
+    mariadb_engine: Engine, mariadb_store: SqlAlchemyEventStore
+) -> None:
+    said: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        said.append(statement)
+
+    with mariadb_engine.begin() as connection:
+        listen(mariadb_engine, "before_cursor_execute", note)
+        mariadb_store.append(connection, NewEvent("A", {}, aggregate_id="1"))
+
+    (statement,) = said
+    assert statement.startswith("INSERT INTO event ")
+    assert statement.endswith("FOR UPDATE")

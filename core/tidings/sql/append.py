@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import MetaData, TwoPhaseTransaction, literal_column, select
+from sqlalchemy import TwoPhaseTransaction
 from sqlalchemy.exc import DBAPIError
 
 from tidings.errors import InvalidEventError, StoreNotReadyError, UnsafeStoreError
@@ -20,22 +19,9 @@ from tidings.sql.types import MYSQL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Select
+    from sqlalchemy import Connection
 
 _USED = "tidings_events"
-
-# What is sent is text of the first; what stands in a statement then becomes text of the second.
-_IN_UTF8: ColumnElement[int] = literal_column(
-    "@@character_set_client = 'utf8mb4' AND @@character_set_connection = 'utf8mb4'"
-)
-
-
-@cache
-def _lock(schema: str | None) -> Select[Any]:
-    lock = event_append_lock
-    if schema is not None:
-        lock = lock.to_metadata(MetaData(), schema=schema)
-    return select(_IN_UTF8).where(lock.c.lock_id == 1).with_for_update()
 
 
 def event_row(new_event: NewEvent) -> dict[str, Any]:
@@ -78,13 +64,11 @@ def insert_rows(
         return
     refuse_unfit(rows, character_sets(connection))
     log = log or connection.get_execution_options().get(_USED, EVENTS)
-    in_digits = False
     try:
         if connection.dialect.name in MYSQL:
-            in_utf8 = _lock_order(connection, log.table.schema)
-            # What aiomysql does to send bytes fails with PyMySQL 1.2.
-            in_digits = not in_utf8 or connection.dialect.driver == "aiomysql"
-        log.insert(connection, rows, in_digits=in_digits)
+            _insert_in_turn(connection, rows, log)
+        else:
+            log.insert(connection, rows)
     except DBAPIError as error:
         # Everything else is for the application, which knows what to do in its transaction.
         if is_missing_table(error):
@@ -95,8 +79,7 @@ def insert_rows(
         raise
 
 
-def _lock_order(connection: Connection, schema: str | None) -> bool:
-    """Wait until every append before this one is over; return whether our text arrives as it is."""
+def _insert_in_turn(connection: Connection, rows: Sequence[dict[str, Any]], log: EventLog) -> None:
     if isinstance(connection.get_transaction(), TwoPhaseTransaction):
         # A server that is restarted gives back to a prepared transaction the locks on the rows that
         # it has changed, and not this one. Readers would pass its own id with the next one.
@@ -105,9 +88,7 @@ def _lock_order(connection: Connection, schema: str | None) -> bool:
             "is prepared, a restart of the server drops the lock that keeps the order of events, "
             "and they would be lost. Record them in a transaction of one phase."
         )
-    row = connection.execute(_lock(schema)).one_or_none()
-    if row is None:
+    if not log.insert_in_turn(connection, rows):
         raise StoreNotReadyError(
             f"The table {event_append_lock.name!r} has lost its row: run `tidings init --tables`."
         )
-    return bool(row[0])

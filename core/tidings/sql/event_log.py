@@ -21,8 +21,8 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import RETAIN_SCHEMA
 
 from tidings.event import StoredEvent
-from tidings.sql.tables import event
-from tidings.sql.types import ByteLength, in_hexadecimal
+from tidings.sql.tables import event, event_append_lock
+from tidings.sql.types import ByteLength, in_base64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,19 +87,42 @@ class EventLog:
         self._newest = select(func.max(table.c.event_id))
         self._oldest = select(func.min(table.c.event_id)).where(still)
 
-    def insert(
-        self, connection: Connection, rows: Sequence[dict[str, Any]], *, in_digits: bool = False
-    ) -> None:
-        """Insert rows, so that their ids ascend in their order.
+    def insert(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert rows, so that their ids ascend in their order."""
+        connection.execute(self._insert, rows[0] if len(rows) == 1 else list(rows))
 
-        ``in_digits`` is for a MySQL connection that holds not every character, or takes no bytes.
+    def insert_in_turn(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> bool:
+        """Insert rows once every append before this one is over: MySQL's way.
+
+        The first row's statement locks the row of ``event_append_lock``, and then draws an id.
+        Return false, with nothing inserted, if that row is missing.
         """
-        statement = self._insert_in_hexadecimal if in_digits else self._insert
-        connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))
+        first = self._nothing | rows[0]
+        if not connection.execute(self._insert_first, first).rowcount:
+            return False
+        if len(rows) > 1:
+            connection.execute(self._insert_others, list(rows[1:]))
+        return True
 
     @cached_property
-    def _insert_in_hexadecimal(self) -> Insert:
-        return insert(in_hexadecimal(self.table)).inline()
+    def _nothing(self) -> dict[str, Any]:
+        recorded = (*StoredEvent._fields[1:], "aggregate_type")
+        return {name: None for name in recorded if name in self.table.c}
+
+    @cached_property
+    def _insert_first(self) -> Insert:
+        table = in_base64(self.table)
+        lock = event_append_lock.to_metadata(MetaData(), schema=table.schema or RETAIN_SCHEMA)
+        values = [bindparam(name, type_=table.c[name].type) for name in self._nothing]
+        # Its row is read, and so locked, before there is anything to insert.
+        turn = select(*values).select_from(lock).where(lock.c.lock_id == 1).with_for_update()
+        statement = insert(table).from_select(list(self._nothing), turn)
+        # Without it, SQLAlchemy keeps the count of an INSERT only if its cursor happens to.
+        return statement.execution_options(preserve_rowcount=True)
+
+    @cached_property
+    def _insert_others(self) -> Insert:
+        return insert(in_base64(self.table)).inline()
 
     def events_since(
         self, connection: Connection, since: int, limit: int, most_bytes: int

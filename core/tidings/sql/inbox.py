@@ -29,7 +29,7 @@ from tidings.sql.callers_transaction import callers_connection
 from tidings.sql.failures import is_missing_table
 from tidings.sql.schema import alone
 from tidings.sql.tables import IN_UTF8
-from tidings.sql.types import MYSQL, ExactText, UtcDateTime, in_hexadecimal
+from tidings.sql.types import MYSQL, ExactText, UtcDateTime, in_base64
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -69,7 +69,7 @@ _INSERTS: dict[str, Insert] = {
 } | dict.fromkeys(
     MYSQL,
     # IGNORE takes a question mark for what the connection cannot hold; two names could be one.
-    mysql.insert(in_hexadecimal(inbox)).values(_VALUES).prefix_with("IGNORE").inline(),
+    mysql.insert(in_base64(inbox)).values(_VALUES).prefix_with("IGNORE").inline(),
 )
 
 # Without it, SQLAlchemy keeps the count of an INSERT only if its cursor happens to.

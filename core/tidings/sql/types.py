@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ class _AsBytes:
     """Sends text as the bytes that it is in UTF-8.
 
     So the driver does not look for it in the connection's character set. Not every driver says
-    that they are bytes: to a server that expects other text, :class:`InHexadecimal` goes.
+    that they are bytes: to a server that expects other text, :class:`InBase64` goes.
     """
 
     def bind_processor(self, dialect: Dialect) -> Callable[[str | None], bytes | None]:  # noqa: ARG002 - the interface's
@@ -71,8 +72,8 @@ RecordedText = Text().with_variant(_Utf8Longtext(**_UTF8), *MYSQL)
 RecordedName = String(255).with_variant(_Utf8Varchar(255, **_UTF8), *MYSQL)
 
 
-class InHexadecimal(mysql.LONGTEXT):
-    """Sends text in hexadecimal digits, which a connection of any character set holds.
+class InBase64(mysql.LONGTEXT):
+    """Sends text in base64, whose characters a connection of any character set holds.
 
     MySQL takes what it gets for text of that set. What the set lacks becomes a question mark,
     without a word if the session isn't strict.
@@ -80,21 +81,21 @@ class InHexadecimal(mysql.LONGTEXT):
 
     @override
     def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
-        """Return what makes digits of text."""
-        return lambda value: None if value is None else value.encode().hex()
+        """Return what makes base64 of text."""
+        return lambda value: None if value is None else b64encode(value.encode()).decode()
 
     @override
     def bind_expression(self, bindvalue: BindParameter[Any]) -> ColumnElement[Any]:
-        """Return what makes bytes of the digits."""
-        return func.unhex(bindvalue)
+        """Return what makes bytes of it."""
+        return func.from_base64(bindvalue)
 
 
-def in_hexadecimal(table: Table) -> Table:
+def in_base64(table: Table) -> Table:
     """Return ``table`` with every text sent so."""
     copy = table.to_metadata(MetaData())
     for column in copy.columns:
         if isinstance(column.type, String | ExactText):
-            column.type = InHexadecimal()
+            column.type = InBase64()
     return copy
 
 

@@ -1,8 +1,9 @@
 """MySQL and MariaDB: appends wait for each other, and a gap is looked at twice.
 
-An append locks the one row of ``event_append_lock`` before it draws its ids. InnoDB lets go of a
-transaction's locks only once it is no longer among those at work. So when id n + 1 is drawn, the
-transaction of n is over: committed, or rolled back.
+An append locks the one row of ``event_append_lock`` before it draws its ids, both by the statement
+that inserts its first event: ``INSERT … SELECT … FOR UPDATE`` draws an id once it has a row to
+insert. InnoDB lets go of a transaction's locks only once it is no longer among those at work. So
+when id n + 1 is drawn, the transaction of n is over: committed, or rolled back.
 
 That does not make them *visible* in their order. MariaDB puts a read view together while others
 commit: it walks through a lock-free table of the transactions at work. So one statement may take n
