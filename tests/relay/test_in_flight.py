@@ -23,7 +23,7 @@ def test_what_settles_is_everything_up_to_the_first_that_was_not_accepted(
 ) -> None:
     in_flight, newest, count = InFlight(), 0, 0
     for event_id, each in enumerate(sent, 1):
-        in_flight.add(event(event_id), sent=each, at=float(event_id))
+        in_flight.add([(event(event_id), each)], float(event_id))
 
     for accepted_id in sorted(accepted):
         settled = in_flight.settle(accepted_id)
@@ -46,7 +46,7 @@ def test_what_settles_is_everything_up_to_the_first_that_was_not_accepted(
 def test_an_event_that_was_not_taken_after_all_is_forgotten_with_those_behind_it() -> None:
     in_flight = InFlight()
     for event_id, sent in [(1, True), (2, False), (3, True), (4, False), (5, True)]:
-        in_flight.add(event(event_id), sent=sent, at=0.0)
+        in_flight.add([(event(event_id), sent)], 0.0)
 
     in_flight.drop_from(3)
 
@@ -58,7 +58,7 @@ def test_an_event_that_was_not_taken_after_all_is_forgotten_with_those_behind_it
 
 def test_a_large_text_is_not_kept_while_its_event_is_under_way() -> None:
     in_flight = InFlight()
-    in_flight.add(event(1, "x" * (MOST_KEPT + 1)), sent=True, at=0.0)
+    in_flight.add([(event(1, "x" * (MOST_KEPT + 1)), True)], 0.0)
 
     settled = in_flight.settle(1)
 

@@ -45,8 +45,9 @@ def next_batch(route: Route, events: Sequence[StoredEvent], poison: Poison) -> B
     taken: list[tuple[StoredEvent, bool]] = []
     notifications: list[Notification] = []
     size = 0
+    patterns = route.events
     for event in events:
-        sent = wanted(route.events, event.type_name)
+        sent = not patterns or wanted(patterns, event.type_name)
         if sent:
             error = poison.error_of(event.event_id)
             if error is not None:

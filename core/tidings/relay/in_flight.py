@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from tidings.interfaces import AcceptedBatch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tidings.event import StoredEvent
 
 MOST_KEPT = 4096
@@ -52,14 +54,17 @@ class InFlight:
         self._events: deque[tuple[StoredEvent, bool, float]] = deque()
         self._count = 0
 
-    def add(self, event: StoredEvent, *, sent: bool, at: float) -> None:
-        """Note the next event, and when it was sent, or passed over."""
-        if not sent and self._events and not self._events[-1][1]:
-            self._events.pop()  # of several that are passed over the last one says it all
-        if len(event.body) + len(event.metadata or "") > MOST_KEPT:
-            event = event._replace(body="", metadata=None)
-        self._events.append((event, sent, at))
-        self._count += sent
+    def add(self, events: Iterable[tuple[StoredEvent, bool]], at: float) -> None:
+        """Note the next events, each with whether it is sent, and when that was."""
+        kept = self._events
+        for event, sent in events:
+            if sent:
+                self._count += 1
+            elif kept and not kept[-1][1]:
+                kept.pop()  # of several that are passed over the last one says it all
+            if len(event.body) > MOST_KEPT or (event.metadata and len(event.metadata) > MOST_KEPT):
+                event = event._replace(body="", metadata=None)  # noqa: PLW2901 - the same event
+            kept.append((event, sent, at))
 
     def settle(self, accepted_id: int) -> Settled | None:
         """Forget what the broker has accepted, up to ``accepted_id``; ``None`` if that is none."""

@@ -226,9 +226,7 @@ class Run:
 
     def _hand_over(self, batch: Batch) -> None:
         # All of this before it is sent: of what is accepted while the call runs, we are told in it.
-        at = time.monotonic()
-        for event, sent in batch.events:
-            self._in_flight.add(event, sent=sent, at=at)
+        self._in_flight.add(batch.events, time.monotonic())
         if not batch.notifications:
             return
         self._tally.hand_over(batch)
@@ -244,7 +242,7 @@ class Run:
         """Deal with the next event, which cannot be read; return how many were read: it."""
         event, route = stand_in(error), self.route
         if error.type_name is not None and not wanted(route.events, error.type_name):
-            self._in_flight.add(event, sent=False, at=time.monotonic())
+            self._in_flight.add([(event, False)], time.monotonic())
             self._read_to = event.event_id
             self.checkpoint()
         else:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import struct
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pika import frame, spec
 
+from tidings_rabbitmq.exact_time import DAY, EPOCH, SIZE, exact_time
 from tidings_rabbitmq.layout import PARTITION
 from tidings_rabbitmq.settings import SHORT_STRING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from tidings.plugins import NotificationMessage, Position
 
@@ -28,7 +30,8 @@ _LONG = struct.Struct(">L")
 _TIMESTAMP = struct.Struct(">Q")
 _NEXT_FRAME_HEADER = struct.Struct(">BBHL")
 """The end of one frame and the header of the next."""
-_FRAME_END = bytes([spec.FRAME_END])
+_END, _BODY, _BASIC = spec.FRAME_END, spec.FRAME_BODY, spec.BasicProperties.INDEX
+_FRAME_END = bytes([_END])
 _AFTER_KEY = 1 + spec.FRAME_END_SIZE
 """Bytes that follow the routing key in a frame that publishes: one of flags, and the end."""
 _FRAME_OVERHEAD = spec.FRAME_HEADER_SIZE + spec.FRAME_END_SIZE
@@ -42,10 +45,7 @@ _FLAGS = (
     | spec.BasicProperties.FLAG_APP_ID
 )
 _FLAGS_AND_TIME = _FLAGS | spec.BasicProperties.FLAG_TIMESTAMP
-_EPOCH = datetime.fromtimestamp(0, UTC)
 _LENGTHS = [bytes([length]) for length in range(SHORT_STRING + 1)]
-
-TIME_SIZE = len("2026-01-02T03:04:05.000006+00:00")
 
 
 class MessageEncoder:
@@ -67,6 +67,7 @@ class MessageEncoder:
         # What stands around its routing key, which is empty: the byte of its length.
         self._before_key: bytes = self._publish[spec.FRAME_HEADER_SIZE : -_AFTER_KEY - 1]
         self._after_key: bytes = self._publish[-_AFTER_KEY:]
+        self._begin: bytes = struct.pack(">BH", spec.FRAME_HEADER, channel_number)
         self._app_id = short_string(app_id)
         self._headers = _OCCURRED_ON
         if position.store:
@@ -75,7 +76,7 @@ class MessageEncoder:
         if position.generation:
             number = struct.pack(">q", position.generation)
             self._headers = short_string(GENERATION) + b"l" + number + self._headers
-        self._headers_size = len(self._headers) + TIME_SIZE
+        self._headers_size = len(self._headers) + SIZE
 
     def encode(
         self,
@@ -90,20 +91,22 @@ class MessageEncoder:
         """
         body = message.body
         size = len(body)
-        header = self._content_header(message, size, type_name, event_id, occurred_on)
+        try:
+            header = self._content_header(message, size, type_name, event_id, occurred_on)
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{error.object[:40]!r} is not valid text") from None
         if len(header) + _FRAME_OVERHEAD > self._frame_max:
             raise ValueError(
                 f"its headers take {len(header)} bytes, and the broker takes frames of "
                 f"{self._frame_max} bytes"
             )
-        channel = self._channel_number
         key = message.routing_key
         publish = self._publish if not key else self._publish_with(key)
-        begin = _FRAME_HEADER.pack(spec.FRAME_HEADER, channel, len(header))
+        before_body = (publish, self._begin, _LONG.pack(len(header)), header)
         if 0 < size <= self._body_max:
-            then = _NEXT_FRAME_HEADER.pack(spec.FRAME_END, spec.FRAME_BODY, channel, size)
-            return b"".join((publish, begin, header, then, body, _FRAME_END))
-        return b"".join((publish, begin, header, *self._body_frames(body), _FRAME_END))
+            then = _NEXT_FRAME_HEADER.pack(_END, _BODY, self._channel_number, size)
+            return b"".join((*before_body, then, body, _FRAME_END))
+        return b"".join((*before_body, *self._body_frames(body), _FRAME_END))
 
     def _publish_with(self, routing_key: str) -> bytes:
         try:
@@ -119,9 +122,7 @@ class MessageEncoder:
         whole = memoryview(body)  # whose slices are no copies
         for start in range(0, len(body), self._body_max):
             part = whole[start : start + self._body_max]
-            yield _NEXT_FRAME_HEADER.pack(
-                spec.FRAME_END, spec.FRAME_BODY, self._channel_number, len(part)
-            )
+            yield _NEXT_FRAME_HEADER.pack(_END, _BODY, self._channel_number, len(part))
             yield part
 
     def _content_header(
@@ -135,20 +136,23 @@ class MessageEncoder:
         if occurred_on.tzinfo is not UTC:
             occurred_on = occurred_on.astimezone(UTC)
         flags, timestamp = _FLAGS, b""
+        since = occurred_on - EPOCH
         # AMQP's timestamp is unsigned: what happened before 1970 has the exact header alone.
-        if occurred_on >= _EPOCH:
-            flags, timestamp = _FLAGS_AND_TIME, _TIMESTAMP.pack(int(occurred_on.timestamp()))
-        headers = b"".join(map(_header, message.headers.items())) if message.headers else b""
+        if since.days >= 0:
+            flags, timestamp = _FLAGS_AND_TIME, _TIMESTAMP.pack(since.days * DAY + since.seconds)
+        headers = b""
+        for name, text in message.headers.items():
+            headers += _header(name, text)
         if message.partition is not None:
             headers += _partition(message)
         digits = b"%d" % event_id
         return b"".join(
             (
-                _CONTENT_HEADER.pack(spec.BasicProperties.INDEX, 0, size, flags),
+                _CONTENT_HEADER.pack(_BASIC, 0, size, flags),
                 short_string(message.content_type),
                 _LONG.pack(self._headers_size + len(headers)),
                 self._headers,
-                occurred_on.isoformat(timespec="microseconds").encode(),
+                exact_time(occurred_on, since.days),
                 headers,
                 _PERSISTENT,
                 _LENGTHS[len(digits)],
@@ -160,18 +164,23 @@ class MessageEncoder:
         )
 
 
-def _header(item: tuple[str, str]) -> bytes:
-    name, text = item
+def _header(name: str, text: str) -> bytes:
+    value = text.encode()
+    return _header_name(name) + _LONG.pack(len(value)) + value
+
+
+@lru_cache(maxsize=4096)
+def _header_name(name: str) -> bytes:
+    """Return a header up to the size of its text."""
     if name in RESERVED_HEADERS:
         raise ValueError(f"its header {name!r} has a meaning of its own; use another name")
-    value = _utf8(text)
-    return short_string(name) + _text_size(value) + value
+    return short_string(name) + b"S"
 
 
 def _partition(message: NotificationMessage) -> bytes:
     if PARTITION in message.headers:
         raise ValueError(f"its header {PARTITION!r} has a meaning of its own; use another name")
-    return _header((PARTITION, str(message.partition)))
+    return _header(PARTITION, str(message.partition))
 
 
 def _text_size(value: bytes) -> bytes:
@@ -196,4 +205,4 @@ def _utf8(text: str) -> bytes:
         raise ValueError(f"{text[:40]!r} is not valid text") from None
 
 
-_OCCURRED_ON = short_string(OCCURRED_ON) + b"S" + _LONG.pack(TIME_SIZE)
+_OCCURRED_ON = short_string(OCCURRED_ON) + b"S" + _LONG.pack(SIZE)

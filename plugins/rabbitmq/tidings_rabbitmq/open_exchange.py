@@ -132,8 +132,8 @@ class OpenRabbitMQExchange(OpenExchange):
     def send(self, notifications: Sequence[Notification]) -> None:
         """Hand messages over; many are written to the socket at once."""
         pipeline, encode = self._pipeline, self._encoder.encode
+        pipeline.check()
         for message, type_name, event_id, occurred_on in notifications:
-            pipeline.check()
             size = len(message.body)
             try:
                 encoded = encode(message, type_name, event_id, occurred_on)

@@ -92,10 +92,7 @@ class Pipeline:
     def send(self, event_id: int, size: int, encoded: bytes) -> None:
         """Take an encoded message with a body of ``size``; block while too many wait for room."""
         if self._is_full:
-            self._write()  # perhaps the confirms have come already
-        while self._is_full:
-            self._step_while_owed()
-            self._write()
+            self._make_room()
         self._ahead.append((event_id, size, encoded))
         self._ahead_bytes += len(encoded)
         self._new_count += 1
@@ -152,6 +149,12 @@ class Pipeline:
             self._settle()
             raise self._refusal
         self._link.check()
+
+    def _make_room(self) -> None:
+        self._write()  # perhaps the confirms have come already
+        while self._is_full:
+            self._step_while_owed()
+            self._write()
 
     def _write(self, *, may_track: bool = True) -> None:
         """Write what there is room for, if it is worth a write."""

@@ -10,6 +10,8 @@ import struct
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from pydantic_core import to_json
+
 from tidings.plugins import MAX_EVENT_ID, NotificationMessage, ReceivedMessage
 from tidings_zeromq.wire import WireError
 
@@ -22,6 +24,7 @@ PARTITION = "tidings.partition"
 _EVENT = struct.Struct("!IqqHHI")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_SECOND, _DAY = 1_000_000, 86_400
 
 
 def encode_event(
@@ -38,13 +41,14 @@ def encode_event(
     own = message.headers
     if message.routing_key or message.partition is not None:
         own = _with_address(message)
-    headers = _to_json(own).encode() if own else b""
+    headers = to_json(own, fallback=dict) if own else b""
     body = message.body
+    since = occurred_on - _EPOCH
     try:
         fixed = _EVENT.pack(
             len(type_bytes) + len(content_type) + len(headers) + len(body),
             event_id,
-            (occurred_on - _EPOCH) // _MICROSECOND,
+            (since.days * _DAY + since.seconds) * _SECOND + since.microseconds,
             len(type_bytes),
             len(content_type),
             len(headers),
@@ -106,11 +110,6 @@ def decode_event(frame: bytes, start: int) -> tuple[ReceivedMessage, int]:
         )
     except (struct.error, UnicodeDecodeError, OverflowError) as error:
         raise WireError(f"no event: {error}") from error
-
-
-_to_json = json.JSONEncoder(
-    ensure_ascii=False, separators=(",", ":"), default=dict, check_circular=False
-).encode
 
 
 def _decode_headers(text: bytes) -> dict[str, str]:

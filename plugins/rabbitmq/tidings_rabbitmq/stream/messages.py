@@ -8,18 +8,19 @@ an AMQP 0-9-1 client that reads one.
 
 from __future__ import annotations
 
-import math
 import struct
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tidings.plugins import Accepted, ReceivedMessage, fingerprint_of
+from tidings_rabbitmq.exact_time import DAY, EPOCH, SIZE, exact_time
 from tidings_rabbitmq.foreign import moment, text
 from tidings_rabbitmq.stream.sections import read_sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from tidings.plugins import NotificationMessage, Position
 
@@ -39,10 +40,13 @@ MESSAGE_ID, SUBJECT, CONTENT_TYPE, CREATION_TIME = 0, 3, 6, 9
 _ANNOTATIONS, _PROPERTIES, _APPLICATION, _DATA = (
     b"\x00\x53" + bytes([code]) for code in (0x72, 0x73, 0x74, 0x75)
 )
-_LIST, _MAP, _TIMESTAMP, _NULL = b"\xd0", b"\xd1", b"\x83", b"\x40"
+_LIST, _MAP, _NULL, _TEXT, _TIMESTAMP = b"\xd0", b"\xd1", b"\x40", b"\xa1", 0x83
+_PROPERTIES_LIST, _APPLICATION_MAP = _PROPERTIES + _LIST, _APPLICATION + _MAP
 _SIZE_AND_COUNT = struct.Struct(">LL")
 _LONG = struct.Struct(">L")
-_MILLISECONDS = struct.Struct(">q")
+_CREATED = struct.Struct(">Bq")
+_ID_SIZES = [_TEXT + bytes([length]) for length in range(20)]
+"""What stands before an id of so many digits."""
 
 
 class MessageEncoder:
@@ -50,12 +54,13 @@ class MessageEncoder:
 
     def __init__(self, app_id: str, position: Position) -> None:
         self._app_id = string(app_id)
-        self._occurred_on = string(OCCURRED_ON)
-        self._constant: list[bytes] = []
+        constant: list[bytes] = []
         if position.generation:
-            self._constant += (string(GENERATION), string(str(position.generation)))
+            constant += (string(GENERATION), string(str(position.generation)))
         if position.store:
-            self._constant += (string(STORE), string(position.store))
+            constant += (string(STORE), string(position.store))
+        self._constant = b"".join(constant)
+        self._constant_items = len(constant)
         self._basic_properties = lru_cache(maxsize=4096)(self._encode_basic_properties)
         self._annotations = lru_cache(maxsize=4096)(self._encode_annotations)
 
@@ -66,12 +71,12 @@ class MessageEncoder:
 
         Raises ``ValueError`` with a reason for a person if AMQP cannot hold it.
         """
+        if occurred_on.tzinfo is not UTC:
+            occurred_on = occurred_on.astimezone(UTC)
         return b"".join(
             (
                 self._annotations(type_name, message.routing_key),
-                _PROPERTIES,
                 self._properties(message.content_type, type_name, event_id, occurred_on),
-                _APPLICATION,
                 self._application_properties(message.headers, type_name, occurred_on),
                 _DATA,
                 _size(b"\xa0", b"\xb0", message.body),
@@ -94,24 +99,26 @@ class MessageEncoder:
         self, content_type: str, type_name: str, event_id: int, occurred_on: datetime
     ) -> bytes:
         digits = b"%d" % event_id
-        milliseconds = math.floor(occurred_on.timestamp() * 1000)
+        since = occurred_on - EPOCH
+        created = _NULL
         # RabbitMQ shows it to AMQP 0-9-1 clients, whose timestamps are unsigned.
-        created = _TIMESTAMP + _MILLISECONDS.pack(milliseconds) if milliseconds >= 0 else _NULL
+        if since.days >= 0:
+            seconds = since.days * DAY + since.seconds
+            created = _CREATED.pack(_TIMESTAMP, seconds * 1000 + since.microseconds // 1000)
         between = _between(content_type, type_name)
-        fields = b"\xa1" + bytes((len(digits),)) + digits + between + created + self._app_id
-        return _compound(_LIST, PROPERTIES, fields)
+        fields = b"".join((_ID_SIZES[len(digits)], digits, between, created, self._app_id))
+        return _PROPERTIES_LIST + _SIZE_AND_COUNT.pack(len(fields) + 4, PROPERTIES) + fields
 
     def _application_properties(
         self, headers: Mapping[str, str], type_name: str, occurred_on: datetime
     ) -> bytes:
-        time = occurred_on.astimezone(UTC).isoformat(timespec="microseconds")
-        pairs = [self._occurred_on, string(time), *self._constant]
+        time = exact_time(occurred_on, (occurred_on - EPOCH).days)
+        pairs = _BEFORE_TIME + time + self._constant
         for name, value in headers.items():
-            if name in RESERVED_HEADERS:
-                raise ValueError(f"its header {name!r} has a meaning of its own; use another name")
-            pairs += (_name(name), string(value))
-        pairs.append(self._basic_properties(type_name))
-        return _compound(_MAP, len(pairs) + 3, b"".join(pairs))
+            pairs += _name(name) + string(value)
+        pairs += self._basic_properties(type_name)
+        items = 2 + self._constant_items + 2 * len(headers) + 4
+        return _APPLICATION_MAP + _SIZE_AND_COUNT.pack(len(pairs) + 4, items) + pairs
 
 
 def accepted_of(data: bytes, app_id: str) -> Accepted | None:
@@ -180,6 +187,8 @@ def _compound(code: bytes, items: int, content: bytes) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _name(text: str) -> bytes:
+    if text in RESERVED_HEADERS:
+        raise ValueError(f"its header {text!r} has a meaning of its own; use another name")
     return string(text)
 
 
@@ -198,3 +207,6 @@ def _between(content_type: str, type_name: str) -> bytes:
             _NULL,  # absolute-expiry-time
         )
     )
+
+
+_BEFORE_TIME = string(OCCURRED_ON) + _TEXT + bytes([SIZE])
