@@ -64,15 +64,23 @@ class TestActiveMQConsumer(OnTheSessionsBroker, MessageConsumerContract):
         {Capability.ROUTING, Capability.PARTITIONS}
     )
     plugin_module, backend = "tidings_activemq.plugin", "activemq"
+    has_login = True
 
     @pytest.fixture
     @override
     def make_consumer(self, settings: Mapping[str, Any]) -> MakeConsumer:
         def make(via: tuple[str, int] | None = None) -> MessageConsumer:
             url = url_via(settings["url"], *via) if via else settings["url"]
-            return ActiveMQConsumer(ActiveMQSettings(**{**settings, "url": url}), None)
+            timeout = {"no_progress_timeout": self.no_progress_seconds}
+            return ActiveMQConsumer(ActiveMQSettings(**{**settings, **timeout, "url": url}), None)
 
         return make
+
+    @pytest.fixture
+    @override
+    def make_refused_consumer(self, settings: Mapping[str, Any]) -> Callable[[], MessageConsumer]:
+        url = settings["url"].replace(":secret@", ":wrong-secret@")
+        return lambda: ActiveMQConsumer(ActiveMQSettings(**{**settings, "url": url}), None)
 
     @pytest.fixture
     @override

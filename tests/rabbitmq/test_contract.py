@@ -202,6 +202,7 @@ class TestRabbitMQTopicProducerWithTail(TestRabbitMQProducerWithTail):
 class TestRabbitMQConsumer(MessageConsumerContract):
     capabilities = frozenset({Capability.PARTITIONS})
     plugin_module, backend = "tidings_rabbitmq.plugin", "rabbitmq"
+    has_login = True
     options: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
 
     @pytest.fixture
@@ -214,9 +215,21 @@ class TestRabbitMQConsumer(MessageConsumerContract):
     @override
     def make_consumer(self, rabbitmq: StreamBroker) -> MakeConsumer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQConsumer:
-            return RabbitMQConsumer(settings(rabbitmq, via, **self.options), None)
+            seconds = self.no_progress_seconds
+            return RabbitMQConsumer(settings(rabbitmq, via, seconds, **self.options), None)
 
         return make
+
+    @pytest.fixture
+    @override
+    def make_refused_consumer(self, rabbitmq: StreamBroker) -> Callable[[], RabbitMQConsumer]:
+        url = make_url(rabbitmq.url).set(password=SECRET).render_as_string(hide_password=False)
+        return lambda: RabbitMQConsumer(RabbitMQSettings(url=SecretStr(url)), None)
+
+    @pytest.fixture
+    @override
+    def secrets(self) -> Sequence[str]:
+        return (SECRET,)
 
     @pytest.fixture
     @override

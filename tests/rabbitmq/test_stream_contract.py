@@ -146,6 +146,7 @@ class TestRabbitMQStreamProducer(MessageProducerContract):
 class TestRabbitMQStreamConsumer(MessageConsumerContract):
     capabilities = frozenset({Capability.ROUTING, Capability.PARTITIONS})
     plugin_module, backend = "tidings_rabbitmq.stream.plugin", "rabbitmq-stream"
+    has_login = True
 
     @pytest.fixture
     @override
@@ -157,9 +158,23 @@ class TestRabbitMQStreamConsumer(MessageConsumerContract):
     @override
     def make_consumer(self, rabbitmq: StreamBroker) -> MakeConsumer:
         def make(via: tuple[str, int] | None = None) -> RabbitMQStreamConsumer:
-            return RabbitMQStreamConsumer(settings(rabbitmq, via), None)
+            return RabbitMQStreamConsumer(settings(rabbitmq, via, self.no_progress_seconds), None)
 
         return make
+
+    @pytest.fixture
+    @override
+    def make_refused_consumer(
+        self, server_address: tuple[str, int]
+    ) -> Callable[[], RabbitMQStreamConsumer]:
+        host, port = server_address
+        url = SecretStr(f"rabbitmq-stream://guest:{SECRET}@{host}:{port}/")
+        return lambda: RabbitMQStreamConsumer(RabbitMQStreamSettings(url=url), None)
+
+    @pytest.fixture
+    @override
+    def secrets(self) -> Sequence[str]:
+        return (SECRET,)
 
     @pytest.fixture
     @override

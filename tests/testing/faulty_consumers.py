@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tidings.builtin.memory import InMemoryBroker, InMemoryConsumer
-from tidings.errors import DeliveryError, ExchangeLockedError
+from tidings.errors import (
+    BrokerRefusedError,
+    BrokerUnavailableError,
+    DeliveryError,
+    ExchangeLockedError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +24,16 @@ if TYPE_CHECKING:
 
 
 class Base(InMemoryConsumer):
+    is_refused = False
+
     def __init__(self, broker: InMemoryBroker, subscriber: str = "app") -> None:
         super().__init__(broker, subscriber, no_progress=0.2)
+
+    @override
+    def open(self, exchange_name: str) -> None:
+        if self.is_refused:
+            raise BrokerRefusedError(f"{exchange_name}: no", exchange_name=exchange_name)
+        super().open(exchange_name)
 
 
 class AcknowledgesByItself(Base):
@@ -263,3 +276,88 @@ class CutsNames(Base):
     @override
     def open(self, exchange_name: str) -> None:
         super().open(exchange_name[:126])
+
+
+class GivesBackTheFirstHundred(Base):
+    """As one that asks for what is pending once, and not until there is no more."""
+
+    given: set[str]
+    forgotten: set[str]
+
+    def __init__(self, broker: InMemoryBroker, subscriber: str = "app") -> None:
+        super().__init__(broker, subscriber)
+        self.given = set()
+
+    @override
+    def open(self, exchange_name: str) -> None:
+        super().open(exchange_name)
+        self.forgotten = set(sorted(self.given, key=int)[100:])
+
+    @override
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        while message := super().receive(timeout):
+            self.given.add(message.message_id)
+            if message.message_id not in self.forgotten:
+                return message
+        return None
+
+
+class GivesBackTheFirstHundredTwice(Base):
+    """As one that asks for what is pending from the beginning each time."""
+
+    AHEAD = 100
+
+    def __init__(self, broker: InMemoryBroker, subscriber: str = "app") -> None:
+        super().__init__(broker, subscriber)
+        self.given: set[str] = set()
+        self.again = False
+
+    @override
+    def open(self, exchange_name: str) -> None:
+        super().open(exchange_name)
+        self.again = len(self.given) > self.AHEAD
+
+    @override
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        if self.again and self._next_place == self.AHEAD:
+            self._next_place, self.again = 0, False
+        message = super().receive(timeout)
+        if message is not None:
+            self.given.add(message.message_id)
+        return message
+
+
+class TakesQuietForBroken(Base):
+    """As a client whose connection gives up sooner than the caller."""
+
+    @override
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        message = super().receive(min(timeout, 2.0))
+        if message is None and timeout > 2.0:
+            raise BrokerUnavailableError("timed out", exchange_name="")
+        return message
+
+
+class LetsTheLibrarysErrorThrough(Base):
+    @override
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        try:
+            return super().receive(timeout)
+        except DeliveryError as error:
+            raise ConnectionResetError("by peer") from error
+
+
+class LosesTheContentType(Base):
+    @override
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        message = super().receive(timeout)
+        return message and replace(message, content_type="application/json")
+
+
+class TakesARefusalForAbsence(Base):
+    @override
+    def open(self, exchange_name: str) -> None:
+        try:
+            super().open(exchange_name)
+        except BrokerRefusedError as error:
+            raise BrokerUnavailableError(f"{error}", exchange_name=exchange_name) from error

@@ -276,6 +276,24 @@ class DoesNotNameTheExchange(Base):
             raise BrokerUnavailableError("()", exchange_name=self.name) from None
 
 
+class QuotesTheEvent(Base):
+    """As a library whose error quotes the command that failed."""
+
+    @override
+    def send_one(self, notification: Notification) -> None:
+        try:
+            super().send_one(notification)
+        except DeliveryError as error:
+            error.args = (f"{error}: {notification}",)
+            raise
+
+
+class AcceptsItsPosition(Base):
+    @override
+    def accepted_id(self) -> int | None:
+        return super().accepted_id() or self.context.position.event_id or None
+
+
 class TakesNoLock(Base):
     def __init__(self, producer: Producer, context: ExchangeContext) -> None:
         super().__init__(producer, context)

@@ -195,6 +195,25 @@ class GoesDown(Base):
         return accepted and accepted - next(self.answers)
 
 
+class ForgetsToFlushInAHurry(Base):
+    """Keeps a batch, and sends it only if it has all the time in the world."""
+
+    def __init__(self, producer: Producer, context: ExchangeContext) -> None:
+        super().__init__(producer, context)
+        self.batch: list[Notification] = []
+
+    @override
+    def send_one(self, notification: Notification) -> None:
+        self.batch.append(notification)
+
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        if timeout is None:
+            while self.batch:
+                super().send_one(self.batch.pop(0))
+        super().flush(timeout)
+
+
 class HasNoWindow(Base):
     window = 10**9
 

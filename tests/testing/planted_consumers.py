@@ -12,13 +12,17 @@ from tests.testing.planted import Finding, plant
 from tests.testing.test_memory_contract import TestInMemoryConsumer as Sound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tidings.builtin.memory import InMemoryBroker
+    from tidings.interfaces import MessageConsumer
     from tidings.testing import MakeConsumer
 
 
 class Planted(Sound):
     fault: type[faulty_consumers.Base]
     patience = 3.0
+    has_login = True
 
     @pytest.fixture
     @override
@@ -29,6 +33,16 @@ class Planted(Sound):
     @override
     def make_other_consumer(self, broker: InMemoryBroker) -> MakeConsumer:
         return lambda via=None: self.fault(broker, "audit")
+
+    @pytest.fixture
+    @override
+    def make_refused_consumer(self, broker: InMemoryBroker) -> Callable[[], MessageConsumer]:
+        def make() -> MessageConsumer:
+            consumer = self.fault(broker)
+            consumer.is_refused = True
+            return consumer
+
+        return make
 
 
 FAULTS: dict[str, Finding] = {
@@ -98,6 +112,27 @@ FAULTS: dict[str, Finding] = {
     ),
     "FoldsNames": Finding("names_much_alike", ["did not come within 3 s"]),
     "CutsNames": Finding("names_much_alike", ["did not come within 3 s"]),
+    "GivesBackTheFirstHundred": Finding(
+        "whatever_was_received_and_not_acknowledged",
+        ["Of 250 messages 150 did not come within 3 s", "comes again"],
+    ),
+    "GivesBackTheFirstHundredTwice": Finding(
+        "whatever_was_received_and_not_acknowledged",
+        ["and not acknowledged; after close() and open() there came 350, of which 250 differ"],
+    ),
+    "TakesQuietForBroken": Finding(
+        "receive_keeps_to_its_timeout", ["Nothing was published, and receive(3) raised"]
+    ),
+    "LetsTheLibrarysErrorThrough": Finding(
+        "a_broker_that_goes_away",
+        ["and receive() raised ConnectionResetError", "are those below `DeliveryError`."],
+    ),
+    "LosesTheContentType": Finding(
+        "messages_arrive_as_they_were_sent", ["The content_type of event 400 was sent as"]
+    ),
+    "TakesARefusalForAbsence": Finding(
+        "a_refused_login_says_so", ["The broker refuses this login", "ended in BrokerUnavail"]
+    ),
     "SaysThereIsNothing": Finding(
         "a_lost_connection_is_an_error", ["Of 5 messages 5 did not come"]
     ),

@@ -93,7 +93,7 @@ OPENING: dict[str, Finding] = {
     ),
     "SaysItsSecret": Finding(
         "a_broker_that_is_away",
-        ["open() raised an error with the secret", "<the secret>", "They hold no secret."],
+        ["open() raised an error with the secret", "<the secret>", "They hold no secret, and"],
     ),
     "LogsItsSecret": Finding(
         "the_log_shows_no_secret", ["Logged or shown", "guest:<the secret>@", "hold no secret"]
@@ -104,6 +104,14 @@ OPENING: dict[str, Finding] = {
     "DoesNotNameTheExchange": Finding(
         "a_broker_that_is_away",
         ["without the exchange's name", "a sentence that names the exchange"],
+    ),
+    "QuotesTheEvent": Finding(
+        "a_rejected_message_is_not_accepted",
+        ["the error shows what is in one", "and nothing of a body"],
+    ),
+    "AcceptsItsPosition": Finding(
+        "nothing_is_accepted_before_the_first",
+        ["nothing was sent, and accepted_id() is 5", "``None`` before the first"],
     ),
     "TakesNoLock": Finding(
         "a_second_producer_is_locked_out", ["A second producer opened an exchange that was open."]
@@ -195,6 +203,10 @@ SENDING: dict[str, Finding] = {
     ),
     "GoesDown": Finding(
         "everything_sent_arrives_once", ["accepted_id() went from", "Never goes down"]
+    ),
+    "ForgetsToFlushInAHurry": Finding(
+        "a_flush_with_a_short_timeout",
+        ["flush(0.5) returned, and accepted_id() is None", "has accepted everything sent, or"],
     ),
     "HasNoWindow": Finding(
         "stops_at_the_window", ["2000 messages of 1 kB were taken; memory would grow without end"]

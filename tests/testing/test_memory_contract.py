@@ -66,6 +66,7 @@ class TestInMemoryProducer(MessageProducerContract):
         }
     )
     no_progress_seconds = 0.3
+    frozen_bytes = None  # it keeps the caller's own objects
     can_reject = True
     plugin_module = "tidings.builtin.plugin"
     backend = "memory"

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.servers import Redis
 from tests.servers.given import missing
-from tests.testing.mutants import MUTANTS, STORE, TRACKER, Mutant
-from tests.testing.play import is_noticed, planted
+from tests.testing.play import PARTS, is_noticed, with_fault
+
+if TYPE_CHECKING:
+    from tests.testing.mutants import Mutant
+
+EVERY = [
+    pytest.param(name, mutant, id=f"{name} {place}")
+    for name, part in PARTS.items()
+    for place, mutant in enumerate([*part.mutants, *part.harmless])
+]
+
+SOME = [
+    ("producer", 32),
+    ("consumer", 15),
+    ("event store and tracker", 15),
+    ("event store and tracker", 50),
+]
+"""One of each kind: what was sent is flushed to nowhere, acknowledgements are forgotten, ..."""
 
 
 @pytest.fixture
@@ -16,13 +34,25 @@ def redis_installed() -> None:
         missing(reason)
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=range(len(MUTANTS)))
-def test_each_fault_can_still_be_planted(mutant: Mutant) -> None:
-    assert planted(mutant)
+@pytest.mark.parametrize(("name", "mutant"), EVERY)
+def test_each_fault_can_still_be_planted(name: str, mutant: Mutant) -> None:
+    assert with_fault(PARTS[name], mutant)
+
+
+def test_what_is_called_harmless_says_why() -> None:
+    harmless = [each for part in PARTS.values() for each in part.harmless]
+    assert harmless
+    assert all(each.why for each in harmless)
 
 
 @pytest.mark.usefixtures("redis_installed")
-@pytest.mark.parametrize("mutant", [None, *(MUTANTS[place] for place in (15, 50))])
-def test_a_fault_is_noticed_and_no_fault_is_not(mutant: Mutant | None) -> None:
-    assert mutant is None or mutant.file in (STORE, TRACKER)
-    assert is_noticed(mutant) is (mutant is not None)
+@pytest.mark.parametrize("name", PARTS)
+def test_no_fault_is_not_noticed(name: str) -> None:
+    assert not is_noticed(PARTS[name], None)
+
+
+@pytest.mark.usefixtures("redis_installed")
+@pytest.mark.parametrize(("name", "place"), SOME)
+def test_a_fault_is_noticed(name: str, place: int) -> None:
+    part = PARTS[name]
+    assert is_noticed(part, part.mutants[place])

@@ -71,6 +71,7 @@ class RequiredSubscriber:
 
 class TestProducer(MessageProducerContract):
     capabilities = frozenset({Capability.LOCK, Capability.ROUTING, Capability.PARTITIONS})
+    has_broker = False
     plugin_module, backend = "tidings_zeromq.plugin", "zeromq"
     has_undeliverable = True
     no_progress_seconds = 1.0

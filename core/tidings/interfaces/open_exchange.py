@@ -82,7 +82,7 @@ class OpenExchange(ABC):
     relay waits for the database, another thread calls :meth:`wait`.
 
     **Errors** are those below :class:`~tidings.errors.DeliveryError`, each a sentence that names
-    the exchange and, if it is known, the event. They hold no secret.
+    the exchange and, if it is known, the event. They hold no secret, and nothing of a body.
     """
 
     longest_silence: float = 0.5
@@ -92,8 +92,8 @@ class OpenExchange(ABC):
     def send(self, notifications: Sequence[Notification]) -> None:
         """Hand notifications over to be sent; returns perhaps before the broker has them.
 
-        Blocks while the producer's window is full. Raises
-        :class:`~tidings.errors.UndeliverableEventError` as *Poison* above says.
+        Blocks while the producer's window is full. The window is bounded in messages and in bytes.
+        Raises :class:`~tidings.errors.UndeliverableEventError` as *Poison* above says.
         """
 
     @abstractmethod

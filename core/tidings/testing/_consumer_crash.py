@@ -49,6 +49,42 @@ class ConsumerCrashPromises:
         again = after.receive_all(sent[5:], acknowledge=True)
         expect_order(again, Consumer.AGAIN)
 
+    def test_whatever_was_received_and_not_acknowledged_comes_again(
+        self,
+        consumers: Callable[..., DrivenConsumer],
+        published: Publish,
+        exchange_name: str,
+    ) -> None:
+        """See that this is so of more than is read ahead at once, and a second time."""
+        sent = samples.notifications(1, 250)
+        consumer = consumers()
+        consumer.open(exchange_name)
+        published(exchange_name, sent)
+        received: list[str] = []
+        while message := consumer.receive(1.0):  # as many as may be unacknowledged
+            received.append(message.message_id)
+        pending = [each for each in sent if str(each.event_id) in received]
+        for _ in range(2):
+            consumer.close()
+            consumer.open(exchange_name)
+            again = consumer.receive_all(pending, acknowledge=False)
+            ids = [message.message_id for message in again]
+            check(
+                ids == received,
+                Consumer.AGAIN,
+                f"{len(received)} messages were received and not acknowledged; after close() and "
+                f"open() there came {len(ids)}, of which {len(set(ids))} differ: {ids[:5]}…",
+            )
+        consumer.close()
+        consumer.open(exchange_name)
+        every = [each.message_id for each in consumer.receive_all(sent, acknowledge=True)]
+        check(
+            every == [str(each.event_id) for each in sent],
+            Consumer.AGAIN,
+            f"Of {len(sent)} messages none was acknowledged; after close() and open() came "
+            f"{len(every)}.",
+        )
+
     def test_a_frozen_broker_hangs_no_call_and_loses_nothing(
         self,
         consumers: Callable[..., DrivenConsumer],

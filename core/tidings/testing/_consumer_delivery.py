@@ -57,7 +57,7 @@ class ConsumingPromises:
     def test_messages_arrive_as_they_were_sent(
         self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
     ) -> None:
-        """See that bodies, headers, times, types and ids come back whole."""
+        """See that bodies, content types, headers, times, types and ids come back whole."""
         bodies = samples.bodies(self.largest_body)
         text = [body for name, body in bodies.items() if name != "every byte"]
         sent = [samples.notification(place, body) for place, body in enumerate(text, 1)]
@@ -66,6 +66,7 @@ class ConsumingPromises:
         sent += [
             samples.notification(300 + n, type_name=t) for n, t in _numbered(samples.TYPE_NAMES)
         ]
+        sent += [samples.notification(400, content_type=samples.CLOUD)]
         sent += [samples.notification(event_id) for event_id in samples.LARGE_IDS]
         consumer = consumers()
         consumer.open(exchange_name)

@@ -110,6 +110,26 @@ class PluginPromises:
                 "The settings show a secret: " + shown.replace(secret, "<the secret>"),
             )
 
+    def test_a_setting_that_is_wrong_is_told_without_its_secret(
+        self, settings: Mapping[str, Any], secrets: Sequence[str]
+    ) -> None:
+        model = self._spec().settings
+        for name, value in settings.items():
+            if not isinstance(value, str):
+                continue
+            for secret in (each for each in secrets if each in value):
+                for wrong in (secret, f":{value}", f"{value} {value}"):
+                    try:
+                        model(**{**settings, name: wrong})
+                    except pydantic.ValidationError as error:
+                        check(
+                            secret not in str(error),
+                            "A validator says what is wrong, and never repeats the value: it may "
+                            "hold a password.",
+                            f"A wrong {name} is quoted, with the secret in it: "
+                            + str(error).replace(secret, "<the secret>"),
+                        )
+
     def _need_plugin(self) -> None:
         if not self.plugin_module:
             pytest.skip('declared: plugin_module = "" (not offered through a hook)')

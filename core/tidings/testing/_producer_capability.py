@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 
 BRIEF = 0.1
+
+PERSONAL = b"Antoinette Doe"
+"""What stands in a body, and must not be shown."""
 
 
 class CapabilityPromises:
@@ -142,7 +146,7 @@ class CapabilityPromises:
         how: tuple[type[DeliveryError], ...],
     ) -> None:
         producer = kit.producer()
-        sent = samples.notifications(1, 20)
+        sent = [samples.notification(each, b'{"name":"%s"}' % PERSONAL) for each in range(1, 21)]
         kit.store(exchange_name, sent)
         producer.open(exchange_name)
         kit.send_and_flush(producer, exchange_name, sent[:10])
@@ -162,6 +166,11 @@ class CapabilityPromises:
             isinstance(error, how),
             Producer.UNROUTABLE,
             f"Events 11 to 20 were sent while {why}; send() and flush() ended in {error!r}.",
+        )
+        check(
+            PERSONAL.decode() not in "".join(traceback.format_exception(error)),
+            Producer.NO_SECRET,
+            f"Events 11 to 20 were sent while {why}, and the error shows what is in one: {error}",
         )
         accepted = producer.accepted_id(exchange_name)
         check(

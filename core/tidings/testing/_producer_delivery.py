@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from tidings.interfaces import Position
 from tidings.testing import samples
 from tidings.testing._judging import check
 from tidings.testing.promises import Producer
@@ -96,20 +97,20 @@ class DeliveryPromises:
             samples.notification(place, type_name=name)
             for place, name in enumerate(samples.TYPE_NAMES.values(), 1)
         ]
-        cloud = samples.notification(
-            100, content_type="application/cloudevents+json; charset=UTF-8"
-        )
+        cloud = samples.notification(100, content_type=samples.CLOUD)
         self._arrive(kit, exchange_name, [*names, cloud])
 
     def test_nothing_is_accepted_before_the_first(self, kit: Kit, exchange_name: str) -> None:
         producer = kit.producer()
-        producer.open(exchange_name)
-        accepted = producer.accepted_id(exchange_name)
-        check(
-            accepted is None,
-            Producer.ACCEPTED_ID_RISES,
-            f"Nothing was sent, and accepted_id() is {accepted!r}.",
-        )
+        for position in (Position(), Position(5)):
+            kit.open_in_turn(producer, exchange_name, position)
+            accepted = producer.accepted_id(exchange_name)
+            check(
+                accepted is None,
+                Producer.ACCEPTED_ID_RISES,
+                f"Opened at {position}, nothing was sent, and accepted_id() is {accepted!r}.",
+            )
+            producer.close(exchange_name)
 
     def test_flush_returns_when_everything_is_accepted(self, kit: Kit, exchange_name: str) -> None:
         producer = kit.producer()

@@ -76,47 +76,6 @@ class FailurePromises:
         producer.deliver(exchange_name, sent, after=10)
         kit.expect_exactly_once(producer, exchange_name, sent)
 
-    def test_flush_keeps_to_its_timeout(
-        self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        # A no-progress time as short as the timeout would end flush() for another reason. The
-        # fixtures that make producers have this very `self`.
-        monkeypatch.setattr(self, "no_progress_seconds", 2 * PROMPT)
-        kit: Kit = request.getfixturevalue("kit")
-        link: Link = request.getfixturevalue("link")
-        exchange_name: str = request.getfixturevalue("exchange_name")
-        producer = kit.producer(via=link.address)
-        producer.open(exchange_name)
-        sent = samples.notifications(1, 20)
-        kit.send_and_flush(producer, exchange_name, sent[:10])
-        link.freeze()
-        kit.store(exchange_name, sent)
-        begun = time.monotonic()
-        try:
-            producer.send(exchange_name, sent[10:])
-            producer.flush(exchange_name, 0.2)
-        except BrokerUnavailableError:
-            pass
-        else:
-            broken(Producer.FLUSH, "The connection carries nothing, and flush(0.2) returned.")
-        took = time.monotonic() - begun
-        check(took < PROMPT, Producer.FLUSH_TIMEOUT, f"send() and flush(0.2) took {took:.1f} s.")
-
-    def test_close_waits_for_nothing_on_a_frozen_connection(
-        self, kit: Kit, link: Link, exchange_name: str
-    ) -> None:
-        producer = kit.producer(via=link.address)
-        producer.open(exchange_name)
-        kit.send_and_flush(producer, exchange_name, samples.notifications(1, 10))
-        link.freeze()
-        unsent = samples.notifications(11, 10)
-        kit.store(exchange_name, unsent)
-        producer.send(exchange_name, unsent)
-        begun = time.monotonic()
-        producer.close(exchange_name)
-        took = time.monotonic() - begun
-        check(took < PROMPT, Producer.CLOSE, f"close() took {took:.1f} s with 10 events unsent.")
-
     def test_sending_to_a_frozen_broker_stops_at_the_window(
         self, kit: Kit, link: Link, exchange_name: str
     ) -> None:
@@ -132,7 +91,7 @@ class FailurePromises:
             pass
         else:
             broken(
-                "Blocks while the producer's window is full.",
+                Producer.WINDOW,
                 f"The connection carries nothing, and {self.frozen_sends} messages of 1 kB were "
                 "taken; memory would grow without end.",
             )

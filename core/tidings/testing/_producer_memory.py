@@ -125,6 +125,30 @@ class MemoryPromises:
         )
         expect_order(arrived)
 
+    def test_who_was_overtaken_goes_on_behind_the_other(self, kit: Kit, exchange_name: str) -> None:
+        kit.need(Capability.MOST_RECENT_ACCEPTED)
+        if Capability.LOCK in kit.capabilities:
+            pytest.skip("declared: lock")
+        slow, other = kit.producer(), kit.producer()
+        sent = samples.notifications(1, 20)
+        kit.store(exchange_name, sent)
+        slow.open(exchange_name)
+        other.deliver(exchange_name, sent[:10])
+        other.close(exchange_name)
+        try:
+            slow.send(exchange_name, sent[:5])
+            slow.flush(exchange_name)
+        except DeliveryError as error:
+            check(
+                error.transient,
+                Producer.MOST_RECENT_MEANS,
+                "Another producer had sent events 1 to 10 meanwhile; that passes with the next "
+                f"opening, and send() and flush() of 1 to 5 raised {error!r}.",
+            )
+        slow.close(exchange_name)
+        slow.deliver(exchange_name, sent)
+        kit.expect_exactly_once(slow, exchange_name, sent)
+
     def _expect_most_recent(
         self,
         producer: DrivenProducer,

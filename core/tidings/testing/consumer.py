@@ -18,7 +18,7 @@ from tidings.testing._suite import BrokerSuite
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tidings.interfaces import Capability, Notification
+    from tidings.interfaces import Capability, MessageConsumer, Notification
     from tidings.testing._kit import StoredBefore
     from tidings.testing._making import MakeConsumer
 
@@ -68,9 +68,13 @@ class MessageConsumerContract(
       With ``Capability.PARTITIONS`` it opens the exchange with 4 partitions if messages have one.
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``. Its tests
       are skipped otherwise.
+    - ``has_login`` (false): it has accounts; wants ``make_refused_consumer`` and ``secrets``.
     - ``has_subscribers`` (true): there can be more than one. Wants ``make_other_consumer``, which
       makes consumers of another subscriber.
     - ``largest_body`` (1 MiB): bytes of the largest body that the suite publishes.
+    - ``no_progress_seconds`` (2): the time after which a silent broker is unavailable, that
+      ``make_consumer`` gives its consumers if they have such a setting. Read it from ``self``: a
+      test sets others.
     - ``patience`` (20): seconds within which a message that was published is received, on a loaded
       machine.
     - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
@@ -79,6 +83,8 @@ class MessageConsumerContract(
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     patience: ClassVar[float] = 20.0
+    no_progress_seconds: ClassVar[float] = 2.0
+    has_login: ClassVar[bool] = False
     has_subscribers: ClassVar[bool] = True
     hook: ClassVar[str] = "tidings_message_consumers"
 
@@ -95,6 +101,11 @@ class MessageConsumerContract(
             "It makes consumers of another subscriber than make_consumer does. If there can be "
             "but one, declare has_subscribers = False.",
         )
+
+    @pytest.fixture
+    def make_refused_consumer(self) -> Callable[[], MessageConsumer]:
+        """Supply this with ``has_login``: make a consumer whose login the broker refuses."""
+        raise missing("make_refused_consumer", "has_login is declared, and needs it.")
 
     @pytest.fixture
     def publish(self) -> Publish:
@@ -117,6 +128,14 @@ class MessageConsumerContract(
     ) -> Iterator[Callable[..., DrivenConsumer]]:
         """Give a function that makes driven consumers; closes them when the test ends."""
         with driven(make_consumer, self.patience, secrets) as make:
+            yield make
+
+    @pytest.fixture
+    def refused_consumers(
+        self, make_refused_consumer: Callable[[], MessageConsumer], secrets: Sequence[str]
+    ) -> Iterator[Callable[..., DrivenConsumer]]:
+        """Give a function that makes driven consumers whose login is refused."""
+        with driven(lambda via=None: make_refused_consumer(), self.patience, secrets) as make:  # noqa: ARG005
             yield make
 
     @pytest.fixture

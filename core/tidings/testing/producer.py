@@ -9,6 +9,7 @@ import pytest
 from tidings.testing._kit import Kit, StoredBefore
 from tidings.testing._plugin import missing
 from tidings.testing._producer_apart import ApartPromises
+from tidings.testing._producer_bounds import BoundsPromises
 from tidings.testing._producer_capability import CapabilityPromises
 from tidings.testing._producer_delivery import DeliveryPromises
 from tidings.testing._producer_failure import FailurePromises
@@ -27,6 +28,7 @@ class MessageProducerContract(
     DeliveryPromises,
     ApartPromises,
     FailurePromises,
+    BoundsPromises,
     CapabilityPromises,
     MemoryPromises,
     MannersPromises,
@@ -77,6 +79,8 @@ class MessageProducerContract(
       ``Capability.ROUTING``, ``read_back`` gives each message's ``routing_key``. With
       ``Capability.PARTITIONS`` it reads every partition, and gives each message's ``partition``.
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
+    - ``has_broker`` (true): there is a broker that may be away; false if subscribers connect to the
+      producer itself.
     - ``has_login`` (false): it has accounts; wants ``make_refused_producer`` and ``secrets``.
     - ``has_undeliverable`` (false): some event can never be sent; wants ``undeliverable``.
     - ``can_reject`` (false): it can give a *message* back to a connection that may publish (a nack,
@@ -95,9 +99,12 @@ class MessageProducerContract(
     - ``largest_body`` (1 MiB): bytes of the largest body that the suite sends.
     - ``frozen_sends`` (20,000): how many messages of 1 kB must be more than the window takes while
       the broker is silent.
+    - ``frozen_bytes`` (64 MiB): how many bytes of large messages must be more than the window takes
+      then; ``None`` if the producer keeps no bytes of its own.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
+    has_broker: ClassVar[bool] = True
     has_login: ClassVar[bool] = False
     has_undeliverable: ClassVar[bool] = False
     can_reject: ClassVar[bool] = False
@@ -107,6 +114,7 @@ class MessageProducerContract(
     grace: ClassVar[float] = 10.0
     many: ClassVar[int] = 1000
     frozen_sends: ClassVar[int] = 20_000
+    frozen_bytes: ClassVar[int | None] = 64 * 1024 * 1024
 
     @pytest.fixture
     def make_producer(self) -> MakeProducer:

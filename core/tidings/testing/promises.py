@@ -42,7 +42,11 @@ class Producer:
         "Errors are those below `DeliveryError`, each a sentence that names the exchange and, if "
         "it is known, the event."
     )
-    NO_SECRET = "They hold no secret."  # noqa: S105 - says that there is none
+    NO_SECRET = "They hold no secret, and nothing of a body."  # noqa: S105 - says that there is none
+    WINDOW = (
+        "Blocks while the producer's window is full. The window is bounded in messages and in "
+        "bytes."
+    )
     LETS_GO = "Whatever it raises, it has let go of everything before."
     UNDELIVERABLE = (
         "If the `send` that was given this very event raises it, the exchange stays usable: what "

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 START = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 JSON = "application/json"
+CLOUD = "application/cloudevents+json; charset=UTF-8"
 
 
 def notification(

@@ -80,6 +80,13 @@ class TestRedisProducer(OnRedis, MessageProducerContract):
         return read
 
     @pytest.fixture
+    def subscribe(self, client: redis.Redis) -> Callable[[str], None]:
+        def subscribe(exchange_name: str) -> None:
+            client.xgroup_create(exchange_name, "app", id="0", mkstream=True)
+
+        return subscribe
+
+    @pytest.fixture
     def make_refused_producer(self, settings: Mapping[str, Any]) -> Callable[[], MessageProducer]:
         refused = {**settings, "url": settings["url"].replace(PASSWORD, WRONG)}
         return lambda: RedisProducer(RedisSettings(**refused))
@@ -99,6 +106,8 @@ class TestRedisProducer(OnRedis, MessageProducerContract):
 
 
 class TestRedisConsumer(OnRedis, MessageConsumerContract):
+    has_login = True
+
     @pytest.fixture
     def make_consumer(self, settings: Mapping[str, Any]) -> MakeConsumer:
         def make(via: tuple[str, int] | None = None) -> MessageConsumer:
@@ -106,6 +115,11 @@ class TestRedisConsumer(OnRedis, MessageConsumerContract):
             return RedisConsumer(RedisSettings(**{**settings, "url": url}), "app")
 
         return make
+
+    @pytest.fixture
+    def make_refused_consumer(self, settings: Mapping[str, Any]) -> Callable[[], MessageConsumer]:
+        refused = {**settings, "url": settings["url"].replace(PASSWORD, WRONG)}
+        return lambda: RedisConsumer(RedisSettings(**refused), "app")
 
     @pytest.fixture
     def make_other_consumer(self, settings: Mapping[str, Any]) -> MakeConsumer:
