@@ -172,6 +172,7 @@ class ConsumerFailurePromises:
             f"receive({timeout:g}) took {took:.2f} s.",
         )
 
+    @pytest.mark.usefixtures("consumers")
     def test_a_refused_login_says_so_without_the_secret(
         self, request: pytest.FixtureRequest, exchange_name: str
     ) -> None:
