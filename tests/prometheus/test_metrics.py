@@ -69,6 +69,13 @@ def test_published_events_are_counted_with_their_backend(observer: PrometheusObs
     assert found.value("tidings_events_published_total", producer="rabbitmq") == 7
 
 
+def test_events_that_reached_nobody_are_counted(observer: PrometheusObserver) -> None:
+    observer.unroutable(X, 3)
+    observer.unroutable(X, 1)
+
+    assert scrape(observer).value("tidings_events_unroutable_total") == 4
+
+
 def test_each_event_of_a_batch_is_in_the_histograms(observer: PrometheusObserver) -> None:
     observer.accepted(X, batch(90, since_occurred=0.2, since_sent=0.002))
     observer.accepted(X, batch(10, since_occurred=7200.0, since_sent=3.0))

@@ -221,12 +221,13 @@ def test_or_it_is_counted_and_passed(
     monkeypatch.setattr(unroutable, "TELL_SECONDS", 1000)
     producer = make_producer(exchange_type="topic", bindings=["shop.#"], unroutable="ignore")
     assert Capability.UNROUTABLE not in producer.capabilities
-    producer.open(exchange)
+    opened = producer.open(exchange)
     for event_id in range(1, 11):
         send(producer, exchange, event_id, "shop.paid" if event_id % 2 else "other")
     producer.flush(exchange)
 
     assert producer.accepted_id(exchange) == 10
+    assert opened.unroutable_count() == 5
     producer.close(exchange)
     assert client.ids(exchange) == [1, 3, 5, 7, 9]
     assert [entry.getMessage() for entry in caplog.records] == [

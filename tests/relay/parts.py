@@ -22,7 +22,7 @@ from tidings.relay.observers import Observers
 from tidings.relay.route import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tidings import Hold, Lease, StoredEvent
     from tidings.plugins import AcceptedBatch, ExchangeContext, Notification, Pause
@@ -58,6 +58,10 @@ class PassingOn(OpenExchange):
         return self.inside.accepted_ahead()
 
     @override
+    def unroutable_count(self) -> int:
+        return self.inside.unroutable_count()
+
+    @override
     def wait(self, seconds: float) -> None:
         self.inside.wait(seconds)
 
@@ -70,12 +74,18 @@ class _Hooked(PassingOn):
     def __init__(self, inside: OpenExchange, producer: Producer) -> None:
         super().__init__(inside)
         self._producer = producer
+        self._unroutable = 0
 
     @override
     def send(self, notifications: Sequence[Notification]) -> None:
         for each in notifications:
             self._producer.before_send(each.event_id)
             self.inside.send([each])
+            self._unroutable += each.event_id in self._producer.unroutable
+
+    @override
+    def unroutable_count(self) -> int:
+        return self._unroutable
 
     @override
     def wait(self, seconds: float) -> None:
@@ -91,6 +101,8 @@ class Producer(InMemoryProducer):
     def __init__(self, broker: InMemoryBroker, no_progress: float = 5.0) -> None:
         super().__init__(broker, no_progress=no_progress)
         self.before_send: Callable[[int], Any] = lambda _event_id: None
+        self.unroutable: Collection[int] = ()
+        """Ids of events that reach nobody, as if a setting let them pass."""
         self.contexts: list[ExchangeContext] = []
         self.waits: list[float] = []
 
@@ -160,6 +172,10 @@ class Told(Observer):
     @override
     def published(self, exchange_name: str, count: int, last_event_id: int) -> None:
         self.calls.append(("published", exchange_name, count, last_event_id))
+
+    @override
+    def unroutable(self, exchange_name: str, count: int) -> None:
+        self.calls.append(("unroutable", exchange_name, count))
 
     @override
     def held(self, exchange_name: str, hold: Hold) -> None:

@@ -83,6 +83,14 @@ def test_a_failure_is_noted_once_however_often_it_is_tried_and_its_end_too(parts
     assert failure == str(parts.told.of("failed")[0][2])
 
 
+def test_what_reaches_nobody_is_noted_once_however_often_it_comes(parts: Parts) -> None:
+    parts.producer.unroutable = range(1, 50)
+    parts.append(50)
+    with running(parts.route(batch_size=10)):
+        eventually(lambda: parts.position() == 50)
+    assert details(parts, "unroutable") == ["10 event(s) reached nobody"]
+
+
 def test_who_had_the_lease_what_is_poison_and_who_paused_it_are_named(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -363,6 +363,27 @@ def test_stages_are_told_once_a_second_and_not_with_each_batch(
     assert len(parts.told.of("spent")) == 2
 
 
+def test_what_reaches_nobody_is_told_and_counted_anew_when_the_exchange_is_opened_anew(
+    parts: Parts,
+) -> None:
+    parts.producer.unroutable = {1, 2, 4, 5}
+    parts.append(6)
+
+    with run_of(parts.route(batch_size=3), Owner()) as run:
+        run.step()
+        run.flush()
+        run.reopen()
+        alone = parts.store.stored_event(4)
+        assert alone is not None
+        run.send_alone(alone)
+        run.reopen()
+        run.step()
+        run.flush()
+        run.step()
+
+    assert parts.told.of("unroutable") == [("unroutable", X, count) for count in (2, 1, 2)]
+
+
 def test_an_observer_of_todays_interface_goes_on_working(
     parts: Parts, caplog: pytest.LogCaptureFixture
 ) -> None:

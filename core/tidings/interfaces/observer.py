@@ -48,7 +48,7 @@ class Observer:
     exchanges' at once. Return quickly: the exchange waits.
 
     **Who tells.** A worker tells all of this. A service works once and returns, or raises; it tells
-    of the lease, and of what is sent, accepted, published, quarantined and spent.
+    of the lease, and of what is sent, accepted, published, unroutable, quarantined and spent.
     """
 
     def attached(self, relay: ObservedRelay) -> None:
@@ -97,6 +97,12 @@ class Observer:
 
     def published(self, exchange_name: str, count: int, last_event_id: int) -> None:
         """Hear that ``count`` more events, up to ``last_event_id``, were accepted and tracked."""
+
+    def unroutable(self, exchange_name: str, count: int) -> None:
+        """Hear that ``count`` more messages reached nobody, which the producer's settings let pass.
+
+        They count as accepted, and so as published.
+        """
 
     def spent(self, exchange_name: str, seconds: Mapping[str, float]) -> None:
         """Hear how long the exchange was in each stage since the last such call.

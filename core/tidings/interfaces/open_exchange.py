@@ -140,6 +140,14 @@ class OpenExchange(ABC):
         """
         return ()
 
+    def unroutable_count(self) -> int:
+        """Return how many messages reached nobody since the exchange was opened.
+
+        Only those that its settings let pass, and that count as accepted. The relay asks when it
+        asks for :meth:`accepted_id`, and tells observers.
+        """
+        return 0
+
     def wait(self, seconds: float) -> None:
         """Pass up to ``seconds`` idly, doing what the connection needs meanwhile.
 

@@ -72,6 +72,11 @@ class Journaled(Observer):
         self._note("standing by", f"relayed by {label(owner)}")
 
     @override
+    def unroutable(self, exchange_name: str, count: int) -> None:
+        """Note it once an hour at most: it is allowed, and may be so for every batch."""
+        self._note("unroutable", f"{count} event(s) reached nobody", most=1)
+
+    @override
     def held(self, exchange_name: str, hold: Hold) -> None:
         self._note("held", f"waits for event {hold.missing_id}, which {hold.holder} may commit")
 

@@ -78,6 +78,10 @@ class Observers(Observer):
         self._tell("published", exchange_name, count, last_event_id)
 
     @override
+    def unroutable(self, exchange_name: str, count: int) -> None:
+        self._tell("unroutable", exchange_name, count)
+
+    @override
     def spent(self, exchange_name: str, seconds: Mapping[str, float]) -> None:
         self._tell("spent", exchange_name, seconds)
 

@@ -108,6 +108,7 @@ class Run:
     def reopen(self) -> None:
         """Open the producer anew, to go on after the tracked position."""
         in_flight, self._in_flight = self._in_flight, InFlight()
+        self._tally.look_for_unroutable(self._leased.exchange)
         self._leased.close()
         self._read_to = self._leased.open(self.checkpoint)
         # What the broker had accepted without our hearing of it is not sent again.
@@ -119,6 +120,7 @@ class Run:
 
     def checkpoint(self) -> None:
         """Track what the broker has accepted."""
+        self._tally.look_for_unroutable(self._leased.exchange)
         accepted_id = self._leased.exchange.accepted_id() or 0
         if not accepted_id and self._leased.only_remembered:
             return  # a position there would rest on nothing but the broker's memory

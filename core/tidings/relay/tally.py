@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tidings.interfaces import OpenExchange
     from tidings.relay.batch import Batch
     from tidings.relay.in_flight import Settled
     from tidings.relay.route import Route
@@ -18,6 +19,9 @@ class Tally:
         """Events that the broker has accepted, and whose position is tracked."""
         self.sent = 0
         """Events handed to the producer, and not taken back."""
+        self._exchange: OpenExchange | None = None
+        self._unroutable = 0
+        """What was told of that one."""
         self._exchange_name = route.exchange_name
         self._observers = route.observers
 
@@ -42,3 +46,12 @@ class Tally:
         self.accepted += count
         if count:
             self._observers.published(self._exchange_name, count, last_event_id)
+
+    def look_for_unroutable(self, exchange: OpenExchange) -> None:
+        """Tell of what has reached nobody since the last look at that exchange."""
+        if exchange is not self._exchange:
+            self._exchange, self._unroutable = exchange, 0
+        count = exchange.unroutable_count()
+        if count > self._unroutable:
+            self._observers.unroutable(self._exchange_name, count - self._unroutable)
+            self._unroutable = count

@@ -142,6 +142,12 @@ class RelayCollector(Collector):
             lambda each: each.quarantined,
         )
         yield _counter(
+            "tidings_events_unroutable",
+            "Events that reached no queue, which the producer's settings let pass.",
+            exchanges,
+            lambda each: each.unroutable,
+        )
+        yield _counter(
             "tidings_lease_losses",
             "Times that another relay, or a replay, took the exchange.",
             exchanges,

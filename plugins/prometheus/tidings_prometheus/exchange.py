@@ -33,6 +33,7 @@ class Exchange:
         self.published = 0
         self.failures: Counter[str] = Counter()
         self.quarantined = 0
+        self.unroutable = 0
         self.commit_to_accept = Histogram(_COMMIT_TO_ACCEPT)
         self.send_to_accept = Histogram(_SEND_TO_ACCEPT)
         self.stage_seconds: Counter[str] = Counter()

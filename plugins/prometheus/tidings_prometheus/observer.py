@@ -91,6 +91,10 @@ class PrometheusObserver(Observer):
         self._of(exchange_name).published += count
 
     @override
+    def unroutable(self, exchange_name: str, count: int) -> None:
+        self._of(exchange_name).unroutable += count
+
+    @override
     def spent(self, exchange_name: str, seconds: Mapping[str, float]) -> None:
         self._of(exchange_name).stage_seconds.update(seconds)
 

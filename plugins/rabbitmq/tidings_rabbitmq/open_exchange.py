@@ -162,6 +162,10 @@ class OpenRabbitMQExchange(OpenExchange):
         return read_tail(self._connection, self._settings.app_id)
 
     @override
+    def unroutable_count(self) -> int:
+        return self._unroutable.count
+
+    @override
     def wait(self, seconds: float) -> None:
         self._pipeline.wait(seconds)
 
