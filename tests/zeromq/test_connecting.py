@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -15,9 +16,11 @@ from tests.servers.process import free_port
 from tests.zeromq.events import EXCHANGE
 from tests.zeromq.names import needs_names, run_with_names
 from tests.zeromq.readers import Reader
-from tidings.plugins import BrokerRefusedError, ExchangeLockedError
+from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, ExchangeLockedError
 from tidings.testing import eventually
 from tidings_zeromq import Subscriber, contact
+from tidings_zeromq.pub.consumer import ZeroMQPubConsumer
+from tidings_zeromq.pub.settings import ZeroMQPubSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,6 +86,24 @@ def test_a_host_that_is_not_known_is_told_once(caplog: pytest.LogCaptureFixture)
         "Subscriber 'app' of exchange 'my-bc-app': the host of tcp://nobody.invalid:5556 is not "
         "known ("
     )
+
+
+def test_a_host_that_cannot_be_looked_up_is_not_said_to_be_unknown(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cannot(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "getaddrinfo", cannot)
+    with Subscriber(connect="tcp://127.0.0.1:1", exchange_name=EXCHANGE, name="app"):
+        pass
+    lossy = ZeroMQPubConsumer(ZeroMQPubSettings(connect="tcp://127.0.0.1:1"))
+    with pytest.raises(BrokerUnavailableError) as refused:
+        lossy.open(EXCHANGE)
+
+    (said,) = [record.getMessage() for record in caplog.records]
+    for each in (said, str(refused.value)):
+        assert "the host of tcp://127.0.0.1:1 cannot be looked up (Too many open files)" in each
 
 
 def test_a_relay_that_is_not_there_is_told_once(

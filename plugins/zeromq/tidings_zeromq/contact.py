@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import zmq
 
 from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, escaping_logger
-from tidings_zeromq.hosts import ipv6_choices
+from tidings_zeromq.hosts import ipv6_choices, lookup_failure
 from tidings_zeromq.patience import Patience
 from tidings_zeromq.sequence import Verdict
 from tidings_zeromq.subscriber_socket import SubscriberSocket
@@ -154,7 +154,7 @@ class Contact:
             choices = ipv6_choices(party.connect)
             ipv6 = choices[(self._attempts - 1) % len(choices)]
         except OSError as error:
-            self._trouble.tell(f"the host of {party.connect} is not known ({error.strerror})")
+            self._trouble.tell(lookup_failure(party.connect, error))
         try:
             return SubscriberSocket(
                 party.connect, party.heartbeat, party.secret_key, party.relay_public_key, ipv6=ipv6

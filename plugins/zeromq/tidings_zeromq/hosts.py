@@ -15,7 +15,8 @@ def host_of(address: str) -> str | None:
 def ipv6_choices(address: str) -> list[bool]:
     """Return whether a socket may need IPv6 to connect there: what to try, in turn.
 
-    IPv4 comes first if the host has both. Raises ``OSError`` if its name is not known.
+    IPv4 comes first if the host has both. Raises ``OSError`` if its name is not known, or cannot
+    be looked up.
     """
     host = host_of(address)
     if host is None:
@@ -27,6 +28,13 @@ def ipv6_choices(address: str) -> list[bool]:
         if family in found
     ]
     return choices or [False]
+
+
+def lookup_failure(address: str, error: OSError) -> str:
+    """Return half a sentence on what :func:`ipv6_choices` has raised."""
+    # Of a name that nobody knows it is a gaierror; else the machine could not ask.
+    what = "is not known" if isinstance(error, socket.gaierror) else "cannot be looked up"
+    return f"the host of {address} {what} ({error.strerror})"
 
 
 def ipv6_to_bind(address: str) -> bool:

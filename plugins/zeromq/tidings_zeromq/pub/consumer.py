@@ -19,7 +19,7 @@ from tidings.plugins import (
     ReceivedMessage,
 )
 from tidings_zeromq.curve import encrypt_subscriber, subscriber_keys
-from tidings_zeromq.hosts import ipv6_choices
+from tidings_zeromq.hosts import ipv6_choices, lookup_failure
 from tidings_zeromq.pub.frames import decode
 
 if TYPE_CHECKING:
@@ -91,8 +91,7 @@ class ZeroMQPubConsumer(MessageConsumer):
             return ipv6_choices(address)
         except OSError as error:
             raise BrokerUnavailableError(
-                f"Exchange {exchange_name!r}: the host of {address} is not known "
-                f"({error.strerror}).",
+                f"Exchange {exchange_name!r}: {lookup_failure(address, error)}.",
                 exchange_name=exchange_name,
             ) from error
 
