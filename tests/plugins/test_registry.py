@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidings import BrokenPluginError, MissingLibraryError, UnknownBackendError
+from tidings import BrokenPluginError, MissingLibraryError
 from tidings.plugins import API, MessageConsumerSpec, MessageProducerSpec, SerializerSpec
 from tidings.plugins.installing import install_command
 from tidings.plugins.registry import InstalledPlugin, PluginRegistry
@@ -287,15 +287,6 @@ def test_a_missing_library_is_told_with_the_command(site: Site, registry: Plugin
     )
     assert shown(registry).problem == str(caught.value)
     assert shown(registry).kinds == ["producer"]
-
-
-def test_an_unknown_backend_gets_a_hint(site: Site, registry: PluginRegistry) -> None:
-    site.install()
-
-    with pytest.raises(
-        UnknownBackendError, match=r"no producer 'carier-pigeon'. Did you mean 'carr"
-    ):
-        registry.spec(MessageProducerSpec, "carier-pigeon")
 
 
 def test_all_plugins_are_shown_the_broken_ones_too(site: Site, registry: PluginRegistry) -> None:

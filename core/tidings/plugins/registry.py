@@ -207,10 +207,20 @@ class PluginRegistry:
 
     def _unknown(self, kind: type[Spec], name: str, tables: Iterable[str]) -> str:
         # A table of that very name names no backend either.
-        names = sorted({*self.names(kind), *tables} - {name})
+        offering = (each for each in self.names(kind) if self._may_offer(kind, each))
+        names = sorted({*offering, *tables} - {name})
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         return f"There is no {KINDS[kind]} {name!r}.{hint} Known are: {', '.join(names)}."
+
+    def _may_offer(self, kind: type[Spec], name: str) -> bool:
+        if _offered(self._builtin, kind, name):
+            return True
+        try:
+            plugin = self._load(kind, name)
+        except PluginError:
+            return True  # it is broken: nobody knows what it would offer
+        return _offered(plugin, kind, name) is not None
 
     def _what(self, spec: Spec) -> str:
         return f"The {KINDS[type(spec)]} {spec.name!r}{self._origin(spec)}"
