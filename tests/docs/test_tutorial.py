@@ -100,6 +100,8 @@ def test_the_first_hour_goes_as_shown(tmp_path: Path) -> None:
                 eventually(lambda: len(bills(tmp_path)) == 6)
 
     assert bills(tmp_path) == ["9.90", "12.50", "30.00", "40.00", "50.00", "60.00"]
+    behind = [project.status(name)["events_behind"] for name in ("orders", "my-bc-app")]
+    assert behind == [0, 4]
 
 
 def test_the_tutorial_shows_what_the_test_does() -> None:
