@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -42,6 +43,25 @@ def test_the_position_of_this_store_is_fine_also_when_its_event_was_pruned(
     append(engine, store, 5)
     lease = lease_at(tracker, store, 3)
     Anchor(store, lease).check()
+    execute(engine, "DELETE FROM event WHERE event_id < 5")
+    Anchor(store, lease).check()
+
+
+def test_a_hole_at_the_position_behind_older_events_is_no_pruning(
+    engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    begin = datetime(2026, 1, 2, 12, 0, 0, 6, tzinfo=UTC)
+    minutes = [0, 1, 2, 3, 4, -9]
+    with engine.begin() as connection:
+        for each in minutes:
+            store.append(connection, NewEvent("A", 1, occurred_on=begin + timedelta(minutes=each)))
+    lease, backdated = lease_at(tracker, store, 5), lease_at(tracker, store, 6)
+    execute(engine, "DELETE FROM event WHERE event_id IN (5, 6)")
+    append(engine, store, 1)
+
+    with pytest.raises(PositionMismatchError, match=r"had event 5, .*older ones.*replay shop"):
+        Anchor(store, lease).check()
+    Anchor(store, backdated).check()  # it may have been pruned by its age
     execute(engine, "DELETE FROM event WHERE event_id < 5")
     Anchor(store, lease).check()
 

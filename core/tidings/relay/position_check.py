@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeGuard
 
 from tidings.errors import NotYetStoredError, PositionMismatchError, UnreadableEventError
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 1.0
 """Seconds after which an idle relay looks again whether the store is still the one it was."""
+
+_WHEN = "%Y%m%dT%H%M%S.%f"
+"""How a fingerprint says when an event occurred."""
 
 LET_IDS_BEGIN_ABOVE = (
     "If it was restored, first let its ids begin above all that were sent: subscribers take a new "
@@ -63,6 +67,7 @@ class Anchor:
                 f"Exchange {self._exchange_name!r} has had event {self._event_id}, but the event "
                 f"store {stands}. {self._advice}"
             )
+        self._refuse_older_ones()
 
     def check_again(self) -> None:
         """Check that, and whatever else the store can see of itself, if it is due again."""
@@ -76,6 +81,26 @@ class Anchor:
         Without a type name, only the time is looked at.
         """
         self._event_id, self._mark = event.event_id, fingerprint(event)
+
+    def _refuse_older_ones(self) -> None:
+        """Raise if the event is not there, and an older one before it is.
+
+        Pruning takes the oldest: by id, or by the time when they occurred. A store that was
+        restored may have a hole at that very id, which a rollback has left.
+        """
+        oldest = self._store.oldest_event_id()
+        if not _tells(self._mark) or oldest is None or oldest >= self._event_id:
+            return
+        try:
+            event = self._store.stored_event(oldest)
+        except UnreadableEventError:
+            return
+        if event is not None and fingerprint(event) < _moment_before(self._mark):
+            raise PositionMismatchError(
+                f"Exchange {self._exchange_name!r} has had event {self._event_id}, "
+                f"{readable(self._mark)!r}; the event store does not have it, though it has older "
+                f"ones: nothing was pruned there. {self._advice}"
+            )
 
     def _compare(self, found: str) -> None:
         if not _tells(self._mark):
@@ -101,6 +126,12 @@ def _tells(mark: str | None) -> TypeGuard[str]:
     Not after a replay, nor if that event could not be read: it may have been mended since.
     """
     return mark is not None and not mark.startswith(f"{UNREADABLE_TIME:%Y%m%dT%H%M%S.%f} ")
+
+
+def _moment_before(mark: str) -> str:
+    """Return when, a second before that: databases compare times more coarsely than we do."""
+    when = datetime.strptime(mark.partition(" ")[0], _WHEN)  # noqa: DTZ007 - only compared
+    return (when - timedelta(seconds=1)).strftime(_WHEN)
 
 
 def _is_of_a_passed_event(mark: str, found: str) -> bool:
