@@ -125,11 +125,7 @@ class Tidings:
         Without an exchange it is the configured event store, whatever exchanges may read.
         """
         self._check_for_relay()
-        place = (
-            self.configuration.store_part()
-            if exchange_name is None
-            else self.configuration.source_part(exchange_name)
-        )
+        place = self.configuration.source_part(exchange_name)
         store: EventStore = self._backends.build(EventStoreSpec, *place)
         return store
 
@@ -143,9 +139,11 @@ class Tidings:
     def tracker(self) -> PublishedMessageTracker:
         """The tracker; one for all threads."""
         self._check_for_relay()
-        tracker: PublishedMessageTracker = self._backends.build(
-            TrackerSpec, *self.configuration.tracker_part()
-        )
+        return self._new_tracker()
+
+    def _new_tracker(self) -> PublishedMessageTracker:
+        place = self.configuration.tracker_part()
+        tracker: PublishedMessageTracker = self._backends.build(TrackerSpec, *place)
         return tracker
 
     def producer(self, exchange_name: str) -> MessageProducer:
@@ -272,14 +270,8 @@ class Tidings:
     def observers(self) -> Observers:
         """All observers as one."""
         self._check_for_relay()
-        observers = Observers(
-            [
-                self._backends.build(
-                    ObserverSpec, table.backend or name, table, f"observers.{name}"
-                )
-                for name, table in self.configuration.observers.items()
-            ]
-        )
+        places = self.configuration.observer_parts()
+        observers = Observers([self._backends.build(ObserverSpec, *place) for place in places])
         part = self.configuration.producer_part
         producers = {name: part(name)[0] for name in self.configuration.exchanges}
         observers.attached(ObservedRelay(producers, self._look, self._windows))
@@ -287,13 +279,8 @@ class Tidings:
 
     def _look(self, exchange_name: str) -> Standing:
         """Return how far the exchange has got, by parts that nobody else uses."""
-        with (
-            closing(self.event_store(exchange_name)) as store,
-            closing(
-                self._backends.build(TrackerSpec, *self.configuration.tracker_part())
-            ) as tracker,
-        ):
-            return standing(store, tracker, exchange_name)
+        with closing(self.event_store(exchange_name)) as store, closing(self._new_tracker()) as own:
+            return standing(store, own, exchange_name)
 
     def _check_for_relay(self) -> None:
         if self._lack is not None:

@@ -78,9 +78,9 @@ class Configuration(Strict):
             return self.store_part()
         return Part(self.tracker.backend or "sqlalchemy", self.tracker, "tracker")
 
-    def source_part(self, exchange_name: str) -> Part:
-        """Return where an exchange's events come from."""
-        name = self.exchange(exchange_name).source
+    def source_part(self, exchange_name: str | None) -> Part:
+        """Return where an exchange's events come from; the event store for none."""
+        name = None if exchange_name is None else self.exchange(exchange_name).source
         return self.store_part() if name is None else _part("sources", name, self.sources)
 
     def producer_part(self, exchange_name: str) -> Part:
@@ -90,6 +90,10 @@ class Configuration(Strict):
     def serializer_part(self, exchange_name: str) -> Part:
         """Return an exchange's serializer."""
         return _part("serializers", self.exchange(exchange_name).serializer, self.serializers)
+
+    def observer_parts(self) -> list[Part]:
+        """Return all observers."""
+        return [_part("observers", name, self.observers) for name in self.observers]
 
     def _no_such_exchange(self, name: str) -> str:
         if not self.exchanges:

@@ -1,13 +1,11 @@
-"""Connections to a database, its name for people, and its errors as ours."""
+"""Connections to a database, and its errors as ours."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
 
 from tidings.errors import (
@@ -18,9 +16,9 @@ from tidings.errors import (
     StoreUnavailableError,
 )
 from tidings.sql import driver
+from tidings.sql.database_url import TITLES, file_of, name_of, place, unreadable, url_of
 from tidings.sql.failures import is_missing_table, is_read_only, shown, translated
 from tidings.sql.schema import fault_of_version
-from tidings.sql.settings import sqlalchemy_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +30,6 @@ if TYPE_CHECKING:
     from tidings.sql.settings import SqlAlchemySettings
 
 _EXTRAS = {"postgresql": "postgresql", "mysql": "mysql"}
-_PORTS = {"postgresql": 5432, "mysql": 3306, "sqlite": 0}
-_LOOPBACK = {"127.0.0.1", "::1"}
-_TITLES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite"}
 
 
 class Database:
@@ -46,19 +41,18 @@ class Database:
 
     def __init__(self, settings: SqlAlchemySettings) -> None:
         """Take the settings; import the driver."""
-        url = _parse(settings)
+        url = url_of(settings)
         self.dialect_name = url.get_backend_name()
-        self.name = _name(url)
+        self.name = name_of(url)
         self.schema = settings.db_schema
         self._url, self._arguments = driver.arguments(url)
-        self._file = _file(self._url)
-        """The file of a SQLite database, if it is one by its path."""
+        self._file = file_of(self._url)
         self._engine = self._create_engine()
 
     @property
     def place(self) -> tuple[str, ...]:
         """Which database it is: equal for two URLs that name it alike, whoever logs in."""
-        return _place(self._url)
+        return place(self._url)
 
     @property
     def dialect(self) -> Dialect:
@@ -170,11 +164,11 @@ class Database:
 
             extra = _EXTRAS[self.dialect_name]
             raise MissingLibraryError(
-                f"{_TITLES[self.dialect_name]} needs a driver that is not installed ({error}): "
+                f"{TITLES[self.dialect_name]} needs a driver that is not installed ({error}): "
                 f"{install_command(f'tidings[{extra}]')}"
             ) from error
         except (ArgumentError, ValueError):
-            raise _unreadable() from None
+            raise unreadable() from None
         event.listen(engine, "do_connect", self._open)
         event.listen(engine, "connect", self._prepare)
         event.listen(engine, "checkout", self._renew)
@@ -255,53 +249,6 @@ class Database:
             raise StoreNotReadyError(
                 f"{self.name} does not exist yet: run `tidings init --tables`."
             )
-
-
-def place(settings: SqlAlchemySettings) -> tuple[str, ...]:
-    """Return which database the settings mean; see :attr:`Database.place`."""
-    return _place(_parse(settings))
-
-
-def _place(url: URL) -> tuple[str, ...]:
-    name = url.get_backend_name()
-    if (path := _file(url)) is not None:
-        return (name, str(path.resolve()))
-    host = (url.host or driver.addresses(url)).lower()
-    port = url.port or _PORTS[name]
-    return (name, "localhost" if host in _LOOPBACK else host, str(port), url.database or "")
-
-
-def _file(url: URL) -> Path | None:
-    if url.get_backend_name() != "sqlite" or "uri" in url.query:
-        return None
-    return Path(url.database or "")
-
-
-def _parse(settings: SqlAlchemySettings) -> URL:
-    try:
-        url = sqlalchemy_url(settings.url)
-        return make_url(driver.with_hosts_as_option(url) if url.startswith("postgresql") else url)
-    except (ArgumentError, ValueError):  # of the port: their texts hold parts of the URL
-        raise _unreadable() from None
-
-
-def _unreadable() -> ConfigurationError:
-    return ConfigurationError(
-        [
-            (
-                "The database's url cannot be read: is its port a number, and are the "
-                "characters @ : / % in its password percent-encoded?"
-            )
-        ]
-    )
-
-
-def _name(url: URL) -> str:
-    if url.get_backend_name() == "sqlite":
-        return f"SQLite database {url.database}"
-    title = _TITLES[url.get_backend_name()]
-    user = f" as user {url.username!r}" if url.username else ""
-    return f"{title} database {url.database or ''!r} at {driver.addresses(url)}{user}"
 
 
 def _leave_read_only_session(context: ExceptionContext) -> None:

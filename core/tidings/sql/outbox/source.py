@@ -14,7 +14,8 @@ from tidings.interfaces import (
     PublishedMessageTracker,
     TrackedExchange,
 )
-from tidings.sql.database import Database, place
+from tidings.sql.database import Database
+from tidings.sql.database_url import place, url_of
 from tidings.sql.outbox.store import OutboxEventStore
 from tidings.sql.outbox.table import outbox_log
 from tidings.sql.tracker import SqlAlchemyTracker
@@ -72,7 +73,7 @@ def _log(settings: OutboxSettings) -> EventLog:
 
 def drained_table(settings: OutboxSettings) -> tuple[str, ...]:
     """Return which table of which database is drained; equal if two settings mean the same."""
-    return (*place(settings), settings.db_schema or "", settings.table_name)
+    return (*place(url_of(settings)), settings.db_schema or "", settings.table_name)
 
 
 class _OutboxTracker(PublishedMessageTracker):
