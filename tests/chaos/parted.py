@@ -1,248 +1,265 @@
-"""A parted exchange, read by consumer processes that are killed in turn.
+"""A parted exchange, read by processes that are killed in turn; so are the relay and the broker.
 
-`python -m tests.chaos.parted --rounds 20` plays the long form on each backend that parts.
+`python -m tests.chaos.parted --rounds 20` plays the long form on each backend.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sqlite3
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import mmh3
 from rich.console import Console
-from typing_extensions import override
 
-from tests.chaos.backends import EXCHANGE
-from tests.chaos.backends.rabbitmq import RabbitMQBackend, RabbitMQStreamBackend
 from tests.chaos.databases import Database
 from tests.chaos.oracle import Verdict, judge
+from tests.chaos.parted_backends import PARTED, PARTITIONS, STANDBY, TYPES
 from tests.chaos.process import Process
+from tests.chaos.readers import Handled, handled, read
 from tests.chaos.stage import Stage
-from tests.rabbitmq.client import Client
 from tests.servers import new_directory
-from tidings.bootstrap import Tidings
-from tidings.errors import DeliveryError
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-PARTITIONS = 8
-CONSUMERS = 4
+    from tests.chaos.parted_backends import Parted
+    from tests.chaos.readers import Reader
+
 KEYS = 200
 PATIENCE = 240
-AUDIT = "audit"
 SETTINGS = f'partition_by = "aggregate_id"\npartitions = {PARTITIONS}\n'
-
-
-class PartedQueues(RabbitMQBackend):
-    """Queues, and a second subscriber's for an independent reader.
-
-    Quorum queues: in RabbitMQ 3.10 a classic queue with a single active consumer may crash when
-    that one dies (its issue 5460). It is started again with what it had, but meanwhile the relay
-    and the consumers fail, and more is republished than one crash of ours does.
-    """
-
-    shares = True
-
-    @override
-    def settings(self) -> str:
-        arguments = '{ "x-queue-type" = "quorum" }'
-        queues = f'queues = ["{EXCHANGE}", "{AUDIT}"]\nqueue_arguments = {arguments}\n'
-        return super().settings() + queues
-
-    def partition(self, number: int, _count: int) -> list[int]:
-        """Return what arrived in one partition, as another program reads it."""
-        with Client(self.server.url) as client:
-            return client.ids(f"{AUDIT}.{number}")
-
-
-class PartedStreams(RabbitMQStreamBackend):
-    """A stream for each partition; the consumers are told which are theirs."""
-
-    shares = False
-
-    def partition(self, number: int, count: int) -> list[int]:
-        """Return what arrived in one partition, as another program reads it."""
-        name = f"{EXCHANGE}-{number}"
-        with Client(self.server.url) as client:
-            seen = client.stream(name, max(count, client.count(name)))
-            return [each.event_id for each in seen]
-
-
-BACKENDS: dict[str, type[PartedQueues | PartedStreams]] = {
-    "rabbitmq": PartedQueues,
-    "rabbitmq-stream": PartedStreams,
-}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an independent reader found in the partitions, and what the consumers handled."""
+    """What an independent reader found in the partitions, and what the readers handled."""
 
     backend: str
     rounds: int
+    kills: int
     arrived: Verdict
     handled: Verdict
-    by_consumer: dict[int, int]
+    misaddressed: int
+    """How many came with another partition, key or routing key than that of their event."""
+    by_reader: Mapping[str, int]
     """How many each handled."""
-    seconds: float
+    idle: Sequence[str]
+    """Who handled nothing."""
     allowed: int
     """Duplicates in the partitions that the backend's promise allows."""
 
     @property
     def kept(self) -> bool:
-        """Whether nothing was lost, no key's order broken, and everybody had a share."""
+        """Whether nothing was lost, no partition's order broken, and everybody had a share."""
         verdicts = (self.arrived, self.handled)
         return (
             not any(each.lost or each.unknown or each.reordered for each in verdicts)
             and self.arrived.duplicated <= self.allowed
-            and len(self.by_consumer) == CONSUMERS
+            and not self.misaddressed
+            and not self.idle
         )
 
 
-def consume(folder: Path, number: int, partitions: Sequence[int]) -> None:
-    """Handle what comes, and go on after each failure: note it in a file, then acknowledge."""
-    os.chdir(folder)
-    handled = os.open("handled", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    with Tidings.from_file("direct.toml", environ={}) as tidings:
-        consumer = tidings.consumer(EXCHANGE, partitions=partitions)
-        while True:
-            try:
-                consumer.open(EXCHANGE)
-                while True:
-                    message = consumer.receive(1.0)
-                    if message is not None:
-                        key = message.headers.get("aggregate_id", "-")
-                        os.write(handled, f"{number} {message.message_id} {key}\n".encode())
-                        consumer.acknowledge(message)
-            except DeliveryError:
-                consumer.close()
-                time.sleep(0.2)  # as a service that is started again
+class Stored(NamedTuple):
+    """An event, as its row says."""
+
+    type_name: str
+    key: str | None
+
+    @property
+    def partition(self) -> int:
+        """Its partition, by another implementation than ours."""
+        return mmh3.hash(self.key.encode(), 104729, signed=False) % PARTITIONS if self.key else 0
+
+
+class Play:
+    """A relay, a broker, and readers, of which each can be killed and started anew."""
+
+    def __init__(self, stage: Stage, backend: Parted) -> None:
+        self.kills = 0
+        self._stage = stage
+        self._backend = backend
+        self._folder = stage.folder
+        self._readers = {name: self._start(each) for name, each in backend.readers.items()}
+
+    def round(self) -> None:
+        """Kill the relay, each reader in turn, and the broker, while thousands of events wait."""
+        self._stage.load()
+        self._stage.kill(self._stage.relay())
+        self._stage.start_relay()
+        waiting, before = set(self._readers), len(handled(self._folder))
+        while waiting:
+            self._stage.load()
+            self._stage.relay()
+            name = self._one_at_work(waiting, before)
+            waiting.discard(name)
+            self._kill(name)
+        self.kills += 1 + len(self._readers)
+        if self._backend.server is not None:
+            self._stage.relay()
+            self._backend.server.kill()
+            self._backend.server.restart()
+            self._stage.recovers()
+            self.kills += 1
+
+    def finish(self) -> Mapping[int, Stored]:
+        """Wait until everything is handled, and return what was stored."""
+        self._stage.finish()
+        stored = _stored(self._folder)
+
+        def missing() -> int:
+            of_each = _by_subscriber(self._backend, handled(self._folder))
+            return sum(
+                len(_wanted(stored, subscriber) - {each.event_id for each in found})
+                for subscriber, found in of_each.items()
+            )
+
+        eventually(lambda: not missing(), "all to be handled", PATIENCE)
+        assert all(process.alive for process in self._readers.values()), "A reader ended."
+        assert "Traceback" not in (said := (self._folder / "log").read_text()), said[-3000:]
+        return stored
+
+    def clear(self) -> None:
+        """Leave no reader running."""
+        for process in self._readers.values():
+            process.kill()
+
+    def _start(self, reader: Reader) -> Process:
+        return Process(read, self._folder, reader)
+
+    def _one_at_work(self, waiting: set[str], before: int) -> str:
+        """Return, once there is one, who of ``waiting`` has handled something since ``before``.
+
+        Whom the broker gives the messages to is its choice: one who is killed before that has had
+        no share, and its death shows nothing.
+        """
+        found: set[str] = set()
+
+        def look() -> set[str]:
+            found.update(waiting & {each.reader for each in handled(self._folder)[before:]})
+            return found
+
+        eventually(look, f"one of {sorted(waiting)} to handle something", PATIENCE)
+        return min(found)
+
+    def _kill(self, name: str) -> None:
+        """Kill that reader; start it again, once the one that stands by does its work."""
+        reader, at = self._backend.readers[name], len(handled(self._folder))
+        assert self._readers[name].alive, f"{name} ended: {self._stage.log_end()}"
+        self._readers[name].kill()
+        if STANDBY in self._readers and reader.partitions:
+            self._stage.load()
+            eventually(
+                lambda: any(
+                    each.reader == STANDBY and each.partition in reader.partitions
+                    for each in handled(self._folder)[at:]
+                ),
+                f"{STANDBY} to go on with the partitions of {name}",
+                PATIENCE,
+            )
+        self._readers[name] = self._start(reader)
 
 
 def play(backend_name: str, rounds: int, seed: int) -> Outcome:
-    """Kill the relay, the broker, and each consumer in turn, ``rounds`` times."""
-    begun = time.monotonic()
+    """Play so many rounds, then compare what arrived and was handled with what was stored."""
     with ExitStack() as stack:
         folder = new_directory()
         stack.callback(shutil.rmtree, folder)
-        backend = BACKENDS[backend_name](folder)
+        backend = PARTED[backend_name](folder)
         stack.callback(backend.stop)
         backend.start(None)
-        database = Database(folder)
-        chance = random.Random(seed)  # noqa: S311 - no secret
-        stage = Stage(folder, backend, database, chance, exchange_settings=SETTINGS, keys=KEYS)
+        stage = Stage(
+            folder,
+            backend,
+            Database(folder),
+            random.Random(seed),  # noqa: S311 - no secret
+            exchange_settings=SETTINGS + backend.exchange_settings,
+            keys=KEYS,
+            types=TYPES,
+        )
         stage.prepare()
         stack.callback(stage.clear)
-
-        def consumer(number: int) -> Process:
-            those = () if backend.shares else range(number, PARTITIONS, CONSUMERS)
-            return Process(consume, folder, number, those)
-
-        (folder / "handled").touch()
-        consumers = [consumer(number) for number in range(CONSUMERS)]
-        stack.callback(_kill, consumers)
+        playing = Play(stage, backend)
+        stack.callback(playing.clear)
         for _ in range(rounds):
-            stage.load()
-            stage.kill(stage.relay())
-            stage.start_relay()
-            waiting, before = set(range(CONSUMERS)), len(_handled(folder))
-            while waiting:
-                stage.load()
-                stage.relay()
-                number = _one_at_work(folder, waiting, before)
-                waiting.discard(number)
-                consumers[number].kill()
-                consumers[number] = consumer(number)
-            stage.relay()
-            backend.server.kill()
-            backend.server.restart()
-            stage.recovers()
-        stage.finish()
-        stored = dict(_stored(folder))
-        eventually(lambda: _handled_ids(folder) >= stored.keys(), "all to be handled", PATIENCE)
+            playing.round()
+        stored = playing.finish()
+        found = handled(folder)
+        by_reader = Counter(each.reader for each in found)
         return Outcome(
             backend=backend.name,
             rounds=rounds,
+            kills=playing.kills,
             arrived=_sum(_judged_partitions(backend, stored)),
-            handled=_sum(_judged_keys(folder, stored)),
-            by_consumer=dict(Counter(number for number, _, _ in _handled(folder))),
-            seconds=time.monotonic() - begun,
+            handled=_sum(_judged_subscribers(backend, stored, found)),
+            misaddressed=sum(not _is_addressed(backend, stored, each) for each in found),
+            by_reader=by_reader,
+            idle=sorted(backend.readers.keys() - by_reader.keys()),
             allowed=rounds * (backend.republished + backend.republished_by_broker),
         )
 
 
-def _one_at_work(folder: Path, waiting: set[int], before: int) -> int:
-    """Return, once there is one, who of ``waiting`` has handled something since ``before``.
-
-    Whom the broker gives the messages to is its choice: one who is killed before that has had no
-    share, and its death shows nothing.
-    """
-    found: set[int] = set()
-
-    def look() -> set[int]:
-        found.update(waiting & {number for number, _, _ in _handled(folder)[before:]})
-        return found
-
-    eventually(look, "another consumer to handle something", PATIENCE)
-    return min(found)
-
-
-def _kill(processes: Sequence[Process]) -> None:
-    for each in processes:
-        each.kill()
-
-
-def partition(key: str | None) -> int:
-    """Return a key's partition, by another implementation than ours."""
-    return mmh3.hash(key.encode(), 104729, signed=False) % PARTITIONS if key else 0
-
-
-def _stored(folder: Path) -> Sequence[tuple[int, str | None]]:
+def _stored(folder: Path) -> Mapping[int, Stored]:
     with closing(sqlite3.connect(folder / "events.db")) as database:
-        rows: Sequence[tuple[int, str | None]] = database.execute(
-            "SELECT event_id, aggregate_id FROM event ORDER BY event_id"
+        rows: Sequence[tuple[int, str, str | None]] = database.execute(
+            "SELECT event_id, type_name, aggregate_id FROM event ORDER BY event_id"
         ).fetchall()
-        return rows
+        return {event_id: Stored(type_name, key) for event_id, type_name, key in rows}
 
 
-def _judged_partitions(
-    backend: PartedQueues | PartedStreams, stored: dict[int, str | None]
-) -> Iterator[Verdict]:
+def _wanted(stored: Mapping[int, Stored], subscriber: Reader) -> set[int]:
+    """Return which events a subscriber gets: that with a routing key, those of the first type."""
+    chosen = {TYPES[0]} if subscriber.routing_keys else None
+    return {
+        event_id for event_id, each in stored.items() if chosen is None or each.type_name in chosen
+    }
+
+
+def _by_subscriber(backend: Parted, found: Sequence[Handled]) -> Mapping[Reader, Sequence[Handled]]:
+    """Return what each subscriber handled, by one of its readers."""
+    first: dict[str | None, Reader] = {}
+    of_each: dict[Reader, list[Handled]] = {}
+    for reader in backend.readers.values():
+        of_each.setdefault(first.setdefault(reader.subscriber, reader), [])
+    for each in found:
+        of_each[first[backend.readers[each.reader].subscriber]].append(each)
+    return of_each
+
+
+def _judged_partitions(backend: Parted, stored: Mapping[int, Stored]) -> Iterator[Verdict]:
     for number in range(PARTITIONS):
-        wanted = [each for each, key in stored.items() if partition(key) == number]
-        yield judge(wanted, backend.partition(number, len(wanted)))
+        wanted = [event_id for event_id, each in stored.items() if each.partition == number]
+        yield judge(wanted, backend.partition(number, wanted))
 
 
-def _judged_keys(folder: Path, stored: dict[int, str | None]) -> Iterator[Verdict]:
-    """Judge each key by itself: the order of different ones is nobody's promise."""
-    wanted: defaultdict[str, list[int]] = defaultdict(list)
-    found: defaultdict[str, list[int]] = defaultdict(list)
-    for event_id, key in stored.items():
-        wanted[key or "-"].append(event_id)
-    for _, event_id, key in _handled(folder):
-        found[key].append(event_id)
-    for key in wanted.keys() | found.keys():
-        yield judge(wanted[key], found[key])
+def _judged_subscribers(
+    backend: Parted, stored: Mapping[int, Stored], found: Sequence[Handled]
+) -> Iterator[Verdict]:
+    """Judge each partition by itself: the order of different ones is nobody's promise."""
+    for subscriber, of_it in _by_subscriber(backend, found).items():
+        wanted = sorted(_wanted(stored, subscriber))
+        for number in range(PARTITIONS):
+            yield judge(
+                [event_id for event_id in wanted if stored[event_id].partition == number],
+                [each.event_id for each in of_it if each.partition == number],
+            )
 
 
-def _handled(folder: Path) -> list[tuple[int, int, str]]:
-    lines = [line.split() for line in (folder / "handled").read_text().splitlines()]
-    return [(int(number), int(event_id), key) for number, event_id, key in lines]
-
-
-def _handled_ids(folder: Path) -> set[int]:
-    return {event_id for _, event_id, _ in _handled(folder)}
+def _is_addressed(backend: Parted, stored: Mapping[int, Stored], found: Handled) -> bool:
+    event = stored.get(found.event_id)
+    routed = not backend.exchange_settings or (event and found.routing_key == event.type_name)
+    return bool(
+        event and routed and (found.partition, found.key) == (event.partition, event.key or "-")
+    )
 
 
 def _sum(verdicts: Iterator[Verdict]) -> Verdict:
@@ -259,14 +276,14 @@ def _sum(verdicts: Iterator[Verdict]) -> Verdict:
 
 @click.command()
 @click.option("--rounds", default=20, show_default=True, help="Rounds on each backend.")
-@click.option("--backend", "backends", multiple=True, type=click.Choice(list(BACKENDS)))
+@click.option("--backend", "backends", multiple=True, type=click.Choice(list(PARTED)))
 @click.option("--seed", type=int, help="Repeat a run's random moments.")
 def main(rounds: int, backends: tuple[str, ...], seed: int | None) -> None:
     """Play the rounds, and print what was found."""
     seed = int(time.time()) if seed is None else seed
     console = Console(soft_wrap=True)
     console.print(f"seed {seed}")
-    outcomes = [play(name, rounds, seed) for name in backends or BACKENDS]
+    outcomes = [play(name, rounds, seed) for name in backends or PARTED]
     for outcome in outcomes:
         console.print(str(outcome), markup=False)
     if not all(outcome.kept for outcome in outcomes):

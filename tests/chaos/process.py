@@ -64,10 +64,14 @@ class Process:
 def run_relay(folder: Path) -> None:
     """Do what `tidings run` does, with the configuration in ``folder``; log into ``folder/log``."""
     os.chdir(folder)
-    log = os.open("log", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    os.dup2(log, 2)
+    log_into(folder)
     sys.argv = ["tidings", "--config", "tidings.toml", "run"]
     main()
+
+
+def log_into(folder: Path) -> None:
+    """Append what this process says to ``folder/log``."""
+    os.dup2(os.open(folder / "log", os.O_WRONLY | os.O_APPEND | os.O_CREAT), 2)
 
 
 def _begin(target: Callable[..., None], arguments: tuple[Any, ...]) -> None:

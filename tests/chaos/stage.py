@@ -17,7 +17,7 @@ from tidings.testing import eventually
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tests.chaos.backends import Backend
@@ -59,6 +59,8 @@ class Stage:
     """More lines of the exchange's table."""
     keys: int = 0
     """How many aggregates the bulk of the events is of; of none at all if 0."""
+    types: Sequence[str] = ("Bulk",)
+    """The types of the bulk, in turn."""
     stalls: list[float] = field(default_factory=list)
     relays: list[Process] = field(default_factory=list)
 
@@ -169,10 +171,11 @@ class Stage:
 
     def _append(self) -> None:
         with self.store.transaction() as transaction:
-            ids = [f"order-{n % self.keys}" if self.keys else None for n in range(LOAD)]
-            self.store.append(
-                transaction, *(NewEvent("Bulk", BODY, aggregate_id=each) for each in ids)
-            )
+            self.store.append(transaction, *map(self._bulk, range(LOAD)))
+
+    def _bulk(self, number: int) -> NewEvent:
+        aggregate = f"order-{number % self.keys}" if self.keys else None
+        return NewEvent(self.types[number % len(self.types)], BODY, aggregate_id=aggregate)
 
     def _answer(self, ask: Callable[[], T]) -> T:
         """Ask the database; its first answer after a fault may be that the connection is gone."""

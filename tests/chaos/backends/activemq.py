@@ -21,6 +21,7 @@ class ActiveMQBackend(Backend):
 
     name = producer = "activemq"
     server: ActiveMQ
+    subscribers = '["independent"]'
 
     def __init__(self, folder: Path, store_limit: str = "20 gb") -> None:
         super().__init__(folder)
@@ -36,7 +37,7 @@ class ActiveMQBackend(Backend):
     def settings(self) -> str:
         url = at_port(self.server.url, self._proxy_port)
         return (
-            f'url = "{url}"\nsubscribers = ["independent"]\n'
+            f'url = "{url}"\nsubscribers = {self.subscribers}\n'
             "heartbeat = 2\nno_progress_timeout = 6\n"
         )
 

@@ -26,6 +26,7 @@ class ZeroMQBackend(Backend):
 
     name = producer = "zeromq"
     standby_takes_over = False  # the frozen one has the address
+    subscribers = f'["{REQUIRED}"]'
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -49,7 +50,7 @@ class ZeroMQBackend(Backend):
     @override
     def settings(self) -> str:
         return (
-            f'bind = "tcp://127.0.0.1:{self._port}"\nsubscribers = ["{REQUIRED}"]\n'
+            f'bind = "tcp://127.0.0.1:{self._port}"\nsubscribers = {self.subscribers}\n'
             "heartbeat = 1\nno_progress_timeout = 6\n"
         )
 
