@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from tests.activemq.client import Client
 from tests.conftest import Factory, servers
+from tests.producers import closing
 from tests.servers import ActiveMQ
 from tidings.testing.proxy import TcpProxy
 from tidings_activemq.consumer import ActiveMQConsumer
@@ -67,17 +68,11 @@ def client(activemq: Broker) -> Iterator[Client]:
 @pytest.fixture
 def make_producer(activemq: Broker) -> Iterator[MakeProducer]:
     """Give a function that makes producers (of the session's broker) that the test closes."""
-    made: list[ActiveMQProducer] = []
 
     def make(**settings: Any) -> ActiveMQProducer:
-        producer = ActiveMQProducer(ActiveMQSettings(**{"url": activemq.url} | settings))
-        made.append(producer)
-        return producer
+        return ActiveMQProducer(ActiveMQSettings(**{"url": activemq.url} | settings))
 
-    yield make
-    for producer in made:
-        for exchange_name in [*producer._exchanges]:
-            producer.close(exchange_name)
+    yield from closing(make)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from tests.producers import closing
 from tests.rabbitmq.client import Client
 from tidings.testing.proxy import TcpProxy
 from tidings_rabbitmq.producer import RabbitMQProducer
@@ -36,17 +37,11 @@ def client(rabbitmq: StreamBroker) -> Iterator[Client]:
 @pytest.fixture
 def make_producer(rabbitmq: StreamBroker) -> Iterator[MakeProducer]:
     """Give a function that makes producers (of the session's broker) that the test closes."""
-    made: list[RabbitMQProducer] = []
 
     def make(**settings: Any) -> RabbitMQProducer:
-        producer = RabbitMQProducer(RabbitMQSettings(**{"url": rabbitmq.url} | settings))
-        made.append(producer)
-        return producer
+        return RabbitMQProducer(RabbitMQSettings(**{"url": rabbitmq.url} | settings))
 
-    yield make
-    for producer in made:
-        for exchange_name in [*producer._exchanges]:
-            producer.close(exchange_name)
+    yield from closing(make)
 
 
 @pytest.fixture

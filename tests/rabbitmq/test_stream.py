@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from tests.producers import closing
 from tests.rabbitmq.client import Client, notification, send
 from tests.rabbitmq.kills import Verdict, judge, kill_publishers
 from tests.remembered import newest_id
@@ -59,16 +60,11 @@ def url_of(rabbitmq: StreamBroker, *, path: str = "", **changes: Any) -> str:
 @pytest.fixture
 def make(rabbitmq: StreamBroker) -> Iterator[Make]:
     """Give a function that makes producers (of the session's broker) that the test closes."""
-    made: list[RabbitMQStreamProducer] = []
 
     def make(url: str = rabbitmq.stream_url, **values: Any) -> RabbitMQStreamProducer:
-        made.append(RabbitMQStreamProducer(settings(url, **values)))
-        return made[-1]
+        return RabbitMQStreamProducer(settings(url, **values))
 
-    yield make
-    for producer in made:
-        for exchange_name in [*producer._exchanges]:
-            producer.close(exchange_name)
+    yield from closing(make)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
@@ -215,6 +216,12 @@ class Parts:
     def append(self, count: int = 1, type_name: str = "OrderPlaced") -> None:
         with self.store.transaction() as transaction:
             self.store.append(transaction, *(NewEvent(type_name, {}) for _ in range(count)))
+
+    def roll_back(self, count: int = 1) -> None:
+        """Let so many ids be missing: those of a transaction that was rolled back."""
+        with suppress(RuntimeError), self.store.transaction() as transaction:
+            self.store.append(transaction, *(NewEvent("OrderPlaced", {}) for _ in range(count)))
+            raise RuntimeError
 
     def service(self, producer: Producer | None = None, **options: Any) -> NotificationService:
         return NotificationService(self.route(producer=producer or self.producer, **options))

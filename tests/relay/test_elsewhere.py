@@ -79,6 +79,7 @@ def waiting(parts: Parts) -> None:
 def test_another_one_that_has_sent_nothing_is_not_believed_to_work(
     parts: Parts, asked: list[int]
 ) -> None:
+    eventually(lambda: state(parts).since)  # it is noted after the observers were told
     since = state(parts).since
 
     eventually(lambda: len(asked) > 10)  # the relay looks each time that it finds the lease held

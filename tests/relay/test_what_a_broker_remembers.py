@@ -131,7 +131,7 @@ def test_an_id_alone_is_not_believed(parts: Parts) -> None:
 
 def test_of_a_pruned_event_the_identity_of_the_store_decides(parts: Parts) -> None:
     parts.append(6)
-    del parts.store._events[:4]
+    parts.store.prune(4)
     ours = Accepted(4, "20260102T030405.000006 OrderPlaced", 0, parts.store.identity())
 
     with pytest.raises(PositionMismatchError, match="nothing shows"):
@@ -144,8 +144,9 @@ def test_of_a_pruned_event_the_identity_of_the_store_decides(parts: Parts) -> No
 
 def test_a_missing_event_passes_none_that_is_there(parts: Parts) -> None:
     """Of a restored store that gave the ids out again, and rolled this one back."""
-    parts.append(6)
-    del parts.store._events[3]
+    parts.append(3)
+    parts.roll_back()
+    parts.append(2)
     ours = Accepted(4, "20260102T030405.000006 OrderPlaced", 0, parts.store.identity())
 
     with pytest.raises(PositionMismatchError, match="nothing shows"):
@@ -162,8 +163,9 @@ def test_a_memory_that_is_no_further_than_the_position_says_nothing(parts: Parts
 
 def test_what_single_partitions_have_is_compared_and_passes_nothing(parts: Parts) -> None:
     parts.append(6)
+    events = {event.event_id: event for event in parts.store.all_stored_events_since(0, 6)}
     two, five = (
-        Accepted(number, fingerprint(parts.store._events[number - 1]), 0, parts.store.identity())
+        Accepted(number, fingerprint(events[number]), 0, parts.store.identity())
         for number in (2, 5)
     )
 
