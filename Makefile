@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # They mostly wait for servers, of which each process starts its own.
 TEST_PROCESSES ?= 4
-QUICK := 'not (server or chaos or idle or packaging or chaos_long)'
+QUICK := 'not (server or slow or chaos or idle or packaging or chaos_long)'
 
 .PHONY: help demo test quick coverage matrix bench servers lint format docs chaos planted clean
 
@@ -17,8 +17,8 @@ demo: .venv/demo ## events on their way through ZeroMQ; needs nothing but Python
 test: .venv/dev servers ## every test, against real servers
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(PYTEST_OPTIONS)
 
-quick: .venv/dev ## the tests that need no server, and neither kill anything nor install
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) -m $(QUICK) $(PYTEST_OPTIONS)
+quick: .venv/dev ## the tests that need no server and take no long time, two minutes in all
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile -m $(QUICK) $(PYTEST_OPTIONS)
 
 coverage: .venv/dev ## which lines the quick tests run: a report, no threshold
 	$(BIN)/coverage erase
@@ -52,6 +52,7 @@ planted: .venv/dev servers ## how many of the faults planted into an example the
 chaos: .venv/dev servers ## the long form: kill, freeze and cut everything, again and again
 	$(BIN)/python -m tests.chaos $(CHAOS_OPTIONS)
 	$(BIN)/python -m tests.chaos.parted
+	$(BIN)/python -m pytest -m chaos_long
 
 bench: .venv/dev servers ## speed beside the bare wire and other libraries; see benchmarks/README.md
 	@$(BIN)/python -m benchmarks $(or $(BENCH),all)

@@ -86,6 +86,7 @@ def test_a_name_that_is_none_is_an_attribute_error() -> None:
         tidings.Tiding  # type: ignore[attr-defined]  # noqa: B018 - that is the test
 
 
+@pytest.mark.slow
 def test_a_type_checker_sees_the_same_names(tmp_path: Path) -> None:
     names = sorted(APPLICATION | INTERFACES | IN_MEMORY | ERRORS)
     (tmp_path / "uses.py").write_text(

@@ -23,6 +23,8 @@ from tests.servers.given import missing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+pytestmark = pytest.mark.slow
+
 NEEDED = {"activemq": ActiveMQ, "rabbitmq": RabbitMQ, "rabbitmq-stream": RabbitMQ, "zeromq": None}
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from tests.servers.given import Broker
 
+pytestmark = pytest.mark.slow
+
 LIGHTEST = "eventsourcing"
 RATIO = r"\d+\.\d\d \(\d+\.\d\d-\d+\.\d\d\)"
 

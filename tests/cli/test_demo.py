@@ -28,6 +28,7 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_demo_carries_more_than_a_pipe_holds(repository: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tidings", "demo", repository],

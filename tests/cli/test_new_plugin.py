@@ -65,6 +65,7 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_only_what_is_to_be_written_fails(empty: Project) -> None:
     result = empty.succeed("new-plugin", "my-broker")
 
@@ -76,6 +77,7 @@ def test_only_what_is_to_be_written_fails(empty: Project) -> None:
     assert all("NotImplementedError: TODO: start a broker" in problem for problem in others)
 
 
+@pytest.mark.slow
 def test_with_a_broker_what_connects_to_it_fails_next(empty: Project) -> None:
     empty.succeed("new-plugin", "mine", "--directory", "here")
     suite = empty.folder / "here/tests/test_contract.py"
@@ -94,6 +96,7 @@ def test_with_a_broker_what_connects_to_it_fails_next(empty: Project) -> None:
         assert "TODO: connect" in found[test]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "todo"),
     [
@@ -116,12 +119,14 @@ def test_of_another_kind_only_what_is_to_be_written_fails(
     assert all(f"NotImplementedError: {todo}" in problem for problem in others)
 
 
+@pytest.mark.slow
 def test_an_observer_passes_at_once(empty: Project) -> None:
     empty.succeed("new-plugin", "mine", "--kind", "observer")
 
     assert list(run_tests(empty.folder / "tidings-mine").values()) == [""]
 
 
+@pytest.mark.slow
 def test_what_a_store_lacks_beside_a_database_is_said_next(empty: Project) -> None:
     empty.succeed("new-plugin", "mine", "--kind", "store")
     suite = empty.folder / "tidings-mine/tests/test_contract.py"
@@ -136,6 +141,7 @@ def test_what_a_store_lacks_beside_a_database_is_said_next(empty: Project) -> No
     assert "NotImplementedError: TODO: make tables or keys and the identity" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("my-broker2", "producer"), *((f"x-{kind}", kind) for kind in KINDS)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +40,7 @@ def classes_of(page: Path) -> set[str]:
     return {match[1] for match in matches if match is not None}
 
 
+@cache
 def our_classes() -> set[str]:
     trees = [ast.parse(text_of(path)) for path in SOURCES]
     return {

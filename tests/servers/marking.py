@@ -11,6 +11,7 @@ What escapes this is found when it runs: a server does not start for a test with
 from __future__ import annotations
 
 import inspect
+from functools import cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ def _texts(values: Iterable[object]) -> list[str]:
     return [each for each in values if isinstance(each, str)]
 
 
+@cache
 def _starts(function: FunctionType) -> bool:
     for each in _with_helpers(function):
         for name in _mentioned(each):
@@ -111,10 +113,12 @@ def _asks(function: FunctionType, parameters: list[str]) -> bool:
     return any(name in text for text in parameters or _constants(function) for name in NAMES)
 
 
+@cache
 def _constants(function: FunctionType) -> list[str]:
     return _texts(constant for code in _codes(function) for constant in code.co_consts)
 
 
+@cache
 def _mentioned(function: FunctionType) -> set[str]:
     return {name for code in _codes(function) for name in code.co_names}
 

@@ -92,6 +92,7 @@ def test_after_large_bodies_the_batches_grow_again(
     assert len(read_all(store)[-2]) == 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letter", ["x", "☃"], ids=["ascii", "snowman"])
 def test_the_relay_takes_no_more_memory_than_that(
     engine: Engine, store: SqlAlchemyEventStore, tmp_path: Path, letter: str

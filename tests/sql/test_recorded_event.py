@@ -153,6 +153,7 @@ def test_what_joins_or_spaces_letters_is_no_control_character(joined: str) -> No
     assert NewEvent(joined, {}, aggregate_id=joined).aggregate_id == joined
 
 
+@pytest.mark.slow
 def test_every_control_character_is_refused_and_no_other() -> None:
     texts = map(chr, (*range(0xD800), *range(0xE000, 0x110000)))
     control = [text for text in texts if _is_refused(text)]

@@ -9,6 +9,8 @@ from tests.testing.planted_stores import FAULTS
 
 PATH = "tests/testing/planted_stores.py"
 
+pytestmark = pytest.mark.slow  # most faults are found by what does not come
+
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
