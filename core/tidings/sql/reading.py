@@ -25,7 +25,7 @@ BATCH_BYTES: Final = 8 * 1024 * 1024
 Result = TypeVar("Result")
 
 
-class Run(Protocol):
+class Ask(Protocol):
     """Asks the database on the reader's connection, which is dropped if that fails."""
 
     def __call__(self, query: Callable[[Connection], Result], /) -> Result:
@@ -41,7 +41,7 @@ class Reader:
     it is the first.
     """
 
-    def __init__(self, log: EventLog, order: CommitOrder, database_name: str, run: Run) -> None:
+    def __init__(self, log: EventLog, order: CommitOrder, database_name: str, run: Ask) -> None:
         self._log = log
         self._order = order
         self._database_name = database_name

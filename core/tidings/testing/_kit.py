@@ -102,7 +102,7 @@ class Kit:
         check(until(opened, UNLOCK), Producer.LOCK, f"The lock outlives close() by {UNLOCK:g} s.")
 
     def store(self, exchange_name: str, notifications: Sequence[Notification]) -> None:
-        """Put notifications into the event log, where a real relay would have read them."""
+        """Put notifications into the store, where a relay would have read them."""
         self._log.add(exchange_name, notifications)
 
     def send_and_flush(

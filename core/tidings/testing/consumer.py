@@ -114,7 +114,7 @@ class MessageConsumerContract(
 
     @pytest.fixture
     def published(self, publish: Publish, event_log: StoredBefore) -> Publish:
-        """Return ``publish`` behind the event log."""
+        """Return ``publish`` behind what stores the events."""
 
         def store_and_publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
             event_log.add(exchange_name, notifications)

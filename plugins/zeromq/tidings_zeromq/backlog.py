@@ -28,8 +28,8 @@ class Reach(enum.Enum):
     """It cannot be read."""
 
 
-class StoredEvent(NamedTuple):
-    """An event out of the store."""
+class BacklogEvent(NamedTuple):
+    """An event of the store, as the wire has it."""
 
     event_id: int
     event: bytes
@@ -51,7 +51,7 @@ class Backlog:
         self._context = context
         self._failure = ""
 
-    def after(self, event_id: int, limit: int) -> list[StoredEvent] | None:
+    def after(self, event_id: int, limit: int) -> list[BacklogEvent] | None:
         """Return up to ``limit`` events after ``event_id``, ascending.
 
         Fewer, even none, if there are no more *now*: a lower id may still be settled. ``None``
@@ -81,14 +81,14 @@ class Backlog:
             return None  # the next read says what is wrong
         return oldest if oldest is not None and oldest > event_id + 1 else None
 
-    def _read(self, event_id: int, limit: int) -> list[StoredEvent]:
-        found: list[StoredEvent] = []
+    def _read(self, event_id: int, limit: int) -> list[BacklogEvent]:
+        found: list[BacklogEvent] = []
         while True:
             stored = self._context.notifications_since(
                 self._exchange_name, event_id, limit - len(found)
             )
             encoded = [
-                StoredEvent(each.event_id, event, address_of(each.message))
+                BacklogEvent(each.event_id, event, address_of(each.message))
                 for each in stored
                 if (event := self._encode(each))
             ]

@@ -10,7 +10,7 @@ from tidings_zeromq.selection import EVERYTHING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings_zeromq.backlog import Backlog, StoredEvent
+    from tidings_zeromq.backlog import Backlog, BacklogEvent
     from tidings_zeromq.sent_feed import SentFeed
     from tidings_zeromq.window import Window
 
@@ -61,7 +61,7 @@ class Supply:
             if not pushed:
                 return
 
-    def _look_for_gap(self, feed: SentFeed, found: list[StoredEvent]) -> None:
+    def _look_for_gap(self, feed: SentFeed, found: list[BacklogEvent]) -> None:
         """Say on both sides if events were deleted between the last one sent and ``found``."""
         last = feed.sent_id
         if found[0].event_id == last + 1 if found else feed.searched_from == last:
@@ -109,7 +109,7 @@ class Supply:
         return 0.0
 
 
-def _wanted(found: Sequence[StoredEvent], feed: SentFeed) -> tuple[list[bytes], int, int]:
+def _wanted(found: Sequence[BacklogEvent], feed: SentFeed) -> tuple[list[bytes], int, int]:
     """Return those that a feed asks for and that it has room for, as one frame takes them.
 
     With the last one's id, and the id up to which there are no others.
