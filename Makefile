@@ -6,7 +6,7 @@ BIN := .venv/bin
 TEST_PROCESSES ?= 4
 QUICK := 'not (server or slow or chaos or idle or packaging or chaos_long)'
 
-.PHONY: help demo test quick coverage matrix bench servers lint format docs chaos planted clean
+.PHONY: help demo test quick coverage matrix bench servers lint format docs release chaos planted clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,9 @@ format: .venv/dev ## let ruff arrange the code
 
 docs: .venv/docs ## the documentation as a site, into build/docs; a dead link is a failure
 	@$(BIN)/python -m scripts.site
+
+release: .venv/dev ## build a release into dist, and try it; publishes nothing (docs/releasing.md)
+	@$(BIN)/python -m scripts.release $(RELEASE_OPTIONS)
 
 matrix: .venv/dev servers ## every test on Debian 12, 13 and unstable, and on the lowest libraries (root)
 	@$(BIN)/python -m tests.matrix $(MATRIX_OPTIONS)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BOUND = re.compile(r"(?P<name>[\w.-]+)(?:\[[\w,]+\])?>=(?P<version>[\w.]+)")
-NOT_OURS = {"dev", "docs"}
+NOT_OURS = {"dev", "docs", "release"}
 """Extras whose libraries only our own tests and pages use."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from scripts.release.building import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,24 +71,9 @@ class Environment:
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the source distribution from a copy of what git knows, and the wheel from that."""
-    source = tmp_path_factory.mktemp("source")
-    listed = subprocess.run(
-        ["git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, source / name)
-    out = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "build", "--outdir", out, source], check=True, capture_output=True
-    )
-    (built,) = out.glob("*.whl")
-    return built
+    """Build the wheel as a release does."""
+    folder = tmp_path_factory.mktemp("built")
+    return build(ROOT, folder / "dist", folder / "source").wheel
 
 
 @pytest.fixture

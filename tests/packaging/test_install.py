@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,23 +65,6 @@ def configure(environment: Environment, producer: str, **settings: object) -> No
 def received(environment: Environment) -> list[int]:
     lines = environment.tidings("listen", "--count", "20", "--timeout", "20").splitlines()
     return [json.loads(line)["body"]["n"] for line in lines]
-
-
-def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
-    names = zipfile.ZipFile(wheel).namelist()
-
-    tops = {name.split("/")[0] for name in names}
-    assert tops == {
-        "tidings",
-        "tidings_rabbitmq",
-        "tidings_activemq",
-        "tidings_zeromq",
-        "tidings_prometheus",
-        "tidings_opentelemetry",
-        "tidings-0.1.0.dist-info",
-    }
-    assert "tidings/py.typed" in names
-    assert "tidings-0.1.0.dist-info/licenses/LICENSE" in names
 
 
 def test_without_extras_the_embedded_default_works_and_names_what_to_install(
