@@ -22,7 +22,7 @@ ALLOWED = {
     "event": {"errors"},
     "shown": set[str](),
     "standard_output": set[str](),
-    "interfaces": {"event"},
+    "interfaces": {"errors", "event"},
     "routing": {"event", "interfaces"},
     "config": {"errors", "routing"},
     "relay": {"blame", "errors", "event", "interfaces", "routing", "shown"},

@@ -16,6 +16,8 @@ from tidings.testing import eventually
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tidings.plugins import Lease
+
 pytestmark = pytest.mark.usefixtures("impatient")
 
 
@@ -82,3 +84,23 @@ def test_a_worker_fails_stands_by_and_works_again(bare: Parts) -> None:
 def test_an_exchange_that_is_to_pass_poison_is_refused(bare: Parts) -> None:
     with pytest.raises(ValueError, match=r"^Exchange 'x' is to pass .* declare Capability\.QUAR"):
         bare.route(passes_poison=True)
+
+
+def test_of_leases_renewed_one_by_one_a_failure_of_one_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tracker = BareTracker()
+    one, fails, lost, other = (tracker.acquire_lease(x, "a", 15) for x in ("1", "2", "3", "4"))
+    tracker.replay("3", 0)
+    renew = tracker.renew_lease
+
+    def renew_all_but_one(lease: Lease) -> None:
+        if lease is fails:
+            raise RuntimeError("a bug")
+        renew(lease)
+
+    monkeypatch.setattr(tracker, "renew_lease", renew_all_but_one)
+
+    assert tracker.renew_leases([one, fails, lost, other]) == {one: True, lost: False, other: True}
+    with pytest.raises(RuntimeError, match="a bug"):
+        tracker.renew_leases([fails])

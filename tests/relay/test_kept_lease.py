@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,14 +21,15 @@ from tidings.sql import SqlAlchemyEventStore, SqlAlchemySettings, SqlAlchemyTrac
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tidings import Lease, PublishedMessageTracker
 
 
-def kept(parts: Parts, seconds: float) -> KeptLease:
+def kept(parts: Parts, seconds: float, name: str = X) -> KeptLease:
     asked = now()
-    return KeptLease(parts.tracker, parts.tracker.acquire_lease(X, "me", seconds), asked)
+    return KeptLease(parts.tracker, parts.tracker.acquire_lease(name, f"of {name}", seconds), asked)
 
 
 def test_a_lease_outlives_its_time_while_it_is_kept(parts: Parts) -> None:
@@ -41,7 +43,7 @@ def test_a_lease_outlives_its_time_while_it_is_kept(parts: Parts) -> None:
 
 def test_its_thread_ends_with_it_at_once(parts: Parts) -> None:
     with kept(parts, 3600):
-        assert relay_threads() == ["tidings-lease-x"]
+        assert relay_threads() == ["tidings-leases"]
     assert relay_threads() == []
 
 
@@ -49,16 +51,128 @@ def test_a_lease_that_was_taken_is_noticed_at_the_next_renewal(parts: Parts) -> 
     with kept(parts, 0.3) as lease:
         parts.tracker.replay(X, 0)
         eventually(lambda: raises(lease))
-        eventually(lambda: not relay_threads())
+
+
+def test_one_thread_renews_all_leases_of_a_tracker_in_one_call(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = renewals(parts, monkeypatch)
+    names = [f"x{number}" for number in range(20)]
+    with ExitStack() as stack:
+        for name in names:
+            stack.enter_context(kept(parts, 1.5, name))
+        assert relay_threads() == ["tidings-leases"]
+        eventually(lambda: any(sorted(call) == sorted(names) for call in calls))
+
+
+def test_leases_that_were_taken_apart_fall_into_step(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = renewals(parts, monkeypatch)
+    earlier = now() - 0.6
+    lease = KeptLease(parts.tracker, parts.tracker.acquire_lease("earlier", "me", 3), earlier)
+    with lease, kept(parts, 3, "later"):
+        eventually(lambda: any(len(call) > 1 for call in calls))
+
+
+def test_a_lost_lease_ends_alone(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    with kept(parts, 0.9, "lost") as lost, kept(parts, 0.9, "other") as other:
+        parts.tracker.replay("lost", 0)
+        begun = now()
+        eventually(lambda: raises(lost))
+        calls = renewals(parts, monkeypatch)
+        eventually(lambda: now() > begun + 2)
+        other.check()
+    assert {name for call in calls for name in call} == {"other"}, "the lost one is not asked for"
+
+
+def test_what_cannot_be_renewed_just_now_is_asked_for_again_soon_and_then_lapses(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew, calls = parts.tracker.renew_leases, list[list[str]]()
+
+    def pass_one_by(leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        calls.append([lease.exchange_name for lease in leases])
+        return renew([lease for lease in leases if lease.exchange_name != "locked"])
+
+    monkeypatch.setattr(parts.tracker, "renew_leases", pass_one_by)
+    with kept(parts, 1.5, "locked") as locked, kept(parts, 1.5, "other") as other:
+        eventually(lambda: raises(locked))
+        other.check()
+        assert sum("locked" in call for call in calls) > sum("other" in call for call in calls)
+
+
+def test_a_lease_that_was_renewed_as_its_position_moved_is_left_alone(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = renewals(parts, monkeypatch)
+    with kept(parts, 0.9, "busy") as busy, kept(parts, 0.9, "idle"):
+        busy.renewed(now() + 3600)
+        eventually(lambda: len(calls) > 2)
+    assert {name for call in calls for name in call} == {"idle"}
+
+
+def test_a_tracker_that_hangs_holds_up_no_lease_of_another(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging, go_on = threading.Event(), threading.Event()
+
+    def hang(_leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        hanging.set()
+        go_on.wait(30)
+        return {}
+
+    other = Parts()
+    monkeypatch.setattr(parts.tracker, "renew_leases", hang)
+    with kept(parts, 0.9), kept(other, 0.9) as lease:
+        assert hanging.wait(10)
+        begun = now()
+        eventually(lambda: now() > begun + 2)
+        lease.check()
+        go_on.set()
+
+
+FORKED = """
+import os
+from tests.relay.parts import X
+from tidings import InMemoryTracker
+from tidings.relay.kept_lease import KeptLease, now
+from tidings.testing import eventually
+
+tracker = InMemoryTracker()
+def kept(name):
+    asked = now()
+    return KeptLease(tracker, tracker.acquire_lease(name, name, 0.9), asked)
+
+with kept("of the parent"):
+    if not os.fork():
+        renewed = []
+        renew = tracker.renew_leases
+        tracker.renew_leases = lambda leases: renewed.extend(leases) or renew(leases)
+        begun = now()
+        with kept("of the child") as lease:
+            eventually(lambda: now() > begun + 2)
+            lease.check()
+        print(sorted({each.exchange_name for each in renewed}))
+    else:
+        os.wait()
+"""
+
+
+def test_a_child_keeps_its_own_leases_and_not_its_parents() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.splitlines() == ["['of the child']"]
 
 
 def test_a_lease_that_cannot_be_renewed_lapses(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_lease: Lease) -> None:
+    def fail(_leases: Sequence[Lease]) -> Mapping[Lease, bool]:
         raise StoreUnavailableError("The database is gone.")
 
-    monkeypatch.setattr(parts.tracker, "renew_lease", fail)
+    monkeypatch.setattr(parts.tracker, "renew_leases", fail)
     with kept(parts, 0.3) as lease:
         lease.check()
         eventually(lambda: raises(lease))
@@ -68,14 +182,14 @@ def test_a_lease_that_cannot_be_renewed_lapses(
 def test_a_renewal_that_fails_is_tried_again(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    renew, failures = parts.tracker.renew_lease, [error]
+    renew, failures = parts.tracker.renew_leases, [error]
 
-    def fail_once(lease: Lease) -> None:
+    def fail_once(leases: Sequence[Lease]) -> Mapping[Lease, bool]:
         if failures:
             raise failures.pop()
-        renew(lease)
+        return renew(leases)
 
-    monkeypatch.setattr(parts.tracker, "renew_lease", fail_once)
+    monkeypatch.setattr(parts.tracker, "renew_leases", fail_once)
     begun = now()
     with kept(parts, 1.5) as lease:
         eventually(lambda: now() > begun + 2)
@@ -98,16 +212,29 @@ def test_a_hanging_renewal_does_not_hold_up_the_end_for_long(
     monkeypatch.setattr("tidings.relay.kept_lease._LONGEST_JOIN", 0.1)
     hanging, go_on = threading.Event(), threading.Event()
 
-    def hang(_lease: Lease) -> None:
+    def hang(_leases: Sequence[Lease]) -> Mapping[Lease, bool]:
         hanging.set()
         go_on.wait(30)
+        return {}
 
-    monkeypatch.setattr(parts.tracker, "renew_lease", hang)
+    monkeypatch.setattr(parts.tracker, "renew_leases", hang)
     with kept(parts, 0.03):
         assert hanging.wait(10)
         begun = now()
     assert now() - begun < 5
     go_on.set()
+
+
+def renewals(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return where the exchanges of each later call are noted."""
+    renew, calls = parts.tracker.renew_leases, list[list[str]]()
+
+    def note(leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        calls.append([lease.exchange_name for lease in leases])
+        return renew(leases)
+
+    monkeypatch.setattr(parts.tracker, "renew_leases", note)
+    return calls
 
 
 def raises(lease: KeptLease) -> bool:

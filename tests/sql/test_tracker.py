@@ -292,3 +292,52 @@ def test_a_lease_that_is_given_back_while_it_is_refused_can_be_had(
     finally:
         holding.close()
         tracker.close()
+
+
+def test_a_hundred_leases_are_renewed_by_two_statements(tracker: Tracker) -> None:
+    leases = [tracker.acquire_lease(f"shop{number}", "a", 15) for number in range(100)]
+    statements: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement.split(maxsplit=1)[0])
+
+    event.listen(tracker._database._engine, "before_cursor_execute", note)
+    assert tracker.renew_leases(leases) == dict.fromkeys(leases, True)
+    assert [word for word in statements if word != "BEGIN"] == ["SELECT", "UPDATE"]
+
+
+def test_more_leases_than_one_statement_takes_are_renewed_each_for_its_own_time(
+    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidings.sql.lease_renewal._MOST_NAMES", 3)
+    leases = [
+        tracker.acquire_lease(f"shop{number}", "a", 1 + number % 2 * 3599) for number in range(10)
+    ]
+    lost = tracker.acquire_lease("shop4", "b", 3600, in_place_of=leases[4].epoch)
+    eventually(lambda: len(held(tracker)) == 6, "the short leases to expire")
+    answers = tracker.renew_leases(leases)
+    assert [answers[lease] for lease in leases] == [number != 4 for number in range(10)]
+    assert len(held(tracker)) == 10
+    eventually(lambda: len(held(tracker)) == 6, "the short leases to expire again")
+    tracker.renew_lease(lost)
+
+
+def held(tracker: Tracker) -> list[str]:
+    return [row.exchange_name for row in tracker.tracked_exchanges() if row.owner is not None]
+
+
+def test_one_whose_row_is_locked_holds_up_no_other_lease(
+    server_store: SqlAlchemyEventStore, server_engine: Engine
+) -> None:
+    """Somebody replays it, say, and has a million rows of an outbox to unmark."""
+    tracker = Tracker(SqlAlchemySettings(url=SecretStr(url_of(server_store))))
+    locked, one, lost = (tracker.acquire_lease(name, "a", 15) for name in ("locked", "one", "lost"))
+    with server_engine.begin() as connection:
+        lock = "SELECT * FROM event_published_message_tracker WHERE type_name IN ('locked', 'lost')"
+        tracker.replay("lost", 0)
+        connection.execute(text(f"{lock} FOR UPDATE"))
+        answers: list[object] = []
+        Beside(lambda: answers.append(tracker.renew_leases([locked, one, lost]))).result()
+        assert answers == [{one: True, lost: False}]
+    assert tracker.renew_leases([locked]) == {locked: True}
+    tracker.close()

@@ -163,5 +163,9 @@ class RaisesTheDriversErrorOfALease(FarTracker):
     foreign = frozenset({"renew_lease"})
 
 
+class RenewsIntoTheVoid(FarTracker):
+    silent = frozenset({"renew_leases"})
+
+
 class ListsNothing(FarTracker):
     silent = frozenset({"quarantined_events"})

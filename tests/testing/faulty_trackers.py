@@ -21,7 +21,7 @@ from tidings.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
     from tidings.event import StoredEvent
@@ -164,6 +164,45 @@ class DoesNotRenew(Base):
         expires = row.expires
         super().track_most_recent_published_message(exchange_name, event, lease)
         row.expires = expires
+
+
+class RenewsUntilOneIsLost(Base):
+    """As one does that renews all in a loop, and forgets that one call may raise."""
+
+    @override
+    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        answers = {}
+        for lease in leases:
+            try:
+                self.renew_lease(lease)
+            except LeaseLostError:
+                break
+            answers[lease] = True
+        return answers
+
+
+class RenewsWhoeverHolds(Base):
+    """As one statement does that looks for exchanges, and not for leases."""
+
+    @override
+    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        for lease in leases:
+            self._rows[lease.exchange_name].expires = time.monotonic() + lease.seconds
+        return super().renew_leases(leases)
+
+
+class BelievesInItsLeases(Base):
+    @override
+    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        super().renew_leases(leases)
+        return dict.fromkeys(leases, True)
+
+
+class RenewsOnlyTheFirst(Base):
+    @override
+    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        super().renew_leases(leases[:1])
+        return dict.fromkeys(leases, True)
 
 
 class ReleasesForOthers(Base):

@@ -85,6 +85,7 @@ TRACKERS: dict[str, Finding] = {
     "ReplaysIntoTheVoid": Finding(CALLS, ["replay() raised nothing"]),
     "NotesIntoTheVoid": Finding(CALLS, ["note_idle() raised nothing"]),
     "RaisesTheDriversErrorOfALease": Finding(CALLS, ["renew_lease() raised ConnectionResetError"]),
+    "RenewsIntoTheVoid": Finding(CALLS, ["renew_leases() raised nothing"]),
     "ListsNothing": Finding(CALLS, ["quarantined_events() raised nothing"]),
 }
 

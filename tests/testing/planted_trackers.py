@@ -68,6 +68,18 @@ FAULTS: dict[str, Finding] = {
         "runs_its_full_time_again",
         ["renew_lease() was called when", "track_most_recent_published_message() was called when"],
     ),
+    "RenewsUntilOneIsLost": Finding(
+        "the_lost_ones_are_told", ["says {'taken': None, 'replayed': None", "that it was lost."]
+    ),
+    "RenewsWhoeverHolds": Finding(
+        "the_lost_ones_are_told", ["that of 'heir', taken for 1 s, now has"]
+    ),
+    "BelievesInItsLeases": Finding(
+        "the_lost_ones_are_told", ["says {'taken': True", "[False, False, False, True, True]"]
+    ),
+    "RenewsOnlyTheFirst": Finding(
+        "when_renewed_together", ["the lease of 'b0' had", "for its full time again"]
+    ),
     "ReleasesForOthers": Finding(
         "releasing_twice_takes_nothing", ["and 'three' was given", "one that has not expired"]
     ),

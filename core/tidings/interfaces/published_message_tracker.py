@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC
 from typing import TYPE_CHECKING, NamedTuple
 
+from tidings.errors import LeaseLostError
 from tidings.interfaces.journal import Journal
 from tidings.interfaces.pause import Pauses
 from tidings.interfaces.quarantine import Quarantine
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from tidings.event import StoredEvent
@@ -150,6 +151,30 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
     @abstractmethod
     def renew_lease(self, lease: Lease) -> None:
         """Let the lease run for its full time again; ``LeaseLostError`` if it was lost."""
+
+    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        """Let each of these leases run for its full time again; say of each whether it does.
+
+        ``False`` means that it was lost. One that is missing from the answer could not be renewed
+        just now, and is asked for again soon: what holds one up shall hold up no other. Raises if
+        none could be renewed.
+
+        A relay calls this for all its exchanges at once. As it is here, it calls
+        :meth:`renew_lease` for each. A tracker that can do it in one step should.
+        """
+        answers: dict[Lease, bool] = {}
+        failure: Exception | None = None
+        for lease in leases:
+            try:
+                self.renew_lease(lease)
+                answers[lease] = True
+            except LeaseLostError:
+                answers[lease] = False
+            except Exception as error:  # noqa: BLE001 - raised, unless others could be renewed
+                failure = error
+        if failure is not None and not answers:
+            raise failure
+        return answers
 
     @abstractmethod
     def release_lease(self, lease: Lease) -> None:

@@ -9,13 +9,21 @@ from typing_extensions import override
 
 from tidings.errors import LeaseHeldError
 from tidings.interfaces import Capability, Lease, PublishedMessageTracker
-from tidings.sql import idle_relays, journal, pauses, quarantine, schema, tracker_rows
+from tidings.sql import (
+    idle_relays,
+    journal,
+    lease_renewal,
+    pauses,
+    quarantine,
+    schema,
+    tracker_rows,
+)
 from tidings.sql.database import Database
 from tidings.sql.driver import holdable
 from tidings.sql.tracker_rows import change, to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection, Row
@@ -111,6 +119,12 @@ class SqlAlchemyTracker(PublishedMessageTracker):
     def renew_lease(self, lease: Lease) -> None:
         with self._database.transaction() as connection:
             change(connection, tracker_rows.RENEW, lease.exchange_name, lease)
+
+    @override
+    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        """Renew all in one transaction, but those whose rows somebody else is changing."""
+        with self._database.transaction() as connection:
+            return lease_renewal.renew(connection, leases)
 
     @override
     def release_lease(self, lease: Lease) -> None:

@@ -56,6 +56,7 @@ class TrackerAwayPromises:
             ),
             "acquire_lease()": lambda: tracker.acquire_lease("a", "two", LONG),
             "renew_lease()": lambda: tracker.renew_lease(lease),
+            "renew_leases()": lambda: tracker.renew_leases([lease]),
             "release_lease()": lambda: tracker.release_lease(lease),
             "replay()": lambda: tracker.replay("a", 0),
             "tracked_exchanges()": tracker.tracked_exchanges,

@@ -38,7 +38,7 @@ class LeasePromises:
         self, tracker: PublishedMessageTracker
     ) -> None:
         lease = tracker.acquire_lease("a", "one", LONG)
-        refused = _refused(tracker, "two")
+        refused = refusal_of(tracker, "two")
         found = (refused.exchange_name, refused.owner, refused.epoch)
         check(
             found == ("a", "one", lease.epoch),
@@ -76,10 +76,10 @@ class LeasePromises:
         tracker.track_most_recent_published_message("a", event(6), second)
         expect_position(tracker, "a", 6)
 
-    def test_in_place_of_an_older_epoch_is_refused(self, tracker: PublishedMessageTracker) -> None:
+    def test_in_place_of_an_older_epoch_isrefused(self, tracker: PublishedMessageTracker) -> None:
         first = tracker.acquire_lease("a", "one", LONG)
         tracker.acquire_lease("a", "two", LONG, in_place_of=first.epoch)
-        _refused(tracker, "three", in_place_of=first.epoch)
+        refusal_of(tracker, "three", in_place_of=first.epoch)
 
     def test_a_lease_expires_by_itself(self, tracker: PublishedMessageTracker) -> None:
         begun = time.monotonic()
@@ -103,21 +103,21 @@ class LeasePromises:
         real = time.time
         with monkeypatch.context() as patch:
             patch.setattr(time, "time", lambda: real() + 10 * LONG)
-            _refused(tracker, "two")
+            refusal_of(tracker, "two")
 
     @pytest.mark.parametrize("by", ["renew_lease", "track_most_recent_published_message"])
     def test_a_lease_runs_its_full_time_again_when_renewed(
         self, tracker: PublishedMessageTracker, by: str
     ) -> None:
         lease = tracker.acquire_lease("a", "one", LONG)
-        worn = until(lambda: _refused(tracker, "two").seconds_left < LONG - 1.5, self.patience)
+        worn = until(lambda: refusal_of(tracker, "two").seconds_left < LONG - 1.5, self.patience)
         check(worn, Tracker.HELD, "LeaseHeldError.seconds_left does not go down.")
-        before = _refused(tracker, "two").seconds_left
+        before = refusal_of(tracker, "two").seconds_left
         if by == "renew_lease":
             tracker.renew_lease(lease)
         else:
             tracker.track_most_recent_published_message("a", event(1), lease)
-        after = _refused(tracker, "two").seconds_left
+        after = refusal_of(tracker, "two").seconds_left
         check(
             after > before + 0.5,
             Tracker.RENEW if by == "renew_lease" else Tracker.TRACK,
@@ -148,7 +148,7 @@ class LeasePromises:
         tracker.release_lease(first)
         second = tracker.acquire_lease("a", "two", LONG)
         tracker.release_lease(first)
-        refused = _refused(tracker, "three")
+        refused = refusal_of(tracker, "three")
         check(
             refused.owner == "two",
             Tracker.RELEASE,
@@ -223,15 +223,18 @@ class LeasePromises:
         lease = first.acquire_lease("a", "one", LONG)
         first.close()
         second = new_tracker()
-        _refused(second, "two")
+        refusal_of(second, "two")
         second.renew_lease(lease)
 
 
-def _refused(
-    tracker: PublishedMessageTracker, owner: str, in_place_of: int | None = None
+def refusal_of(
+    tracker: PublishedMessageTracker,
+    owner: str,
+    in_place_of: int | None = None,
+    name: str = "a",
 ) -> LeaseHeldError:
     try:
-        lease = tracker.acquire_lease("a", owner, LONG, in_place_of=in_place_of)
+        lease = tracker.acquire_lease(name, owner, LONG, in_place_of=in_place_of)
     except LeaseHeldError as error:
         return error
     return broken(Tracker.HELD, f"Another owner holds the lease, and {owner!r} was given {lease}.")

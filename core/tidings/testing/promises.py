@@ -186,6 +186,10 @@ class Tracker:
     EPOCH_GROWS = "grows with each holder; every move of the position compares it."
     TAKEN_FROM = "Who had the lease before, and had not given it back"
     RENEW = "Let the lease run for its full time again; ``LeaseLostError`` if it was lost."
+    RENEW_ALL = (
+        "Let each of these leases run for its full time again; say of each whether it does. "
+        "``False`` means that it was lost."
+    )
     RELEASE = "Idempotent; does nothing if another has it."
     REPLAY = (
         "Begins a new generation, and takes the lease from whoever holds it: a running relay "

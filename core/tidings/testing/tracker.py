@@ -16,6 +16,7 @@ from tidings.testing._tracker_lease import LeasePromises
 from tidings.testing._tracker_pause import PausePromises
 from tidings.testing._tracker_position import PositionPromises
 from tidings.testing._tracker_quarantine import QuarantinePromises
+from tidings.testing._tracker_renewal import RenewalPromises
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 class PublishedMessageTrackerContract(
     PositionPromises,
     LeasePromises,
+    RenewalPromises,
     IdlePromises,
     QuarantinePromises,
     JournalPromises,

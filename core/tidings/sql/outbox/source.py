@@ -21,7 +21,7 @@ from tidings.sql.outbox.table import outbox_log
 from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection
@@ -163,6 +163,10 @@ class _OutboxTracker(PublishedMessageTracker):
     @override
     def renew_lease(self, lease: Lease) -> None:
         self._tracker.renew_lease(lease)
+
+    @override
+    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+        return self._tracker.renew_leases(leases)
 
     @override
     def release_lease(self, lease: Lease) -> None:
