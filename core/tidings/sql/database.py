@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, SQLAlchemyError
@@ -21,7 +21,7 @@ from tidings.sql.failures import is_missing_table, is_read_only, shown, translat
 from tidings.sql.schema import fault_of_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from sqlalchemy import Engine
     from sqlalchemy.engine import Dialect, ExceptionContext
@@ -38,6 +38,9 @@ class Database:
     Connects when first used, not when made. Any thread may use it. Raises
     :class:`~tidings.errors.MissingLibraryError` if its driver isn't installed.
     """
+
+    _pool: ClassVar[Mapping[str, Any]] = {}
+    """What the engine's pool is made with, beside SQLAlchemy's own defaults."""
 
     def __init__(self, settings: SqlAlchemySettings) -> None:
         """Take the settings; import the driver."""
@@ -158,6 +161,7 @@ class Database:
                 hide_parameters=True,
                 execution_options=places,
                 **options,
+                **self._pool,
             )
         except ImportError as error:
             from tidings.plugins.installing import install_command  # noqa: PLC0415 - for this alone

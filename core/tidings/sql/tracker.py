@@ -18,8 +18,8 @@ from tidings.sql import (
     schema,
     tracker_rows,
 )
-from tidings.sql.database import Database
 from tidings.sql.driver import holdable
+from tidings.sql.few_connections import FewConnections
 from tidings.sql.tracker_rows import change, to
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class SqlAlchemyTracker(PublishedMessageTracker):
 
     def __init__(self, settings: SqlAlchemySettings) -> None:
         """Take the settings; connects to nothing."""
-        self._database = Database(settings)
+        self._database = FewConnections(settings)
         self._insert_if_absent = tracker_rows.insert_if_absent(self._database.dialect_name)
 
     @override
@@ -123,7 +123,7 @@ class SqlAlchemyTracker(PublishedMessageTracker):
     @override
     def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
         """Renew all in one transaction, but those whose rows somebody else is changing."""
-        with self._database.transaction() as connection:
+        with self._database.transaction_at_once() as connection:
             return lease_renewal.renew(connection, leases)
 
     @override
