@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,9 +12,11 @@ from typing_extensions import override
 from tests.relay.parts import relay_threads
 from tests.relay.working import running
 from tidings import InMemoryEventStore, NewEvent, StoreUnavailableError
-from tidings.plugins import EventStore, Waited
+from tidings.plugins import EventStore, Hold, Waited
 from tidings.relay import shared_reader
+from tidings.relay.answer import NOTHING
 from tidings.relay.shared_reader import SharedReader
+from tidings.relay.shared_store import look_at
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ class Counting(InMemoryEventStore):
         super().__init__()
         self.reads: list[int] = []
         self.polls: list[int] = []
+        self.looks: list[int] = []
+        self.held: Hold | None = None
         self.watches = 0
         self.closes = 0
         self.error: Exception | None = None
@@ -46,6 +51,15 @@ class Counting(InMemoryEventStore):
         if error is not None:
             raise error
         return super().all_stored_events_since(event_id, limit)
+
+    @override
+    def stored_event(self, event_id: int) -> StoredEvent | None:
+        self.looks.append(event_id)
+        return super().stored_event(event_id)
+
+    @override
+    def hold(self) -> Hold | None:
+        return self.held
 
     @override
     def watch(self) -> None:
@@ -254,3 +268,139 @@ def test_many_exchanges_with_one_reader_each_get_every_event(
             append(store, total - (store.newest_event_id() or 0))
             eventually(lambda total=total: all(parts.position(name) == total for name in names))  # type: ignore[misc]
     assert all(parts.ids(name) == list(range(1, 10)) for name in names)
+
+
+def polled(view: EventStore, store: Counting) -> None:
+    """Return when a poll that began after this has ended."""
+    view.all_stored_events_since(0, 10)
+    before = len(store.polls)
+    eventually(lambda: view.wait(POLL) and len(store.polls) > before + 2)
+
+
+def test_while_the_poll_finds_nothing_nobody_else_looks(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "QUIET_SECONDS", LONG)
+    views = opened(reader, 5)
+    polled(views[0], store)
+    store.reads.clear()
+    assert [ids(view.all_stored_events_since(0, 10)) for view in views] == [[]] * 5
+    assert [view.hold() for view in views] == [None] * 5
+    assert store.reads == []
+
+
+def test_what_the_poll_found_long_ago_says_nothing(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "QUIET_SECONDS", 0.0)
+    (view,) = opened(reader, 1)
+    polled(view, store)
+    append(store)
+    assert ids(view.all_stored_events_since(0, 10)) == [1]
+
+
+def test_a_run_that_begins_believes_no_poll_from_before(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "QUIET_SECONDS", LONG)
+    (view,) = opened(reader, 1)
+    polled(view, store)
+    append(store)
+    other = reader.view()
+    other.check()
+    assert ids(other.all_stored_events_since(0, 10)) == [1]
+    assert ids(view.all_stored_events_since(0, 10)) == [1]
+
+
+def test_a_poll_that_was_held_stands_for_nobody(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "QUIET_SECONDS", LONG)
+    store.held = Hold(1, "somebody", 5.0)
+    (view,) = opened(reader, 1)
+    polled(view, store)
+    store.reads.clear()
+    view.all_stored_events_since(0, 10)
+    assert view.hold() is store.held
+    assert store.reads == [0]
+
+
+def test_idle_exchanges_share_a_look_at_the_event_at_their_position(
+    reader: SharedReader, store: Counting
+) -> None:
+    views = opened(reader, 10)
+    append(store)
+    for view in views:
+        view.all_stored_events_since(0, 10)
+    store.looks.clear()
+    for view in views * 3:
+        assert look_at(view, 1) is not None
+    assert store.looks == [1]
+
+
+def test_a_look_is_taken_anew_after_events_were_given(
+    reader: SharedReader, store: Counting
+) -> None:
+    """They may have come from another store than the one that was looked at."""
+    one, other = opened(reader, 2)
+    append(store)
+    look_at(one, 1)
+    store.looks.clear()
+    one.all_stored_events_since(0, 10)
+    look_at(other, 1)
+    assert store.looks == [], "nothing was given to that one"
+    look_at(one, 1)
+    assert store.looks == [1]
+
+
+def test_a_look_from_before_a_run_shows_it_nothing(reader: SharedReader, store: Counting) -> None:
+    one, other = opened(reader, 2)
+    append(store)
+    look_at(one, 1)
+    other.check()
+    store.looks.clear()
+    look_at(other, 1)
+    assert store.looks == [1]
+
+
+def test_a_look_lasts_for_a_moment_only(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "LOOK_SECONDS", 0.0)
+    (view,) = opened(reader, 1)
+    append(store)
+    look_at(view, 1)
+    store.looks.clear()
+    look_at(view, 1)
+    assert store.looks == [1]
+
+
+def test_a_poll_that_was_under_way_as_a_run_began_shows_it_nothing(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "QUIET_SECONDS", LONG)
+    (view,) = opened(reader, 1)
+    begun = time.monotonic()
+    view.check()
+    reader.polled(0, NOTHING, begun)
+    append(store)
+    assert ids(view.all_stored_events_since(0, 10)) == [1]
+
+
+def test_a_look_that_was_under_way_as_a_run_began_shows_it_nothing(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = opened(reader, 2)
+    append(store)
+    stored_event = store.stored_event
+
+    def begin_a_run_meanwhile(event_id: int) -> StoredEvent | None:
+        reader.forget()
+        return stored_event(event_id)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "stored_event", begin_a_run_meanwhile)
+        look_at(one, 1)
+    store.looks.clear()
+    look_at(other, 1)
+    assert store.looks == [1]

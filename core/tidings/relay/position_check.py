@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from tidings.errors import NotYetStoredError, PositionMismatchError, UnreadableEventError
 from tidings.event import UNREADABLE_TIME
 from tidings.interfaces import fingerprint
+from tidings.relay.shared_store import look_at
 
 if TYPE_CHECKING:
     from tidings.event import StoredEvent
@@ -48,7 +49,7 @@ class Anchor:
         if not self._event_id:
             return
         try:
-            event = self._store.stored_event(self._event_id)
+            event = look_at(self._store, self._event_id)
         except UnreadableEventError:
             return  # it is there, and tells nothing
         if event is not None:

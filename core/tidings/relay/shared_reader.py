@@ -16,43 +16,48 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidings.event import MAX_EVENT_ID
-from tidings.interfaces import Capability, Waited
+from tidings.interfaces import Waited
+from tidings.relay.answer import NOTHING, Answer, ask
+from tidings.relay.poller import Poller
 from tidings.relay.shared_store import SharedStore
-from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from tidings.event import StoredEvent
-    from tidings.interfaces import EventStore, Hold
-
-log = escaping_logger(__name__)
+    from tidings.interfaces import EventStore
 
 KEPT_SECONDS = 1.0
 KEPT_BYTES = 16 * 2**20
 WATCH_SECONDS = 1.0
 """How old an answer of ``watch`` may be that stands for all exchanges."""
-POLL_AGAIN = 0.5
-"""Seconds until it polls again after the store has failed; the exchanges have been told."""
+QUIET_SECONDS = 0.25
+"""How old a poll may be that found nothing, if it stands for another look."""
+LOOK_SECONDS = 1.0
+"""How old a look at the event at a position may be that stands for another one."""
 _OVERHEAD = 400
 """About how many bytes an event takes beside its body and metadata."""
-_LONGEST_JOIN = 3.0
-_SLICE = 0.25
-"""Seconds after which one that waits for the store sees that it is to end."""
-
-
-class Answer(NamedTuple):
-    """What the store gave to a read."""
-
-    events: Sequence[StoredEvent]
-    hold: Hold | None
-    """What held the read, if it gave nothing."""
 
 
 class _Kept(NamedTuple):
     answer: Answer
     begun: float
     size: int
+
+
+class _Quiet(NamedTuple):
+    """A poll that found nothing behind an id, and nothing that holds a read there."""
+
+    since: int
+    begun: float
+
+
+class _Look(NamedTuple):
+    """The event that somebody's position is at, as it was found."""
+
+    event: StoredEvent | None
+    event_id: int
+    begun: float
 
 
 class _Waiting(NamedTuple):
@@ -85,9 +90,11 @@ class SharedReader:
         self._waiting: dict[SharedStore, _Waiting] = {}
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._kept_bytes = 0
-        self._poller: _Poller | None = None
+        self._poller: Poller | None = None
         self._forgot = 0.0
         self._watched: float | None = None
+        self._quiet: _Quiet | None = None
+        self._look: _Look | None = None
 
     def view(self) -> EventStore:
         """Return the store as one exchange uses it; it counts from its first call to its close."""
@@ -144,6 +151,26 @@ class SharedReader:
                 self.store.watch()
                 self._watched = time.monotonic()
 
+    def look_at(self, event_id: int, not_before: float) -> StoredEvent | None:
+        """Return an event as it was a second ago at most, and not before that moment."""
+        if (look := self._recent_look(event_id, not_before)) is not None:
+            return look.event
+        with self.turn:
+            if (look := self._recent_look(event_id, not_before)) is not None:
+                return look.event
+            begun = time.monotonic()
+            look = _Look(self.store.stored_event(event_id), event_id, begun)
+        with self._changed:
+            self._look = look if begun >= self._forgot else None
+        return look.event
+
+    def _recent_look(self, event_id: int, not_before: float) -> _Look | None:
+        with self._changed:
+            look = self._look
+        if look is None or look.event_id != event_id or look.begun < not_before:
+            return None
+        return look if time.monotonic() - look.begun <= LOOK_SECONDS else None
+
     def wait(self, view: SharedStore, since: int, limit: int, seconds: float) -> Waited:
         """Wait until there is something behind ``since``, or the store has failed."""
         waiting = _Waiting(since, limit, threading.Event())
@@ -151,7 +178,7 @@ class SharedReader:
             if self._has_events(since):
                 return Waited.MAY_BE_NEW
             if self._poller is None:
-                self._poller = _Poller(self, self._make_store, self._poll_seconds)
+                self._poller = Poller(self, self._make_store, self._poll_seconds)
             self._waiting[view] = waiting
             self._changed.notify()
         came = waiting.came.wait(seconds)
@@ -159,7 +186,7 @@ class SharedReader:
             self._waiting.pop(view, None)
         return Waited.MAY_BE_NEW if came else Waited.TIME_IS_UP
 
-    def wanted(self, poller: _Poller) -> tuple[int, int] | None:
+    def wanted(self, poller: Poller) -> tuple[int, int] | None:
         """Return, once anybody waits, what the one waits for who is the furthest behind.
 
         ``None`` for a poller that is to end.
@@ -170,10 +197,14 @@ class SharedReader:
                 return None
             return min((each.since, each.limit) for each in self._waiting.values())
 
-    def found(self, since: int, events: Sequence[StoredEvent], begun: float) -> None:
-        """Give what was polled to those who wait for it."""
-        self._keep(since, Answer(events, None), begun, for_one=True)
-        self._wake(events[-1].event_id)
+    def polled(self, since: int, answer: Answer, begun: float) -> None:
+        """Give what was polled to those who wait for it; note if there was nothing."""
+        if answer.events:
+            self._keep(since, answer, begun, for_one=True)
+            self._wake(answer.events[-1].event_id)
+        elif answer.hold is None:
+            with self._changed:
+                self._quiet = _Quiet(since, begun) if begun >= self._forgot else None
 
     def failed(self) -> None:
         """Let all who wait ask for themselves: each meets the fault, and tells of it."""
@@ -194,12 +225,15 @@ class SharedReader:
 
     def _find(self, since: int, asked: float) -> Answer | None:
         with self._changed:
-            kept = self._kept.get(since)
-            if kept is None:
-                return None
+            kept, quiet = self._kept.get(since), self._quiet
+        if kept is not None:
             # That there was nothing may no longer be so. What there was, is.
             lasts = KEPT_SECONDS if kept.answer.events else 0.0
-            return kept.answer if asked - kept.begun <= lasts else None
+            if asked - kept.begun <= lasts:
+                return kept.answer
+        if quiet is not None and since >= quiet.since and asked - quiet.begun <= QUIET_SECONDS:
+            return NOTHING
+        return None
 
     def _has_events(self, since: int) -> bool:
         kept = self._kept.get(since)
@@ -209,6 +243,8 @@ class SharedReader:
 
     def _keep(self, since: int, answer: Answer, begun: float, *, for_one: bool = False) -> None:
         with self._changed:
+            if answer.events:
+                self._quiet = None
             if len(self._views) < 2 and not for_one:  # noqa: PLR2004 - nobody else would ask
                 return
             if begun < self._forgot:
@@ -231,12 +267,7 @@ class SharedReader:
         self._forgot = time.monotonic()
         self._kept.clear()
         self._kept_bytes = 0
-
-
-def ask(store: EventStore, since: int, limit: int) -> Answer:
-    """Read; if there is nothing, ask what holds it."""
-    events = store.all_stored_events_since(since, limit)
-    return Answer(events, None if events else store.hold())
+        self._quiet = self._look = None
 
 
 def _first(answer: Answer, limit: int) -> Answer:
@@ -245,52 +276,3 @@ def _first(answer: Answer, limit: int) -> Answer:
 
 def _size(event: StoredEvent) -> int:
     return len(event.body) + len(event.metadata or "") + _OVERHEAD
-
-
-class _Poller:
-    """Looks for new events, by a thread and on a connection of its own, while anybody waits."""
-
-    def __init__(
-        self, reader: SharedReader, make_store: Callable[[], EventStore], poll_seconds: float
-    ) -> None:
-        self._reader = reader
-        self._store = make_store()
-        self._poll_seconds = poll_seconds
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="tidings-reader", daemon=True)
-        self._thread.start()
-
-    def end(self) -> None:
-        """Let it end; a database that hangs is not waited for."""
-        self._ending.set()
-        self._reader.wake_poller()
-        self._thread.join(_LONGEST_JOIN)
-
-    def _run(self) -> None:
-        try:
-            while (wanted := self._reader.wanted(self)) is not None:
-                self._poll(*wanted)
-        finally:
-            self._store.close()
-
-    def _poll(self, since: int, limit: int) -> None:
-        try:
-            self._pause()
-            begun = time.monotonic()
-            if events := self._store.all_stored_events_since(since, limit):
-                self._reader.found(since, events, begun)
-        except Exception as error:  # noqa: BLE001 - the exchanges meet it, and tell of it
-            log.debug("Could not poll for new events: %s", error)
-            self._reader.failed()
-            self._ending.wait(POLL_AGAIN)
-
-    def _pause(self) -> None:
-        """Wait until it is time to look, or the store says that there may be something."""
-        until = time.monotonic() + self._poll_seconds
-        can_tell = Capability.WAKE_UP in self._store.capabilities
-        while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
-            came = self._store.wait(min(left, _SLICE)) if can_tell else Waited.CANNOT_TELL
-            if came is Waited.MAY_BE_NEW:
-                return
-            if came is Waited.CANNOT_TELL:
-                self._ending.wait(left)

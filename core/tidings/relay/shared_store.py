@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from typing_extensions import override
@@ -33,6 +34,8 @@ class SharedStore(EventStore):
         self._since = 0
         self._limit = 1
         self._hold: Hold | None = None
+        self._given = 0.0
+        """When the last events were given."""
 
     @override
     def append(self, connection: Any, *events: NewEvent) -> None:
@@ -46,6 +49,8 @@ class SharedStore(EventStore):
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         self._reader.enter(self)
         answer = self._reader.read(event_id, limit)
+        if answer.events:
+            self._given = time.monotonic()
         self._since = answer.events[-1].event_id if answer.events else event_id
         self._limit, self._hold = limit, answer.hold
         return answer.events
@@ -53,6 +58,14 @@ class SharedStore(EventStore):
     @override
     def stored_event(self, event_id: int) -> StoredEvent | None:
         return self._in_turn(lambda store: store.stored_event(event_id))
+
+    def look_at(self, event_id: int) -> StoredEvent | None:
+        """Return the event of that id, as it was at some time since events were last given.
+
+        And a second ago at most. What was given since then came from the store that it is in.
+        """
+        self._reader.enter(self)
+        return self._reader.look_at(event_id, self._given)
 
     @override
     def newest_event_id(self) -> int | None:
@@ -130,3 +143,10 @@ class SharedStore(EventStore):
         self._reader.enter(self)
         with self._reader.turn:
             return call(self._reader.store)
+
+
+def look_at(store: EventStore, event_id: int) -> StoredEvent | None:
+    """Return that event to show that the store is still the same; exchanges may share a look."""
+    if isinstance(store, SharedStore):
+        return store.look_at(event_id)
+    return store.stored_event(event_id)

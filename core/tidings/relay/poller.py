@@ -1,0 +1,73 @@
+"""Looks for new events, on a connection of its own, while exchanges of a source are idle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from tidings.interfaces import Capability, Waited
+from tidings.relay.answer import ask
+from tidings.shown import escaping_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tidings.interfaces import EventStore
+    from tidings.relay.shared_reader import SharedReader
+
+log = escaping_logger(__name__)
+
+POLL_AGAIN = 0.5
+"""Seconds until it polls again after the store has failed; the exchanges have been told."""
+_LONGEST_JOIN = 3.0
+_SLICE = 0.25
+"""Seconds after which one that waits for the store sees that it is to end."""
+
+
+class Poller:
+    """Looks for new events, by a thread and on a connection of its own, while anybody waits."""
+
+    def __init__(
+        self, reader: SharedReader, make_store: Callable[[], EventStore], poll_seconds: float
+    ) -> None:
+        self._reader = reader
+        self._store = make_store()
+        self._poll_seconds = poll_seconds
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tidings-reader", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Let it end; a database that hangs is not waited for."""
+        self._ending.set()
+        self._reader.wake_poller()
+        self._thread.join(_LONGEST_JOIN)
+
+    def _run(self) -> None:
+        try:
+            while (wanted := self._reader.wanted(self)) is not None:
+                self._poll(*wanted)
+        finally:
+            self._store.close()
+
+    def _poll(self, since: int, limit: int) -> None:
+        try:
+            self._pause()
+            begun = time.monotonic()
+            self._reader.polled(since, ask(self._store, since, limit), begun)
+        except Exception as error:  # noqa: BLE001 - the exchanges meet it, and tell of it
+            log.debug("Could not poll for new events: %s", error)
+            self._reader.failed()
+            self._ending.wait(POLL_AGAIN)
+
+    def _pause(self) -> None:
+        """Wait until it is time to look, or the store says that there may be something."""
+        until = time.monotonic() + self._poll_seconds
+        can_tell = Capability.WAKE_UP in self._store.capabilities
+        while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
+            came = self._store.wait(min(left, _SLICE)) if can_tell else Waited.CANNOT_TELL
+            if came is Waited.MAY_BE_NEW:
+                return
+            if came is Waited.CANNOT_TELL:
+                self._ending.wait(left)
