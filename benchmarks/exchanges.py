@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
-from tests.servers import PostgreSQL
 
 from benchmarks import servers, stored, together
 from benchmarks.measuring import Spread, in_rounds, ratios
@@ -16,13 +14,10 @@ from benchmarks.tables import show, spread
 from benchmarks.wire import amqp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from benchmarks.measuring import Job, Sample
-
-CONNECTIONS = 300
-"""PostgreSQL's usual 100 are too few for 100 exchanges, which have one each, and their tracker."""
 
 
 def run(
@@ -34,7 +29,10 @@ def run(
     """
     if messages < max(counts):
         raise click.UsageError("--messages must be at least as many as there are exchanges.")
-    with servers.started(servers.rabbitmq) as broker, _database(kind, folder) as new_database:
+    with (
+        servers.started(servers.rabbitmq) as broker,
+        servers.database(kind, folder) as new_database,
+    ):
         url = new_database()
         stored.fill(url, together.WARM_UP + messages // min(counts))
         common: dict[str, Any] = {"database_url": url, "settings": {"url": broker.url}}
@@ -58,17 +56,6 @@ def run(
 def _clean(url: str, exchanges: int, run: str) -> None:
     for name in together.names(run, exchanges):
         amqp.delete(url, name)
-
-
-@contextmanager
-def _database(kind: str, folder: Path) -> Iterator[Callable[[], str]]:
-    if kind == "postgresql":
-        settings = [f"max_connections={CONNECTIONS}"]
-        with servers.started(partial(PostgreSQL, settings=settings)) as server:
-            yield server.new_database
-    else:
-        with servers.database(kind, folder) as new_database:
-            yield new_database
 
 
 def _show_busy(title: str, samples: Mapping[str, Sequence[Sample]]) -> None:
@@ -102,8 +89,17 @@ def _show_idle(title: str, samples: Mapping[str, Sequence[Sample]], folder: Path
                 f"{share.middle:.1f}",
                 f"{max(each.threads for each in notes)}",
                 f"{max(each.files for each in notes)}",
+                f"{max(each.database_connections for each in notes)}",
                 f"{max(run.peak_bytes for run in runs) / 2**20:.0f}",
             )
         )
-    columns = ("exchanges", "s to start", "% of a core", "threads", "open files", "peak MB")
+    columns = (
+        "exchanges",
+        "s to start",
+        "% of a core",
+        "threads",
+        "open files",
+        "database connections",
+        "peak MB",
+    )
     show(title, columns, rows)

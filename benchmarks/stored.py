@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
-from sqlalchemy import Integer, String, bindparam, case, cast, insert, literal, select
+from sqlalchemy import Integer, String, bindparam, case, cast, insert, literal, select, text
 
 from tidings import NewEvent, Tidings
 from tidings.config import parse
@@ -94,6 +94,19 @@ def position_before_last(database_url: str, count: int) -> int:
     newest = select(event.c.event_id).order_by(event.c.event_id.desc())
     with _sql_store(database_url) as store, store.database.autocommit() as connection:
         return connection.execute(newest.offset(count).limit(1)).scalar() or 0
+
+
+def connections(database_url: str) -> int:
+    """Return how many connections to the database there are, but for the one that asks."""
+    with _sql_store(database_url) as store, store.database.autocommit() as connection:
+        query = _CONNECTIONS.get(store.database.dialect_name)
+        return 0 if query is None else connection.execute(text(query)).scalar_one() - 1
+
+
+_CONNECTIONS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()",
+    "mysql": "SELECT count(*) FROM information_schema.processlist WHERE db = database()",
+}
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Footprint(NamedTuple):
     threads: int
     files: int
     """Open ones: connections, and what waits for them."""
+    database_connections: int
+    """0 for SQLite, which has files instead."""
 
 
 @contextmanager
@@ -86,7 +88,8 @@ def idling(
         while not any(each.name == "tidings-reader" for each in threading.enumerate()):
             time.sleep(0.01)  # it begins when the first exchange is idle
         files = sum(1 for _ in Path("/dev/fd").iterdir())
-        footprint = Footprint(took, threading.active_count(), files)
+        connections = stored.connections(database_url)
+        footprint = Footprint(took, threading.active_count(), files, connections)
         with notes.open("a") as lines:
             lines.write(json.dumps(footprint) + "\n")
 
