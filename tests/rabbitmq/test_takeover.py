@@ -187,7 +187,7 @@ def test_the_tail_says_nothing_of_events_that_another_queue_refused(
 def test_the_tail_says_nothing_where_a_refusal_may_not_have_been_heard(
     make_producer: MakeProducer, client: Client, proxy: TcpProxy, proxied: str, exchange: str
 ) -> None:
-    producer = make_producer(resume="tail", url=proxied)
+    producer = make_producer(resume="tail", url=proxied, window=2 * PIECE_MESSAGES)
     producer.open(exchange)
     full = {"x-max-length": 5, "x-overflow": "reject-publish"}
     client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
@@ -196,10 +196,15 @@ def test_the_tail_says_nothing_where_a_refusal_may_not_have_been_heard(
     with pytest.raises(NotAcceptedError, match="a queue is full"):
         producer.flush(exchange)
     producer.close(exchange)
+    client.channel.queue_unbind(f"{exchange}.full", exchange)
     producer.open(exchange)
+    # What follows a refusal goes out in small rounds, until a whole window was accepted.
+    send_all(producer, exchange, range(1, 4 * PIECE_MESSAGES + 1))
+    producer.flush(exchange)
+    client.channel.queue_bind(f"{exchange}.full", exchange)
     queued = client.count(exchange)
     # It writes them all at once, and reads no answer.
-    send_all(producer, exchange, range(1, PIECE_MESSAGES + 1))
+    send_all(producer, exchange, range(4 * PIECE_MESSAGES + 1, 5 * PIECE_MESSAGES + 1))
     eventually(
         lambda: client.count(exchange) == queued + PIECE_MESSAGES, "the events to be routed", 20
     )
