@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
-from tidings_rabbitmq.address import Address, parse_addresses
-from tidings_rabbitmq.tls import TlsSettings
+from tidings_rabbitmq.broker_settings import BrokerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,8 +24,11 @@ def _by_name(queues: Any) -> Any:
 _ShortString = Annotated[str, Field(max_length=SHORT_STRING)]
 
 
-class RabbitMQSettings(TlsSettings):
+class RabbitMQSettings(BrokerSettings):
     """What ``[producers.<name>]`` may say for ``rabbitmq``."""
+
+    plain: ClassVar[tuple[str, int]] = ("amqp", 5672)
+    tls: ClassVar[tuple[str, int]] = ("amqps", 5671)
 
     url: SecretStr = Field(
         description="amqp://user:password@host:5672/virtual-host, or amqps:// for TLS (port 5671). "
@@ -100,27 +101,12 @@ class RabbitMQSettings(TlsSettings):
         le=65535,
         description="Seconds after which a silent connection counts as lost (0: never).",
     )
-    connect_timeout: float = Field(
-        default=10, gt=0, description="Seconds that connecting, and each set-up step, may take."
-    )
-    no_progress_timeout: float = Field(
-        default=30,
-        gt=0,
-        description="Seconds without any progress after which a broker that owes us confirms "
-        "counts as unavailable.",
-    )
     blocked_connection_timeout: float = Field(
         default=60,
         gt=0,
         description="Seconds that the broker may block an idle connection (memory or disk alarm) "
         "before it is given up.",
     )
-
-    @field_validator("url")
-    @classmethod
-    def _url_is_an_address(cls, url: SecretStr) -> SecretStr:
-        _parse(url)
-        return url
 
     @field_validator("app_id")
     @classmethod
@@ -160,7 +146,6 @@ class RabbitMQSettings(TlsSettings):
 
     @model_validator(mode="after")
     def _the_settings_go_together(self) -> Self:
-        self.require_tls_if_set(self.address, "amqps")
         if self.resume == "tail" and not self.lock:
             raise ValueError("resume = 'tail' needs the lock; leave lock at true")
         if self.resume == "tail" and len(self.addresses) > 1:
@@ -182,16 +167,6 @@ class RabbitMQSettings(TlsSettings):
                 "rabbitmq-stream, or resume = 'tracker'"
             )
         return self
-
-    @cached_property
-    def addresses(self) -> tuple[Address, ...]:
-        """Where the broker is, and who we are there; several for the nodes of a cluster."""
-        return _parse(self.url)
-
-    @property
-    def address(self) -> Address:
-        """The first of them."""
-        return self.addresses[0]
 
     @property
     def has_keys(self) -> bool:
@@ -215,7 +190,3 @@ class RabbitMQSettings(TlsSettings):
         """The arguments to declare a queue with; with the tail none may become a quorum queue."""
         classic = {"x-queue-type": "classic"} if self.resume == "tail" else {}
         return {**classic, **self.queue_arguments}
-
-
-def _parse(url: SecretStr) -> tuple[Address, ...]:
-    return parse_addresses(url, ("amqp", 5672), ("amqps", 5671))
