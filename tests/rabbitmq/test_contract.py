@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tests.rabbitmq.client import Client, Seen
     from tests.servers.given import StreamBroker
-    from tidings.plugins import ProducerContext
+    from tidings.plugins import MessageProducer, ProducerContext
     from tidings.testing import MakeConsumer, MakeProducer, Publish
 
 PASSWORD = "guest"
@@ -80,6 +80,23 @@ def queues_of(client: Client, exchange_name: str) -> list[str]:
         client.renew()
         return [f"{exchange_name}.{partition}" for partition in range(PARTITIONS)]
     return [exchange_name]
+
+
+def publishing(make_producer: Callable[[], MessageProducer]) -> Publish:
+    """Return what publishes through a producer of ours, in partitions if the messages have one."""
+
+    def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
+        producer = make_producer()
+        is_parted = any(each.message.partition is not None for each in notifications)
+        try:
+            producer.open(exchange_name, partitions=PARTITIONS if is_parted else 0)
+            for notification in notifications:
+                producer.send(exchange_name, *notification)
+            producer.flush(exchange_name)
+        finally:
+            producer.close(exchange_name)
+
+    return publish
 
 
 class TestRabbitMQProducer(MessageProducerContract):
@@ -239,18 +256,7 @@ class TestRabbitMQConsumer(MessageConsumerContract):
     @pytest.fixture
     @override
     def publish(self, rabbitmq: StreamBroker) -> Publish:
-        def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
-            producer = RabbitMQProducer(settings(rabbitmq, None, **self.options))
-            is_parted = any(each.message.partition is not None for each in notifications)
-            try:
-                producer.open(exchange_name, partitions=PARTITIONS if is_parted else 0)
-                for notification in notifications:
-                    producer.send(exchange_name, *notification)
-                producer.flush(exchange_name)
-            finally:
-                producer.close(exchange_name)
-
-        return publish
+        return publishing(lambda: RabbitMQProducer(settings(rabbitmq, None, **self.options)))
 
     @pytest.fixture
     @override

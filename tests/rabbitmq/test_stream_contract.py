@@ -12,7 +12,13 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from tests.conftest import servers
-from tests.rabbitmq.test_contract import NO_PROGRESS_SECONDS, PARTITIONS, SECRET, received
+from tests.rabbitmq.test_contract import (
+    NO_PROGRESS_SECONDS,
+    PARTITIONS,
+    SECRET,
+    publishing,
+    received,
+)
 from tests.servers import RabbitMQ
 from tidings.plugins import Capability, Notification, NotificationMessage
 from tidings.testing import MessageConsumerContract, MessageProducerContract
@@ -184,18 +190,7 @@ class TestRabbitMQStreamConsumer(MessageConsumerContract):
     @pytest.fixture
     @override
     def publish(self, rabbitmq: StreamBroker) -> Publish:
-        def publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
-            producer = RabbitMQStreamProducer(settings(rabbitmq, None))
-            is_parted = any(each.message.partition is not None for each in notifications)
-            try:
-                producer.open(exchange_name, partitions=PARTITIONS if is_parted else 0)
-                for notification in notifications:
-                    producer.send(exchange_name, *notification)
-                producer.flush(exchange_name)
-            finally:
-                producer.close(exchange_name)
-
-        return publish
+        return publishing(lambda: RabbitMQStreamProducer(settings(rabbitmq, None)))
 
     @pytest.fixture
     @override
