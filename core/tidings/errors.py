@@ -150,14 +150,15 @@ class LeaseHeldError(LeaseError):
 
 
 class LeaseLostError(LeaseError):
-    """The lease was ours, and is no longer for certain; no position was moved."""
+    """The lease was ours, and we can no longer be sure of it; no position was moved."""
 
     def __init__(self, exchange_name: str) -> None:
         self.exchange_name = exchange_name
         super().__init__(
-            f"Another relay has taken exchange {exchange_name!r} over, or it was replayed, while "
-            "this one was paused or cut off; or the database was too slow to renew the lease in "
-            "time. Its position was not moved by this relay."
+            f"This relay has lost the lease of exchange {exchange_name!r}, and has not moved its "
+            "position. Another relay took the exchange over while this one was paused or cut off, "
+            "or somebody replayed it. Or the database was too slow to renew the lease in time. "
+            "Nothing is lost: the next run goes on from the tracked position."
         )
 
 

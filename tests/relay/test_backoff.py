@@ -38,7 +38,7 @@ def test_pauses_grow_until_they_are_longest(transient: bool, chance: random.Rand
     pauses = [backoff.next(transient=transient) for _ in range(40)]
     first, longest = BOUNDS[transient]
 
-    # The upper half is left to chance, so every second one is longer for certain.
+    # The upper half is jitter, so every second one is longer for certain.
     growing = [pause for pause in pauses if pause < longest / 2]
     assert all(later >= pause for pause, later in zip(growing, growing[2:], strict=False))
     assert pauses[0] <= first

@@ -300,7 +300,7 @@ def test_a_process_paused_longer_than_its_lease_sends_no_other_batch(
         process.send_signal(signal.SIGCONT)
         said, _ = process.communicate(timeout=30)
 
-    assert said.splitlines()[0].startswith("Another relay has taken exchange 'x' over")
+    assert said.splitlines()[0].startswith("This relay has lost the lease of exchange 'x'")
     # What was handed over in one call was on its way when the pause began.
     assert said.splitlines()[1] == str(list(range(1, MOST_EVENTS + 1)))
     assert tracker.most_recent_published_message_id("x") is None

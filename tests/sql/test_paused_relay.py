@@ -66,7 +66,7 @@ def test_a_process_stopped_until_another_took_over_moves_nothing_and_says_so(
         process.stdin.flush()
         eventually(taken_over, "the lease of the stopped process to expire")
         process.send_signal(signal.SIGCONT)
-        assert process.stdout.read().startswith("Another relay has taken exchange 'shop' over")
+        assert process.stdout.read().startswith("This relay has lost the lease of exchange 'shop'")
     assert process.returncode == 0
     assert tracker.most_recent_published_message_id("shop") is None
     tracker.renew_lease(taken[0])

@@ -17,9 +17,10 @@ _32_BITS: Final = 0xFFFF_FFFF
 def partition_of(key: str, partitions: int) -> int:
     """Return the partition of ``key``, from 0 on, in an exchange that has ``partitions``.
 
-    For ever the same, and what RabbitMQ's clients for super streams (Java, Go) compute:
-    MurmurHash3, 32 bits for x86, of the key in UTF-8 with the seed 104729, as an unsigned number,
-    modulo ``partitions``. ``ValueError`` if UTF-8 cannot hold the key.
+    The answer is the same for ever: RabbitMQ's clients for super streams (Java, Go) compute it,
+    too. It is the key's hash, an unsigned number, modulo ``partitions``. The hash is MurmurHash3
+    (32 bits, for x86) of the key in UTF-8, with the seed 104729. ``ValueError`` if UTF-8 cannot
+    hold the key.
     """
     try:
         data = key.encode()

@@ -11,11 +11,11 @@ FIRST_LASTING, LONGEST_LASTING = 2.0, 25.0
 
 @dataclass(slots=True)
 class Backoff:
-    """Exponential backoff, of which the upper half is left to chance.
+    """Exponential backoff with jitter: the upper half of each pause is random.
 
-    What is transient is tried soon and never less often than every ten seconds; what somebody
-    has to mend is tried at growing intervals, up to 25 seconds. If one kind follows the other,
-    it begins anew.
+    What is transient is tried again soon, and at least every ten seconds. What somebody has to
+    mend is tried at growing intervals, up to 25 seconds. If one kind follows the other, the
+    intervals begin anew.
     """
 
     _failures: int = 0

@@ -51,9 +51,9 @@ class Worker:
     logged once and tried again, for ever, unless it is ``final``. If another relay has an
     exchange, this one stands by.
 
-    **Shutdown.** :meth:`shut_down` may be called from any thread and from a signal handler: each
-    exchange finishes the batch in hand, tracks it and gives its lease back; what a dead broker has
-    not accepted within seconds is left for the next start.
+    **Shutdown.** :meth:`shut_down` may be called from any thread and from a signal handler. Each
+    exchange then finishes the batch in hand, tracks it and gives its lease back. What a dead broker
+    has not accepted within seconds is left for the next start.
     """
 
     def __init__(

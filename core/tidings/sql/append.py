@@ -84,9 +84,9 @@ def _insert_in_turn(connection: Connection, rows: Sequence[dict[str, Any]], log:
         # A server that is restarted gives back to a prepared transaction the locks on the rows that
         # it has changed, and not this one. Readers would pass its own id with the next one.
         raise UnsafeStoreError(
-            "On MySQL and MariaDB, events cannot be recorded in a two-phase transaction: once it "
-            "is prepared, a restart of the server drops the lock that keeps the order of events, "
-            "and they would be lost. Record them in a transaction of one phase."
+            "On MySQL and MariaDB, events cannot be recorded in a two-phase transaction. A server "
+            "that restarts after PREPARE drops the lock that keeps the order of events, and the "
+            "relay would pass them. Record them in a transaction of one phase."
         )
     if not log.insert_in_turn(connection, rows):
         raise StoreNotReadyError(

@@ -87,7 +87,7 @@ def async_sessions() -> tuple[type[AsyncSession], type[async_scoped_session[Any]
 
 def may_connect(dialect: Dialect) -> bool:
     """Return whether the database can be asked just now; not if that would have to be awaited."""
-    # In this order: `in_greenlet` raises where greenlet isn't installed, as only asyncio needs it.
+    # In this order: `in_greenlet` raises if greenlet isn't installed. Only asyncio needs greenlet.
     return not dialect.is_async or in_greenlet()
 
 

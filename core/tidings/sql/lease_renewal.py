@@ -1,7 +1,7 @@
 """The renewal of many leases at once.
 
-Their rows are locked, but not waited for: a replay, or what an outbox does as a position moves, may
-hold one row for long, and no other exchange is to lose its lease by that.
+The renewal locks their rows, and waits for none that somebody else has locked. A replay may hold
+one row for long, or an outbox as its position moves. No other exchange may lose its lease by that.
 """
 
 from __future__ import annotations

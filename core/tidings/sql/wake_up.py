@@ -74,8 +74,8 @@ class WakeUp:
         if not self._is_there(connection):
             raise StoreNotReadyError(
                 f"{database_name} has no trigger 'tidings_wake_up' on the table "
-                f"{self._log.table.name!r}, or it is disabled, and wake_up = true asks for it: "
-                "run `tidings init --tables` (`tidings schema` shows the statements), or take "
+                f"{self._log.table.name!r}, or it is disabled, and wake_up = true needs it. Run "
+                "`tidings init --tables` (`tidings schema` shows the statements), or take "
                 "wake_up out of the configuration."
             )
 

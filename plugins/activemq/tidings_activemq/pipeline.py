@@ -3,9 +3,9 @@
 A transaction's events are written as soon as it is full and the one before has its end. Its end
 (the next token, the acknowledgement of the last one, COMMIT) follows when the last token is in our
 hands. That is when the transaction before has been committed. The broker meanwhile takes in the
-next events. It follows only when the broker has given a receipt for the last event, too: of a frame
-that is too large for it, it reads the rest as others, and may take up what comes behind that again.
-An end that was written already would commit what is left of the transaction.
+next events. The end also waits until the broker has given a receipt for the last event. If a frame
+is too large for the broker, it reads the rest of it as other frames, and may go on behind it. An
+end that was written already would then commit what is left of the transaction.
 
 So the broker never holds more than one transaction that isn't committed. Those count against its
 memory limits, at which it reads nothing more, no COMMIT either.

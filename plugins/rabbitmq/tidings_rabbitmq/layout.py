@@ -30,10 +30,10 @@ def queue_of(subscriber: str, partition: int) -> str:
 class Layout:
     """The queues that are made and looked after, each with the keys that it is bound with.
 
-    If the exchange is parted, a subscriber ``S`` has a queue for each partition, ``S.0`` and so on,
-    behind an exchange of its own, ``S.partitions``: that one is bound as the subscriber's single
-    queue would be, and hands over by the header ``partition``. So partitions go with every type of
-    exchange, and with the routing keys.
+    If the exchange is parted, a subscriber ``S`` has a queue for each partition: ``S.0`` and so on.
+    They stand behind an exchange of the subscriber's own, ``S.partitions``. It is bound as the
+    subscriber's single queue would be, and chooses the queue by the header ``partition``. So
+    partitions go with every type of exchange, and with the routing keys.
     """
 
     queues: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -2,9 +2,10 @@
 
 Each partition is a queue with a single active consumer: the broker gives its messages to one of
 those that registered, and to the next one if that goes. So whoever comes first would have all of
-them. Therefore each consumer looks how many there are, and lets go of what is more than its share:
-it acknowledges what it has in hand, closes the channel of that partition, which gives what was
-sent ahead back to its place in the queue, and registers again, behind the others.
+them. Therefore each consumer looks how many there are, and lets go of what is more than its share.
+It acknowledges what it has in hand, and closes the channel of that partition. The broker then puts
+what it had sent ahead back to its place in the queue. The consumer registers again, behind the
+others.
 """
 
 from __future__ import annotations

@@ -89,8 +89,8 @@ def refuse_cache(name: str, cache: int) -> None:
     if cache > 1:
         raise UnsafeStoreError(
             f"The sequence {name} hands out {cache} ids at a time to each connection (CACHE "
-            f"{cache}), so that later events get lower ids: ALTER SEQUENCE {name} CACHE 1, and "
-            "let the writers connect anew."
+            f"{cache}). So a later event may get a lower id. Run ALTER SEQUENCE {name} CACHE 1, "
+            "and let the writers connect anew."
         )
 
 
@@ -148,7 +148,7 @@ def refuse_replica(connection: Connection, log: EventLog) -> None:
     if name is not None:
         raise UnsafeStoreError(
             f"The table {log.table.name!r} is filled by the subscription {name!r}: this PostgreSQL "
-            "is a logical replica, which applies transactions one by one in the order of their "
-            "commits, so that a lower id may appear long after a higher one. Let the relay read "
-            "the primary; if this is the primary now, DROP SUBSCRIPTION first."
+            "is a logical replica. A replica applies transactions in the order of their commits: "
+            "a lower id may appear long after a higher one. Let the relay read the primary. If "
+            "this is the primary now, DROP SUBSCRIPTION first."
         )
