@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 FEWEST, MOST = 20, 50_000
-"""How many events a run has: as many bytes as the others where these limits let it."""
+"""How many events a run has: as many bytes as the others if these limits let it."""
 
 COLUMNS = (
     *("", "events", "events/s", "MB/s", "CPU µs/event", "peak MB"),

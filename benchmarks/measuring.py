@@ -74,7 +74,7 @@ class Spread(NamedTuple):
 
 
 def measure(job: Job, run: str) -> Sample:
-    """Run ``job`` in a new process, as ``run``; raises ``RuntimeError`` where it fails."""
+    """Run ``job`` in a new process, as ``run``; raises ``RuntimeError`` if it fails."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_run, args=(job, run, theirs))
@@ -99,7 +99,7 @@ def foreign(command: Sequence[str | Path], environment: Mapping[str, str] | None
 
     The last line of its output is a JSON object with the fields of :class:`Sample`.
     ``environment`` is added to ours; a password belongs there and not into ``command``. Raises
-    ``RuntimeError``, with what it wrote to its standard error, where it fails.
+    ``RuntimeError``, with what it wrote to its standard error, if it fails.
     """
     name = Path(command[0]).name
     try:

@@ -65,7 +65,7 @@ def new_event(number: int, body_bytes: int = BODY_BYTES) -> NewEvent:
 
 
 def fill(database_url: str, count: int, body_bytes: int = BODY_BYTES) -> None:
-    """Make the tables where they are missing, and store ``count`` more events.
+    """Make the tables if they are missing, and store ``count`` more events.
 
     They are those of :func:`new_event`. Of each transaction's the store appends the first one, and
     the database makes the others itself: ten million take a minute or so. Afterwards the database
@@ -90,7 +90,7 @@ def fill(database_url: str, count: int, body_bytes: int = BODY_BYTES) -> None:
 
 
 def position_before_last(database_url: str, count: int) -> int:
-    """Return the id after which ``count`` events are stored; 0 where there are no more."""
+    """Return the id after which ``count`` events are stored; 0 if there are no more."""
     newest = select(event.c.event_id).order_by(event.c.event_id.desc())
     with _sql_store(database_url) as store, store.database.autocommit() as connection:
         return connection.execute(newest.offset(count).limit(1)).scalar() or 0

@@ -88,7 +88,7 @@ def _measure(kind: str, new_database: Callable[[], str], writers: int, slices: i
 def _place(
     database_url: str, writers: int, *, wake_up: bool = False
 ) -> Iterator[tuple[EventStore, Engine]]:
-    """Give an event store and the application's engine for it; where it wakes, somebody listens."""
+    """Give an event store and the application's engine for it; if it wakes, somebody listens."""
     settings = SqlAlchemySettings(url=SecretStr(database_url), wake_up=wake_up)
     engine = _engine(database_url, writers)
     with closing(SqlAlchemyEventStore(settings)) as store, ExitStack() as stack:

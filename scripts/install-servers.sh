@@ -1,6 +1,6 @@
 #!/bin/sh
 # Install the servers and programs that the tests start, from Debian's or Ubuntu's own packages.
-# Does nothing where they are all there. Where it cannot, it says how else, and is no failure:
+# Does nothing if they are all there. If it cannot, it says how else, and is no failure:
 # the tests then skip what is missing (or fail, with TIDINGS_REQUIRE_SERVERS=1).
 set -eu
 PATH=$PATH:/usr/sbin

@@ -110,7 +110,7 @@ class ActiveMQ:
 
 
 def require(broker: Broker, run: str, expected: int) -> None:
-    """Raise ``RuntimeError`` where not exactly the expected messages of a run came."""
+    """Raise ``RuntimeError`` if not exactly the expected messages of a run came."""
     if (arrived := broker.arrived(run, expected)) != expected:
         raise RuntimeError(f"Of {expected:,} events {arrived:,} came to the broker's queue.")
 

@@ -20,10 +20,10 @@ KEPT = Path(__file__).parents[1] / ".venv"
 
 
 def made(name: str, requirements: Sequence[str], kept: Path) -> Path:
-    """Return an environment that holds what is required; install it where ``kept`` has none.
+    """Return an environment that holds what is required; install it if ``kept`` has none.
 
     An environment of other requirements, or of another Python, is another one. Raises
-    ``RuntimeError``, with what pip says, where that fails.
+    ``RuntimeError``, with what pip says, if that fails.
     """
     identity = "\n".join((sys.version, *requirements))
     folder = kept / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"

@@ -28,7 +28,7 @@ SLOWER = 10
 """The usual way gets a tenth of the events: it takes as long for them."""
 
 NewJob = partial[Any]
-"""Called with ``database_url``, and ``count`` where it isn't the relay's."""
+"""Called with ``database_url``, and ``count`` if it isn't the relay's."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ BACKENDS = {
 
 
 def default(settings: type[BaseModel], name: str) -> Any:
-    """Return what the relay's producer has where nobody sets it."""
+    """Return what the relay's producer has if nobody sets it."""
     return settings.model_fields[name].default
 
 

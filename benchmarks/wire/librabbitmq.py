@@ -1,4 +1,4 @@
-"""RabbitMQ: the C client, where there is a compiler and the library."""
+"""RabbitMQ: the C client, if there is a compiler and the library."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NotThereError(Exception):
 def compiled(folder: Path) -> Path:
     """Compile the C client into ``folder`` and return it.
 
-    Raises :class:`NotThereError` where the machine cannot.
+    Raises :class:`NotThereError` if the machine cannot.
     """
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:

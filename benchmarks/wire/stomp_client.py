@@ -42,7 +42,7 @@ class Session:
     def receive(self, command: bytes, patience: float = 30.0) -> int:
         """Wait for frames of that command; return how many came, at least one.
 
-        Raises ``TimeoutError`` where nothing comes for ``patience`` seconds.
+        Raises ``TimeoutError`` if nothing comes for ``patience`` seconds.
         """
         self._socket.settimeout(patience)
         whole: list[bytes] = []

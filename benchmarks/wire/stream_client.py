@@ -175,7 +175,7 @@ def _ask(connection: socket.socket, question: schema.Frame, kind: type[Answer]) 
 
 
 def _whole_frame(data: bytearray) -> bytes | None:
-    """Take a frame off ``data``, without its length; ``None`` where none is whole."""
+    """Take a frame off ``data``, without its length; ``None`` if none is whole."""
     if len(data) < _LENGTH.size:
         return None
     end = _LENGTH.size + _LENGTH.unpack_from(data)[0]

@@ -49,7 +49,7 @@ def test_only_the_messages_that_are_timed_reach_the_subscriber_and_none_is_unrou
     with subscriber(rabbitmq.url, "timing", "ours") as timed:
         connection = pika.BlockingConnection(pika.URLParameters(rabbitmq.url))
         channel = connection.channel()
-        channel.confirm_delivery()  # publishing raises where the message goes nowhere
+        channel.confirm_delivery()  # publishing raises if the message goes nowhere
 
         def publish(aggregate_id: str) -> None:
             properties = pika.BasicProperties(headers={"aggregate_id": aggregate_id})

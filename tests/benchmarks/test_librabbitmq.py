@@ -1,4 +1,4 @@
-"""The C client fails where the broker refuses a message, and is left out where it cannot be."""
+"""The C client fails if the broker refuses a message, and is left out if it cannot be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""JSON Lines where they cannot be written: told with the cause, and nothing accepted."""
+"""JSON Lines that cannot be written: told with the cause, and nothing accepted."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Process:
         return self._process.is_alive()
 
     def kill(self) -> None:
-        """Kill -9, also where it is frozen, and wait until it is gone."""
+        """Kill -9, also if it is frozen, and wait until it is gone."""
         self._process.kill()
         self._process.join()
 

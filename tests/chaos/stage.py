@@ -54,7 +54,7 @@ class Stage:
     database: Database
     random: random.Random
     proxy: TcpProxy | None = None
-    """What stands between the relays and who listens to them, where the fault needs it."""
+    """What stands between the relays and who listens to them, if the fault needs it."""
     exchange_settings: str = ""
     """More lines of the exchange's table."""
     keys: int = 0
@@ -111,7 +111,7 @@ class Stage:
         assert seconds < 5, f"SIGTERM took {seconds:.1f} s"
 
     def position(self) -> int:
-        """Return how far the exchange is tracked; -1 where the database is away."""
+        """Return how far the exchange is tracked; -1 if the database is away."""
         with suppress(Exception):
             return self.tidings.tracker.most_recent_published_message_id(EXCHANGE) or 0
         return -1

@@ -33,7 +33,7 @@ path = "{{exchange}}.jsonl"
 
 @pytest.fixture
 def on_postgresql(empty: Project, postgresql: DatabaseServer) -> Project:
-    """Give a project whose driver says so where a connection was not closed."""
+    """Give a project whose driver says so if a connection was not closed."""
     empty.configure(CONFIGURATION.format(url=postgresql.new_database()))
     empty.succeed("init", "--tables")
     empty.append_numbers(1, 3)

@@ -58,7 +58,7 @@ def insert(project: Project, type_name: str, body: str = "{}") -> None:
 
 @contextmanager
 def process(project: Project, *command: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a process whose output is read through pipes; kill it where it is left."""
+    """Start a process whose output is read through pipes; kill it if it is left."""
     with subprocess.Popen(
         command, cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as started:

@@ -75,7 +75,7 @@ async def main():
 
 @contextmanager
 def application(name: str, folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the page's consumer; it kills itself where the environment says so."""
+    """Run the page's consumer; it kills itself if the environment says so."""
     (folder / "app.py").write_text(
         IMPORTS
         + HANDLE

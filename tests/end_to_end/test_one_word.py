@@ -96,7 +96,7 @@ def test_events_arrive_complete_in_order_and_once(
     assert [message.body["n"] for message in arrived] == list(range(1, COUNT + 1))
     assert {message.type_name for message in arrived} == {f"Type{n}" for n in range(7)}
     assert [line["event_id"] for line in listened] == list(range(1, COUNT + 1))
-    listened[41].pop("headers", None)  # the generation of the replay, where the broker needs it
+    listened[41].pop("headers", None)  # the generation of the replay, if the broker needs it
     assert listened[41] == {
         "event_id": 42,
         "type_name": "Type0",

@@ -92,7 +92,7 @@ def project(tmp_path: Path) -> Project:
 def billing(
     request: pytest.FixtureRequest, project: Project, exchange: str, tmp_path: Path
 ) -> Billing:
-    """Give an example for a broker to which the relay, where it runs, sends three events."""
+    """Give an example for a broker to which the relay, if it runs, sends three events."""
     backend: str = request.param
     if backend == "zeromq":
         url = f"tcp://127.0.0.1:{free_port()}"

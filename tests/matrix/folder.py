@@ -46,7 +46,7 @@ class MatrixError(RuntimeError):
 
 
 def refuse_where_impossible() -> None:
-    """Raise `MatrixError` where this machine cannot make such folders."""
+    """Raise `MatrixError` if this machine cannot make such folders."""
     if os.geteuid() != 0:
         raise MatrixError("Only root can make a folder of another Debian release, and enter it.")
     for program, package in {"debootstrap": "debootstrap", "unshare": "util-linux"}.items():

@@ -17,7 +17,7 @@ NOT_OURS = {"dev", "docs", "release"}
 def constraints(pyproject: Path) -> list[str]:
     """Return `name==lowest` for each dependency of tidings and of its extras.
 
-    Raises `ValueError` where one has no lower bound.
+    Raises `ValueError` if one has no lower bound.
     """
     project = tomllib.loads(pyproject.read_text())["project"]
     declared = list(project["dependencies"])

@@ -41,7 +41,7 @@ What could not be had for the tests is listed here, with what was done in its pl
 
 | what | in its place |
 |---|---|
-| MySQL 8.0 and 8.4 | MySQL 9, where the suite runs whole; both databases take the same code |
+| MySQL 8.0 and 8.4 | MySQL 9, on which the whole suite runs; both databases take the same code |
 | MariaDB 12 | what it answers differently (`read_only` as text) is tested with a stand-in |
 | ActiveMQ Classic 6 | 5.17, which speaks the same STOMP 1.2 |
 | Artemis | it is refused by its name in CONNECTED, tested with a stand-in that sends that frame |

@@ -78,7 +78,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def fresh(tmp_path: Path) -> Callable[..., Environment]:
-    """Give a function that makes a virtual environment, of another Python where one is named."""
+    """Give a function that makes a virtual environment, of another Python if one is named."""
 
     def make(python: str = sys.executable) -> Environment:
         folder = tmp_path / "venv"

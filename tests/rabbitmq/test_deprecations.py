@@ -35,7 +35,7 @@ OLD_TAIL = {"x-max-length": 1, "x-overflow": "drop-head", "x-queue-type": "class
 
 
 def require_transient_queues(rabbitmq: StreamBroker) -> None:
-    """Skip where the broker permits no transient queues that connections share."""
+    """Skip if the broker permits no transient queues that connections share."""
     try:
         with Client(rabbitmq.url) as client:
             client.channel.queue_delete(client.channel.queue_declare("").method.queue)

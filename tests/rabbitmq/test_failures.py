@@ -179,7 +179,7 @@ def test_a_permission_taken_away_while_publishing_is_refused(
         send(producer, exchange, 2)
         producer.flush(exchange)
 
-    # Of the queue, where the look after it, every ten seconds, comes first.
+    # Of the queue, if the look after it, every ten seconds, comes first.
     with pytest.raises(BrokerRefusedError, match=r"access to (exchange|queue)"):
         send_later()
 

@@ -177,7 +177,7 @@ def test_the_tail_says_nothing_of_events_that_another_queue_refused(
         proxy.cut()
     producer.close(exchange)
 
-    # Where the connection is gone, only the producer that was refused can know.
+    # If the connection is gone, only the producer that was refused can know.
     producer = make_producer(resume="tail") if connected else producer
     producer.open(exchange)
 

@@ -1,4 +1,4 @@
-"""amqps: trusted where it should be, refused where it shouldn't."""
+"""amqps: trusted if it should be, refused if it shouldn't."""
 
 from __future__ import annotations
 

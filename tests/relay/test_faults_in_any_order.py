@@ -1,6 +1,6 @@
 """Whatever fails, in whatever order: nothing lost, nothing out of order, nothing tracked too early.
 
-And where the broker remembers, nothing published twice.
+And if the broker remembers, nothing published twice.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def test_a_store_that_can_no_longer_tell_is_looked_at_in_turns(
 
 
 def test_wake_ups_that_bring_nothing_do_not_make_it_busy(parts: Parts, store: TellingStore) -> None:
-    """As where another transaction holds what would come next, and many others commit."""
+    """As while another transaction holds what would come next, and many others commit."""
     store.rings_for_ever = True
     with running(parts.route(), poll_seconds=0.1):
         eventually(lambda: len(store.reads) > 12)

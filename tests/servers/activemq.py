@@ -97,7 +97,7 @@ class ActiveMQ(Server):
     @staticmethod
     @override
     def available() -> str | None:
-        """Return None where ActiveMQ and Java are installed, else what to install."""
+        """Return None if ActiveMQ and Java are installed, else what to install."""
         if not shutil.which("java"):
             return "Java is not installed: install the package activemq (or a JRE)"
         if not _jar().exists():

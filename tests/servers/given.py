@@ -34,7 +34,7 @@ class StreamBroker(Broker, Protocol):
         """The address for the stream protocol."""
 
     def ctl(self, *arguments: str) -> str:
-        """Run `rabbitmqctl`; skips the test where somebody else runs the broker."""
+        """Run `rabbitmqctl`; skips the test if somebody else runs the broker."""
 
     def add_user(self, user: str, password: str, *, configure: str, write: str, read: str) -> str:
         """Make a user with these permissions and return its URL; skips like `ctl`."""
@@ -60,7 +60,7 @@ def given_url(server: str) -> str | None:
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip the test, or fail it where `TIDINGS_REQUIRE_SERVERS=1` says that nothing may lack."""
+    """Skip the test, or fail it if `TIDINGS_REQUIRE_SERVERS=1` says that nothing may lack."""
     if os.environ.get("TIDINGS_REQUIRE_SERVERS") == "1":
         pytest.fail(f"{reason} (TIDINGS_REQUIRE_SERVERS=1)", pytrace=False)
     pytest.skip(reason)
@@ -83,7 +83,7 @@ class GivenRabbitMQ(GivenBroker):
     """A RabbitMQ known by its address; streams are on the usual port unless given."""
 
     def __init__(self, url: str, stream_url: str | None) -> None:
-        """Take the addresses for AMQP and, where it differs from the usual, for streams."""
+        """Take the addresses for AMQP and, if it differs from the usual, for streams."""
         super().__init__(url)
         usual = urlsplit(url)
         login, at, _ = usual.netloc.rpartition("@")

@@ -1,4 +1,4 @@
-"""MariaDB, or MySQL where that is what is installed, for tests."""
+"""MariaDB, or MySQL if that is what is installed, for tests."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class MariaDB(Server):
     @staticmethod
     @override
     def available() -> str | None:
-        """Return None where MariaDB or MySQL is installed, else what to install."""
+        """Return None if MariaDB or MySQL is installed, else what to install."""
         if _program("mariadbd", "mysqld"):
             return None
         return "MariaDB is not installed: install the package mariadb-server"
@@ -95,7 +95,7 @@ class MariaDB(Server):
 
 
 def server_program() -> str:
-    """Return the path of the server's program, MariaDB's where both are installed."""
+    """Return the path of the server's program, MariaDB's if both are installed."""
     return _program("mariadbd", "mysqld") or "mariadbd"
 
 

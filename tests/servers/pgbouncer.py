@@ -41,7 +41,7 @@ class PgBouncer(Server):
     @staticmethod
     @override
     def available() -> str | None:
-        """Return None where PgBouncer is installed, else what to install."""
+        """Return None if PgBouncer is installed, else what to install."""
         return None if _program() else "PgBouncer is not installed: install the package pgbouncer"
 
     @staticmethod
@@ -69,7 +69,7 @@ class PgBouncer(Server):
 
     @override
     def user(self) -> str | None:
-        """Return `postgres` where we are root, as which PgBouncer does not run."""
+        """Return `postgres` if we are root, as which PgBouncer does not run."""
         return SUPERUSER if os.geteuid() == 0 else None
 
     @override

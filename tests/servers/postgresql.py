@@ -1,4 +1,4 @@
-"""PostgreSQL for tests, also where they run as root, which PostgreSQL refuses to."""
+"""PostgreSQL for tests, also if they run as root, which PostgreSQL refuses to."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class PostgreSQL(Server):
     @staticmethod
     @override
     def available() -> str | None:
-        """Return None where PostgreSQL is installed, else what to install."""
+        """Return None if PostgreSQL is installed, else what to install."""
         if _binaries() is None:
             return "PostgreSQL is not installed: install the package postgresql"
         if os.geteuid() == 0 and not _user_exists(SUPERUSER):
@@ -75,7 +75,7 @@ class PostgreSQL(Server):
 
     @override
     def user(self) -> str | None:
-        """Return `postgres` where we are root."""
+        """Return `postgres` if we are root."""
         return SUPERUSER if os.geteuid() == 0 else None
 
     @override

@@ -53,7 +53,7 @@ def free_port() -> int:
 
 
 def forget_ports() -> None:
-    """Remove the notes of which ports were given, where this process began them."""
+    """Remove the notes of which ports were given, if this process began them."""
     shutil.rmtree(_OWN_NOTES, ignore_errors=True)
 
 
@@ -61,7 +61,7 @@ def new_directory() -> Path:
     """Make a folder for one server, short enough for a Unix socket's path and open to its user.
 
     Not pytest's `tmp_path`: its parents are closed to other users, and PostgreSQL runs as one
-    where the tests run as root.
+    if the tests run as root.
     """
     directory = Path(tempfile.mkdtemp(prefix="tidings-"))
     directory.chmod(0o755)

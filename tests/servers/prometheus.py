@@ -49,7 +49,7 @@ class Prometheus(Server):
     @staticmethod
     @override
     def available() -> str | None:
-        """Return None where Prometheus is installed, else what to install."""
+        """Return None if Prometheus is installed, else what to install."""
         if shutil.which("prometheus") and shutil.which("promtool"):
             return None
         return "Prometheus is not installed: install the package prometheus"

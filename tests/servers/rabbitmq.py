@@ -57,7 +57,7 @@ class RabbitMQ(Server):
     @staticmethod
     @override
     def available() -> str | None:
-        """Return None where RabbitMQ is installed, else what to install."""
+        """Return None if RabbitMQ is installed, else what to install."""
         if _script("rabbitmq-server") and shutil.which("epmd"):
             return None
         return "RabbitMQ is not installed: install the package rabbitmq-server"
@@ -128,7 +128,7 @@ class RabbitMQ(Server):
 
     @override
     def ready(self) -> bool:
-        """Ask over AMQP, over the stream protocol where it is on, and see that TLS's port is."""
+        """Ask over AMQP, over the stream protocol if it is on, and see that TLS's port is."""
         if self.tls and not listens(self.tls_port):
             return False
         if not answers(self.port, AMQP_QUESTION, AMQP_ANSWER):

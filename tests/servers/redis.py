@@ -28,7 +28,7 @@ class Redis(Server):
     @staticmethod
     @override
     def available() -> str | None:
-        """Return None where Redis is installed, else what to install."""
+        """Return None if Redis is installed, else what to install."""
         if shutil.which("redis-server"):
             return None
         return "Redis is not installed: install the package redis-server"

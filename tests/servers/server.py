@@ -44,7 +44,7 @@ class Server(ABC):
     @staticmethod
     @abstractmethod
     def available() -> str | None:
-        """Return None where the server is installed, else a sentence that says what to install."""
+        """Return None if the server is installed, else a sentence that says what to install."""
 
     @property
     @abstractmethod

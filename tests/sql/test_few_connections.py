@@ -56,7 +56,7 @@ def test_calls_that_last_keep_no_other_exchange_and_no_lease_waiting(
     def track(name: str) -> None:
         server_tracker.track_most_recent_published_message(name, stored(1), leases[name])
 
-    # Where rows are read again and again, MariaDB would lock all that it looks at.
+    # If rows are read again and again, MariaDB would lock all that it looks at.
     locking = server_engine.execution_options(isolation_level="READ COMMITTED")
     with locking.begin() as connection:
         connection.execute(lock)

@@ -50,7 +50,7 @@ def own(database_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def names(own: Engine) -> Iterator[Names]:
-    """Give the names that its tables of tidings have, in a schema where there are schemas."""
+    """Give the names that its tables of tidings have, in a schema if there are schemas."""
     if own.dialect.name == "sqlite":
         yield {"table_name": "domain_event"}
         return

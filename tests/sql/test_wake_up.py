@@ -119,7 +119,7 @@ def test_a_commit_that_came_with_the_answer_to_a_query_is_not_missed(
 def test_a_commit_that_came_right_behind_the_answer_to_a_query_is_not_missed(
     store: SqlAlchemyEventStore, engine: Engine
 ) -> None:
-    """As where this process was slow: the socket is empty then, and the news read already."""
+    """As in a process that was slow: the socket is empty then, and the news read already."""
     connection = store._connection
     assert connection is not None
     driver: Any = connection.connection.driver_connection

@@ -10,7 +10,7 @@ from tests.sql.databases import event_store
 APPLICATION = """
 import sys
 
-sys.modules["greenlet"] = None  # as where it is not installed
+sys.modules["greenlet"] = None  # as if it were not installed
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.orm import Session, scoped_session, sessionmaker

@@ -30,10 +30,10 @@ LET_IDS_BEGIN_ABOVE = (
 class Anchor:
     """The event at the position, which shows that the event store is still the same one.
 
-    After the database was restored, truncated or exchanged, at rest or under a running relay, it
-    gives its ids out again: going on behind the position would pass those events. So the event at
-    the position is looked at, by its key, when the lease was taken, before the position moves
-    beyond it (once for each batch), and now and then while idle. One that was pruned is fine.
+    A database that was restored, truncated or exchanged gives its ids out again, also under a
+    running relay. To go on behind the position would pass those events. So the event at the
+    position is looked at, by its key. That is done when the lease was taken, before the position
+    moves beyond it (once for each batch), and now and then while idle. One that was pruned is fine.
     """
 
     def __init__(self, store: EventStore, lease: Lease | TrackedExchange) -> None:

@@ -138,7 +138,7 @@ class TestRedisConsumer(OnRedis, MessageConsumerContract):
 
 
 def passing(url: str, via: tuple[str, int] | None) -> str:
-    """Return the URL with another host and port, where they are given."""
+    """Return the URL with another host and port, if they are given."""
     if via is None:
         return url
     return f"redis://:{PASSWORD}@{via[0]}:{via[1]}/0"

@@ -2,8 +2,8 @@
 
 On the wire it is a JSON object. ``keys`` is a list of routing keys, with ``*`` and ``#`` as
 RabbitMQ has them; without it every key will do. ``partition`` and ``of`` are one partition, and how
-many the exchange has; ``by`` is then a text that the subscriber has drawn for itself: a relay that
-hears it over another connection knows that it is the same one.
+many the exchange has. ``by`` is then a text that the subscriber has drawn for itself. A relay that
+hears it over another connection knows that it is the same subscriber.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class ActiveMQBackend(Backend):
         return urlsplit(self.server.url).port or 0
 
     def drain(self, newest: int | None = None) -> None:
-        """Take what there is from the queue; where ``newest`` is known, up to it at least."""
+        """Take what there is from the queue; if ``newest`` is known, up to it at least."""
         parts = urlsplit(self.server.url)
         collector = _Collector(newest)
         connection = stomp.Connection12([(parts.hostname, parts.port)])

@@ -27,9 +27,9 @@ _NEWEST = 100
 def low_ids(connection: Connection, log: EventLog, last: int) -> list[int]:
     """Return the ids up to ``last``, the sequence's, that were written after those above it.
 
-    And those that had been pruned. If an older row was changed since, it looks as if it were
-    one. In an outbox marks are changes, too,
-    of those above; but there, what waits below a row that was dispatched has a low id for certain.
+    And those that had been pruned. An older row that was changed since looks as if it were one. In
+    an outbox a mark is such a change, also of the rows above. But there, what waits below a row
+    that was dispatched has a low id for certain.
     """
     table, column = log.table, log.table.c.event_id.name
     quoted = quoted_name(table)
