@@ -18,6 +18,8 @@ from tidings.config.relay import RelaySettings
 
 REFERENCE = ROOT / "docs" / "reference"
 TROUBLE = text_of(ROOT / "docs" / "troubleshooting.md")
+AT_LENGTH = 220
+"""Characters of a sentence that has more to say than a log should hold."""
 QUOTED = re.findall(r"^> (.*(?:\n> .*)*)", TROUBLE, re.MULTILINE)
 
 
@@ -86,3 +88,12 @@ def test_trouble_begins_with_a_sentence_that_the_code_can_say(sentence: str) -> 
 
 def test_the_page_of_trouble_quotes_sentences() -> None:
     assert len(QUOTED) > 10
+
+
+def test_what_an_error_says_at_length_has_its_part_on_the_page_of_trouble() -> None:
+    said = re.findall(r"^- (.*)$", text_of(REFERENCE / "errors.md"), re.MULTILINE)
+    quoted = [_plain(sentence) for sentence in QUOTED]
+
+    at_length = [_plain(each) for each in said if len(_plain(each)) > AT_LENGTH]
+    assert len(at_length) > 5
+    assert [each for each in at_length if not any(one in each for one in quoted)] == []
