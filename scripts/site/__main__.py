@@ -33,7 +33,9 @@ def build(root: Path, site: Path) -> int:
         return done.returncode
     (out / "llms.txt").write_text(navigation.llms_txt(source, __version__), encoding="utf-8")
     (out / "llms-full.txt").write_text(navigation.llms_full_txt(source), encoding="utf-8")
-    versions.list_versions(site)
+    newest, *_ = versions.list_versions(site)
+    listed = (site / newest / "llms.txt").read_text(encoding="utf-8")
+    (site / "llms.txt").write_text(navigation.from_above(listed, newest), encoding="utf-8")
     return 0
 
 

@@ -77,6 +77,11 @@ def llms_txt(source: Path, version: str) -> str:
     return "\n".join(lines)
 
 
+def from_above(llms_txt: str, folder: str) -> str:
+    """Return the list as it must be beside the folder: at a site's root, where it is looked for."""
+    return llms_txt.replace("](_sources/", f"]({folder}/_sources/")
+
+
 def llms_full_txt(source: Path) -> str:
     """Return every page's text, one after another."""
     entries = [e for s in sections((source / "index.md").read_text("utf-8")) for e in s.entries]

@@ -84,6 +84,13 @@ def test_llms_txt_lists_the_text_of_every_page(site: Path) -> None:
     assert "# Guarantees\n" in text_of(site / "llms-full.txt")
 
 
+def test_llms_txt_stands_also_where_it_is_looked_for(site: Path) -> None:
+    listed = re.findall(r"^- \[[^]]+\]\(([^)]+)\)", text_of(site / "llms.txt"), re.MULTILINE)
+    above = re.findall(r"\]\(([^)]+)\)", text_of(site.parent / "llms.txt"))
+
+    assert above == [f"{__version__}/{link}" for link in listed]
+
+
 def test_a_link_to_a_file_that_is_no_page_offers_the_file(site: Path) -> None:
     offered = re.findall(r'href="(_downloads/[^"]+)"', text_of(site / "operations.html"))
 
