@@ -70,7 +70,7 @@ STORES: dict[str, Finding] = {
     "ChecksNothing": Finding(CALLS, ["check() raised nothing"]),
     "PrunesIntoTheVoid": Finding(CALLS, ["prune() raised nothing"]),
     "RaisesTheDriversError": Finding(CALLS, ["stored_event() raised ConnectionResetError"]),
-    "SaysItsSecret": Finding(CALLS, ["me:<the secret>@host", "They hold no secret."]),
+    "SaysItsSecret": Finding(CALLS, ["me:<the secret>@host", "They hold no secret"]),
     "RaisesTheDriversErrorAtTheCommit": Finding(
         COMMIT, ["transaction() raised ConnectionResetError"]
     ),
