@@ -69,8 +69,10 @@ class Addressing:
         if partition_by is not None:
             partition_key = partition_by.of(event, metadata)
             partition = partition_of(partition_key, self.partitions) if partition_key else 0
-        return NotificationMessage(
-            message.body, message.content_type, headers, key, partition_key, partition
+        # As the class's own does, without its handling of defaults: this is done for each event.
+        return tuple.__new__(
+            NotificationMessage,
+            (message.body, message.content_type, headers, key, partition_key, partition),
         )
 
 

@@ -67,6 +67,8 @@ class MessageEncoder:
         # What stands around its routing key, which is empty: the byte of its length.
         self._before_key: bytes = self._publish[spec.FRAME_HEADER_SIZE : -_AFTER_KEY - 1]
         self._after_key: bytes = self._publish[-_AFTER_KEY:]
+        # Keys are few, or come again.
+        self._publish_with = lru_cache(maxsize=4096)(self._marshal)
         self._begin: bytes = struct.pack(">BH", spec.FRAME_HEADER, channel_number)
         self._app_id = short_string(app_id)
         self._headers = _OCCURRED_ON
@@ -108,7 +110,8 @@ class MessageEncoder:
             return b"".join((*before_body, then, body, _FRAME_END))
         return b"".join((*before_body, *self._body_frames(body), _FRAME_END))
 
-    def _publish_with(self, routing_key: str) -> bytes:
+    def _marshal(self, routing_key: str) -> bytes:
+        """Return the frame that publishes with a key."""
         try:
             key = short_string(routing_key)
         except ValueError as error:
@@ -144,7 +147,9 @@ class MessageEncoder:
         for name, text in message.headers.items():
             headers += _header(name, text)
         if message.partition is not None:
-            headers += _partition(message)
+            if PARTITION in message.headers:
+                raise _is_ours(PARTITION)
+            headers += _partition(message.partition)
         digits = b"%d" % event_id
         return b"".join(
             (
@@ -173,14 +178,18 @@ def _header(name: str, text: str) -> bytes:
 def _header_name(name: str) -> bytes:
     """Return a header up to the size of its text."""
     if name in RESERVED_HEADERS:
-        raise ValueError(f"its header {name!r} has a meaning of its own; use another name")
+        raise _is_ours(name)
     return short_string(name) + b"S"
 
 
-def _partition(message: NotificationMessage) -> bytes:
-    if PARTITION in message.headers:
-        raise ValueError(f"its header {PARTITION!r} has a meaning of its own; use another name")
-    return _header(PARTITION, str(message.partition))
+@lru_cache(maxsize=4096)
+def _partition(partition: int) -> bytes:
+    """Return the header that tells a message's partition."""
+    return _header(PARTITION, str(partition))
+
+
+def _is_ours(name: str) -> ValueError:
+    return ValueError(f"its header {name!r} has a meaning of its own; use another name")
 
 
 def _text_size(value: bytes) -> bytes:

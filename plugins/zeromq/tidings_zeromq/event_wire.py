@@ -63,15 +63,20 @@ def _with_address(message: NotificationMessage) -> Mapping[str, str]:
 
     ``ValueError`` if one of its own has such a name.
     """
-    own = {}
-    if message.routing_key:
-        own[ROUTING_KEY] = message.routing_key
-    if message.partition is not None:
-        own[PARTITION] = str(message.partition)
-    for name in own:
-        if name in message.headers:
-            raise ValueError(f"its serializer gives it a header {name!r}, which is tidings' own")
-    return {**message.headers, **own}
+    own = dict(message.headers)
+    if routing_key := message.routing_key:
+        if ROUTING_KEY in own:
+            raise _is_ours(ROUTING_KEY)
+        own[ROUTING_KEY] = routing_key
+    if (partition := message.partition) is not None:
+        if PARTITION in own:
+            raise _is_ours(PARTITION)
+        own[PARTITION] = str(partition)
+    return own
+
+
+def _is_ours(name: str) -> ValueError:
+    return ValueError(f"its serializer gives it a header {name!r}, which is tidings' own")
 
 
 def _partition_in(headers: dict[str, str]) -> int | None:
