@@ -64,7 +64,7 @@ class Stop(NamedTuple):
     reason: str
     """The error's sentence."""
     stopped_on: datetime
-    """Since when it does: UTC."""
+    """Since when it does: UTC. It stays while the same event stops it, tried again or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class Quarantine:
         """Note the event and move the exchange's position to it, in one step; renew the lease.
 
         The position's fingerprint is that of an event without a type name, which may be mended.
+        It is ``fingerprint_of("", event.occurred_on)``.
         The position never goes back. An event that is here already has its reason replaced.
         Raises :class:`~tidings.errors.LeaseLostError`, with nothing changed, if the lease is no
         longer the newest.

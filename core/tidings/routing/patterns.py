@@ -13,6 +13,8 @@ _KEPT: Final = 4096
 class KeyPatterns:
     """Routing keys, with ``*`` for a word between dots and ``#`` for any number of words.
 
+    Made of patterns: ``KeyPatterns(["order.*"])``.
+
     The time that a key takes is bounded by its words times those of the patterns, whatever stands
     in them: they may be a stranger's.
 
