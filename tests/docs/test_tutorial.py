@@ -98,10 +98,11 @@ def test_the_first_hour_goes_as_shown(tmp_path: Path) -> None:
             order(tmp_path, "60.00")
             with billing(tmp_path):
                 eventually(lambda: len(bills(tmp_path)) == 6)
+                # A bill is written before the relay hears of it, and tracks it.
+                eventually(lambda: project.status("orders")["events_behind"] == 0)
 
     assert bills(tmp_path) == ["9.90", "12.50", "30.00", "40.00", "50.00", "60.00"]
-    behind = [project.status(name)["events_behind"] for name in ("orders", "my-bc-app")]
-    assert behind == [0, 4]
+    assert project.status("my-bc-app")["events_behind"] == 4
 
 
 def test_the_tutorial_shows_what_the_test_does() -> None:
