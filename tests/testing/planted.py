@@ -29,10 +29,16 @@ def plant(
     findings: Mapping[str, Finding],
     base: str = "Base",
 ) -> None:
-    """Put one class of `suite` for each fault, and one without any, into a module."""
+    """Put one class of `suite` for each fault, and one without any, into a module.
+
+    What hangs by a fault is given up soon; what has none is given all the suite's patience.
+    """
     for name in [base, *findings]:
         fault = getattr(faults, name)
         fields = {"fault": fault, "__module__": module["__name__"], "__test__": True}
+        if name == base and "patience" in vars(suite):
+            inherited = (vars(each) for each in suite.__mro__[1:])
+            fields["patience"] = next(each["patience"] for each in inherited if "patience" in each)
         module[f"Test{name}"] = type(f"Test{name}", (suite,), fields)
 
 
