@@ -36,9 +36,9 @@ def plant(
     for name in [base, *findings]:
         fault = getattr(faults, name)
         fields = {"fault": fault, "__module__": module["__name__"], "__test__": True}
-        if name == base and "patience" in vars(suite):
-            inherited = (vars(each) for each in suite.__mro__[1:])
-            fields["patience"] = next(each["patience"] for each in inherited if "patience" in each)
+        if name == base:
+            said = [vars(each)["patience"] for each in suite.__mro__ if "patience" in vars(each)]
+            fields |= {"patience": said[-1]} if said else {}
         module[f"Test{name}"] = type(f"Test{name}", (suite,), fields)
 
 
