@@ -112,13 +112,6 @@ class Granted:
         """Let the role see what other users' sessions do."""
         self.execute(f"GRANT pg_read_all_stats TO {self._user(role)}")
 
-    @cached_property
-    def is_mariadb(self) -> bool:
-        """Whether it is MariaDB and not MySQL."""
-        with self._superuser() as connection:
-            version: str = connection.exec_driver_sql("SELECT version()").scalar_one()
-        return "MariaDB" in version
-
     def _clause(self, right: Right, word: str) -> str:
         on = right.on.replace("shop.", f"{make_url(self.url).database}.")
         return f"{right.right} ON {on} {word} {self._user(right.role)}"

@@ -230,9 +230,6 @@ def test_the_rights_are_enough_to_migrate(database: Granted, tmp_path: Path) -> 
 @pytest.mark.parametrize(("database", "right"), _parameters("app"), indirect=["database"])
 def test_without_one_of_them_an_application_cannot_record(day: Day, right: Right) -> None:
     day.database.revoke(right)
-    if right.right == "UPDATE" and day.database.is_mariadb:
-        day.record()  # as the page says
-        return
     with pytest.raises(DBAPIError, match=_name(right)):
         day.record()
     appended = day.project.run(
