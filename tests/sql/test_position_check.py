@@ -79,6 +79,21 @@ def test_a_position_beyond_the_newest_event_is_refused(
         Anchor(store, lease).check()
 
 
+@pytest.mark.parametrize("year", [1, 999])
+def test_a_hole_at_the_position_is_seen_behind_events_of_early_years(
+    engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker, year: int
+) -> None:
+    begin = datetime(year, 1, 1, tzinfo=UTC)
+    with engine.begin() as connection:
+        for days in range(3):
+            store.append(connection, NewEvent("A", 1, occurred_on=begin + timedelta(days=days)))
+    lease = lease_at(tracker, store, 2)
+    execute(engine, "DELETE FROM event WHERE event_id = 2")
+
+    with pytest.raises(PositionMismatchError, match=r"had event 2, .*older ones"):
+        Anchor(store, lease).check()
+
+
 def test_another_event_under_the_positions_id_is_refused(
     engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
 ) -> None:

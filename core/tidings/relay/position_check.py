@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TypeGuard
 
 from tidings.errors import NotYetStoredError, PositionMismatchError, UnreadableEventError
@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 1.0
 """Seconds after which an idle relay looks again whether the store is still the one it was."""
 
-_WHEN = "%Y%m%dT%H%M%S.%f"
-"""How a fingerprint says when an event occurred."""
+_AFTER_YEAR = len("0101T000000.000000")
+"""Characters behind the year of a fingerprint's time; a year before 1000 may be short."""
+_SAME_TIME = timedelta(seconds=1)
+"""Databases compare times more coarsely than we do."""
 
 LET_IDS_BEGIN_ABOVE = (
     "If it was restored, first let its ids begin above all that were sent: subscribers take a new "
@@ -92,11 +94,12 @@ class Anchor:
         oldest = self._store.oldest_event_id()
         if not _tells(self._mark) or oldest is None or oldest >= self._event_id:
             return
+        occurred_on = _occurred_on(self._mark)
         try:
             event = self._store.stored_event(oldest)
         except UnreadableEventError:
             return
-        if event is not None and fingerprint(event) < _moment_before(self._mark):
+        if event and occurred_on and occurred_on - event.occurred_on > _SAME_TIME:
             raise PositionMismatchError(
                 f"Exchange {self._exchange_name!r} has had event {self._event_id}, "
                 f"{readable(self._mark)!r}; the event store does not have it, though it has older "
@@ -129,10 +132,14 @@ def _tells(mark: str | None) -> TypeGuard[str]:
     return mark is not None and not mark.startswith(f"{UNREADABLE_TIME:%Y%m%dT%H%M%S.%f} ")
 
 
-def _moment_before(mark: str) -> str:
-    """Return when, a second before that: databases compare times more coarsely than we do."""
-    when = datetime.strptime(mark.partition(" ")[0], _WHEN)  # noqa: DTZ007 - only compared
-    return (when - timedelta(seconds=1)).strftime(_WHEN)
+def _occurred_on(mark: str) -> datetime | None:
+    """Return when the event of a fingerprint occurred; ``None`` if it is no fingerprint of ours."""
+    when = mark.partition(" ")[0]
+    year, rest = when[:-_AFTER_YEAR], when[-_AFTER_YEAR:]
+    try:
+        return datetime.strptime(f"{year:0>4}{rest}", "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _is_of_a_passed_event(mark: str, found: str) -> bool:
