@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from typing_extensions import override
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
 ROOT = Path(__file__).parents[1]
 CORE = ROOT / "core" / "tidings"
+PACKAGES = [CORE, *sorted(ROOT.glob("plugins/*/tidings_*"))]
 
 # What each folder, or module, of the core may import of the others. `tidings` itself hands out
 # names lazily, and `cli` and `demo` stand above everything.
@@ -58,6 +61,41 @@ def imported(file: Path) -> Iterator[str]:
             yield from (f"{name}.{alias.name}" if own else name for alias in node.names)
 
 
+class Running(ast.NodeVisitor):
+    """Collects what a module imports, at once or in a function; not what is for its types alone."""
+
+    def __init__(self, tree: ast.Module, modules: Container[str]) -> None:
+        self.needs: set[str] = set()
+        self._modules = modules
+        self.visit(tree)
+
+    @override
+    def visit_If(self, node: ast.If) -> None:
+        only_types = ast.unparse(node.test) == "TYPE_CHECKING"
+        for each in node.orelse if only_types else [*node.body, *node.orelse]:
+            self.visit(each)
+
+    @override
+    def visit_Import(self, node: ast.Import) -> None:
+        self.needs.update(alias.name for alias in node.names if alias.name in self._modules)
+
+    @override
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            found = [f"{node.module}.{alias.name}", f"{node.module}"]
+            self.needs.update([name for name in found if name in self._modules][:1])
+
+
+def needs_of_modules(package: Path) -> dict[str, set[str]]:
+    """Return which modules of a package each of them imports."""
+    trees: dict[str, ast.Module] = {}
+    for file in package.rglob("*.py"):
+        if "plugin_template" not in file.parts:
+            name = ".".join(file.relative_to(package.parent).with_suffix("").parts)
+            trees[name.removesuffix(".__init__")] = ast.parse(file.read_text(encoding="utf-8"))
+    return {name: Running(tree, trees).needs for name, tree in trees.items()}
+
+
 def parts_of_the_core() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for file in CORE.rglob("*.py"):
@@ -73,6 +111,33 @@ def test_every_part_of_the_core_imports_what_its_layer_may_and_nothing_else() ->
     found = {part: names for part, names in parts_of_the_core().items() if part not in ABOVE}
 
     assert found == ALLOWED, "a layer reaches up, or no longer needs what it is allowed"
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_no_module_needs_one_that_needs_it(package: Path) -> None:
+    needs = needs_of_modules(package)
+
+    assert any(needs.values())
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        pytest.fail(f"in a circle: {' <- '.join(error.args[1])}")
+
+
+def test_an_import_within_a_function_closes_a_circle_too_and_one_for_types_does_not(
+    tmp_path: Path,
+) -> None:
+    package = tmp_path / "shop"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "orders.py").write_text("from shop.bills import Bill\n")
+    for line in ("if TYPE_CHECKING:\n    from shop import orders\n", "def f():\n    import shop\n"):
+        (package / "bills.py").write_text(line)
+        TopologicalSorter(needs_of_modules(package)).prepare()
+
+    (package / "bills.py").write_text("def bill():\n    from shop import orders\n")
+    with pytest.raises(CycleError, match=r"shop\.orders"):
+        TopologicalSorter(needs_of_modules(package)).prepare()
 
 
 @pytest.mark.parametrize("name", ["rabbitmq", "activemq", "zeromq", "prometheus", "opentelemetry"])

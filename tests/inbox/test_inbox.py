@@ -17,7 +17,7 @@ from tests.sql.waiting import Beside
 from tidings import Inbox
 from tidings.errors import StoreNotReadyError, UnsafeStoreError
 from tidings.sql import inbox_metadata, metadata
-from tidings.sql.inbox import inbox as table
+from tidings.sql.inbox_table import inbox as table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -4,6 +4,7 @@ from tidings.interfaces.capability import Capability
 from tidings.interfaces.event_store import EventStore, Hold, Waited
 from tidings.interfaces.idle_relay import IdleRelay
 from tidings.interfaces.journal import Journal, JournalEntry
+from tidings.interfaces.lease import Lease, Position
 from tidings.interfaces.message_consumer import MessageConsumer, Opening, ReceivedMessage
 from tidings.interfaces.message_producer import MessageProducer
 from tidings.interfaces.notification import Accepted, Notification, NotificationMessage
@@ -13,8 +14,6 @@ from tidings.interfaces.open_exchange import ExchangeContext, OpenExchange
 from tidings.interfaces.partition import partition_of
 from tidings.interfaces.pause import Pause, Pauses
 from tidings.interfaces.published_message_tracker import (
-    Lease,
-    Position,
     PublishedMessageTracker,
     Stop,
     TrackedExchange,

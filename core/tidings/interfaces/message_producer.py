@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Self, final
 
+from tidings.interfaces.lease import Position
 from tidings.interfaces.notification import Notification
 from tidings.interfaces.open_exchange import ExchangeContext, nothing
-from tidings.interfaces.published_message_tracker import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable

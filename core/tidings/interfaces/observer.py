@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
     from tidings.event import StoredEvent
     from tidings.interfaces.event_store import Hold
+    from tidings.interfaces.lease import Lease
     from tidings.interfaces.observed_relay import Exposition, ObservedRelay
     from tidings.interfaces.pause import Pause
-    from tidings.interfaces.published_message_tracker import Lease
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tidings.interfaces.published_message_tracker import Position
+from tidings.interfaces.lease import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

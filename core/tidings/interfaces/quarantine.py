@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidings.event import StoredEvent
-    from tidings.interfaces.published_message_tracker import Lease
+    from tidings.interfaces.lease import Lease
 
 
 class QuarantinedEvent(NamedTuple):

@@ -11,6 +11,7 @@ from sqlalchemy.exc import UnboundExecutionError
 from sqlalchemy.util.concurrency import in_greenlet
 
 from tidings.errors import EventStoreError, UnsafeStoreError
+from tidings.sql.plain_tables import inbox_metadata, metadata
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
@@ -73,8 +74,6 @@ def writing(table: Table) -> Update:
     DELETE; an INSERT it expects from a flush alone. One with ``binds`` looks for the tables that
     it is about: those that applications get from us are copies.
     """
-    from tidings.sql.plain_tables import inbox_metadata, metadata  # noqa: PLC0415 - it needs ours
-
     shown = [m.tables[table.key] for m in (metadata, inbox_metadata) if table.key in m.tables]
     return update(table).where(*(exists().select_from(copy) for copy in shown))
 

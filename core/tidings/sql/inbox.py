@@ -5,20 +5,9 @@ from __future__ import annotations
 import re
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Index,
-    MetaData,
-    String,
-    Table,
-    bindparam,
-    delete,
-    select,
-)
+from sqlalchemy import Connection, Engine, bindparam, delete, select
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateIndex, CreateTable
@@ -27,9 +16,9 @@ from typing_extensions import override
 from tidings.errors import StoreNotReadyError
 from tidings.sql.callers_transaction import callers_connection
 from tidings.sql.failures import is_missing_table
+from tidings.sql.inbox_table import MAX_MESSAGE_ID, MAX_NAME, inbox, inbox_metadata
 from tidings.sql.schema import alone
-from tidings.sql.tables import IN_UTF8
-from tidings.sql.types import MYSQL, ExactText, UtcDateTime, in_base64
+from tidings.sql.types import MYSQL, in_base64
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -39,26 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy.schema import ExecutableDDLElement
     from sqlalchemy.sql.dml import Insert
 
-MAX_NAME: Final = 127
-MAX_MESSAGE_ID: Final = 255
-
 _NO_TEXT = re.compile("[\0\ud800-\udfff]")  # what PostgreSQL cannot hold, and UTF-8
-
-inbox_metadata = MetaData()
-"""The inbox's table."""
-
-inbox = Table(
-    "inbox",
-    inbox_metadata,
-    Column("consumer", String(MAX_NAME), primary_key=True),
-    Column("exchange_name", String(MAX_NAME), primary_key=True),
-    Column("message_id", ExactText(MAX_MESSAGE_ID), primary_key=True),
-    Column("handled_on", UtcDateTime, nullable=False),
-    # Deleting old ones walks along it.
-    Index("ix_inbox_handled_on", "consumer", "exchange_name", "handled_on"),
-    comment="Which messages each consumer has handled",
-    **IN_UTF8,
-)
 
 _VALUES: dict[str, BindParameter[Any]] = {
     name: bindparam(name) for name in ("consumer", "exchange_name", "message_id", "handled_on")

@@ -9,7 +9,8 @@ from __future__ import annotations
 from sqlalchemy import Connection, MetaData, Table, event
 from sqlalchemy.sql.schema import RETAIN_SCHEMA
 
-from tidings.sql import inbox, tables
+from tidings.sql import tables
+from tidings.sql.inbox_table import inbox
 from tidings.sql.schema import first_rows
 from tidings.sql.types import plain
 
@@ -43,7 +44,7 @@ metadata = metadata_for()
 """Every table of tidings: give it to Alembic's ``target_metadata`` beside your own."""
 
 inbox_metadata = MetaData()
-with_plain_types(inbox.inbox, inbox_metadata)
+with_plain_types(inbox, inbox_metadata)
 """The inbox's table: give it to Alembic's ``target_metadata`` beside your own.
 
 Apart from the tables of the event store: a consumer is seldom the service that records events.
