@@ -73,7 +73,7 @@ def test_another_implementation_computes_the_same(data: bytes) -> None:
 def test_without_that_library_the_hash_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mmh3", None)
     partition._fastest.cache_clear()
-    partition_of.cache_clear()
+    partition.hash_of.cache_clear()
 
     assert partition._fastest() is murmur3
     assert partition_of("hello", 2**32) == 1321743225

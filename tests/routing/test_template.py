@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tidings import StoredEvent
-from tidings.routing.template import Field, Template
+from tidings.routing.template import KEPT, Field, Template
 
 METADATA = {"tenant": "acme", "n": 7, "big": 2**70, "yes": True, "a.b": "dotted", "null": None}
 EVENT = StoredEvent(3, "order.placed", "{}", datetime(2026, 1, 2, tzinfo=UTC), "order-1")
@@ -40,6 +40,26 @@ def filled(text: str, metadata: dict[str, Any] = METADATA, event: StoredEvent = 
 )
 def test_fields_are_put_in_their_places(text: str, key: str) -> None:
     assert filled(text) == key
+
+
+def test_a_key_made_of_types_alone_is_each_types_own_however_many_there_are() -> None:
+    template = Template.parse("shop.{type_name}")
+    names = [f"type-{number}" for number in range(3 * KEPT)]
+    for _ in range(2):
+        keys = [template.of(EVENT._replace(type_name=name), {}) for name in names]
+        assert keys == [f"shop.{name}" for name in names]
+
+    assert len(template._of_types or ()) <= KEPT
+
+
+@pytest.mark.parametrize("text", ["{type_name}.{aggregate_id}", "{type_name}.{metadata.n}"])
+def test_a_key_made_of_more_than_the_type_is_each_events_own(text: str) -> None:
+    template = Template.parse(text)
+    keys = [
+        template.of(EVENT._replace(aggregate_id=str(number)), {"n": number}) for number in (1, 2)
+    ]
+
+    assert keys == ["order.placed.1", "order.placed.2"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.plugins import MAX_EVENT_ID, NotificationMessage
-from tidings_zeromq.event_wire import decode_event, encode_event
+from tidings_zeromq.event_wire import PARTITION, ROUTING_KEY, decode_event, encode_event
 from tidings_zeromq.wire import (
     FIRST_EVENT,
     NO_ID,
@@ -108,18 +108,31 @@ def test_rubbish_behind_a_kind_raises_nothing_but_wire_errors(rubbish: bytes) ->
         decode_request(encode_request(Request(1, 0, 0, "app", "x"))[:30].replace(b"t1", b"t2"))
 
 
-@given(st.text(max_size=60), st.integers(0, 99) | st.none(), texts)
-def test_an_address_travels_with_the_event(key: str, partition: int | None, header: str) -> None:
+@given(
+    st.text(max_size=60),
+    st.integers(0, 99) | st.none(),
+    st.dictionaries(st.sampled_from(["a", "aggregate_id"]), texts),
+)
+def test_an_address_travels_with_the_event(
+    key: str, partition: int | None, headers: dict[str, str]
+) -> None:
     if any("\ud800" <= each <= "\udfff" for each in key):
         key = ""
-    message = NotificationMessage(b"{}", "", {"a": header}, key, None, partition)
+    message = NotificationMessage(b"{}", "", headers, key, None, partition)
     when = datetime(2026, 1, 1, tzinfo=UTC)
     received, _ = decode_event(
         encode_events(1, 0, [encode_event(message, "T", 1, when)]), FIRST_EVENT
     )
 
     assert (received.routing_key, received.partition) == (key, partition)
-    assert received.headers == {"a": header}
+    assert received.headers == headers
+
+
+@pytest.mark.parametrize("name", [ROUTING_KEY, PARTITION])
+def test_a_header_with_the_name_of_an_address_is_refused(name: str) -> None:
+    message = NotificationMessage(b"{}", "", {name: "x"}, "key", None, 3)
+    with pytest.raises(ValueError, match="which are tidings' own"):
+        encode_event(message, "T", 1, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("store", [b"x" * 101, "ü".encode()])

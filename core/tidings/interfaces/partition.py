@@ -13,7 +13,6 @@ SEED: Final = 104_729
 _32_BITS: Final = 0xFFFF_FFFF
 
 
-@lru_cache(maxsize=65_536)
 def partition_of(key: str, partitions: int) -> int:
     """Return the partition of ``key``, from 0 on, in an exchange that has ``partitions``.
 
@@ -22,17 +21,23 @@ def partition_of(key: str, partitions: int) -> int:
     (32 bits, for x86) of the key in UTF-8, with the seed 104729. ``ValueError`` if UTF-8 cannot
     hold the key.
     """
+    return hash_of(key) % partitions
+
+
+@lru_cache(maxsize=65_536)
+def hash_of(key: str) -> int:
+    """Return the hash of a key; ``ValueError`` likewise."""
     try:
         data = key.encode()
     except UnicodeEncodeError as error:
         raise ValueError(
             f"its partition key holds text that UTF-8 cannot hold: {error.reason}"
         ) from None
-    return _fastest()(data) % partitions
+    return _fastest()(data)
 
 
 def murmur3(data: bytes) -> int:
-    """Return the hash of a key."""
+    """Return the hash of a key's bytes."""
     hashed, whole = SEED, len(data) & ~3
     for (block,) in struct.iter_unpack("<L", data[:whole]):
         mixed = block * 0xCC9E_2D51 & _32_BITS

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from tidings.interfaces import NotificationMessage, partition_of
+from tidings.interfaces import NotificationMessage
+from tidings.interfaces.partition import hash_of
 from tidings.routing import trace_context
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from tidings.event import StoredEvent
     from tidings.routing.template import Field, Template
+
+_new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,16 @@ class Addressing:
     partitions: int = 0
     """How many there are; 0 if the exchange is not parted."""
     _reads_metadata: bool = field(init=False, default=False)
+    _by_aggregate: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
-        """See once whether metadata must be read for each event."""
+        """See once what need not be looked up for each event."""
         of_headers = any(each.is_metadata for each in self.headers.values())
         of_key = self.routing_key is not None and self.routing_key.is_of_metadata
         of_partition = self.partition_by is not None and self.partition_by.is_metadata
         object.__setattr__(self, "_reads_metadata", of_headers or of_key or of_partition)
+        by_aggregate = self.partition_by is not None and self.partition_by.name == "aggregate_id"
+        object.__setattr__(self, "_by_aggregate", by_aggregate)
 
     @property
     def partition_field(self) -> str:
@@ -65,12 +71,17 @@ class Addressing:
                 if (value := each.of(event, metadata)) is not None:
                     headers[name] = value
         key = message.routing_key if template is None else template.of(event, metadata)
-        partition_key, partition = message.partition_key, message.partition
-        if partition_by is not None:
-            partition_key = partition_by.of(event, metadata)
-            partition = partition_of(partition_key, self.partitions) if partition_key else 0
+        if partition_by is None:
+            partition_key, partition = message.partition_key, message.partition
+        else:
+            partition_key = (
+                event.aggregate_id or partition_by.default
+                if self._by_aggregate
+                else partition_by.of(event, metadata)
+            )
+            partition = hash_of(partition_key) % self.partitions if partition_key else 0
         # As the class's own does, without its handling of defaults: this is done for each event.
-        return tuple.__new__(
+        return _new(
             NotificationMessage,
             (message.body, message.content_type, headers, key, partition_key, partition),
         )

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 OWN: Final = ("type_name", "aggregate_id")
 METADATA: Final = "metadata."
+KEPT: Final = 4096
+"""Routing keys that are not made anew if their types come again."""
 
 # A doubled brace, a field in braces, a brace that is neither, or the text between them.
 _PIECES: Final = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<field>[^{}]*)\}|(?P<odd>[{}])|[^{}]+")
@@ -91,6 +93,14 @@ class Template:
     """
 
     parts: tuple[str | Field, ...]
+    _of_types: dict[str, str] | None = field(init=False, repr=False, compare=False)
+    """What was made of types, if nothing else of an event decides about it: they come again."""
+
+    def __post_init__(self) -> None:
+        """See once whether the type alone decides."""
+        fields = [part.name for part in self.parts if isinstance(part, Field)]
+        of_type = all(name == "type_name" for name in fields)
+        object.__setattr__(self, "_of_types", {} if of_type else None)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -118,12 +128,19 @@ class Template:
 
     def of(self, event: StoredEvent, metadata: Mapping[str, Any]) -> str:
         """Return the text for an event; ``ValueError`` if it lacks a field without a default."""
+        known = self._of_types
+        if known is not None and (text := known.get(event.type_name)) is not None:
+            return text
         text = ""
         for part in self.parts:
             value = part if type(part) is str else part.of(event, metadata)  # type: ignore[union-attr]  # faster than isinstance
             if value is None:
                 raise _lacks(part)
             text += value
+        if known is not None:
+            if len(known) >= KEPT:
+                known.clear()  # those that come again are made again
+            known[event.type_name] = text
         return text
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 import json
 import struct
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 from pydantic_core import to_json
 
 from tidings.plugins import MAX_EVENT_ID, NotificationMessage, ReceivedMessage
 from tidings_zeromq.wire import WireError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 ROUTING_KEY = "tidings.routing_key"
 PARTITION = "tidings.partition"
@@ -38,10 +35,18 @@ def encode_event(
         raise ValueError(f"its id is not between 1 and {MAX_EVENT_ID}")
     type_bytes = type_name.encode()
     content_type = message.content_type.encode()
-    own = message.headers
-    if message.routing_key or message.partition is not None:
-        own = _with_address(message)
+    own, routing_key, partition = message.headers, message.routing_key, message.partition
     headers = to_json(own, fallback=dict) if own else b""
+    if routing_key or partition is not None:
+        if ROUTING_KEY in own or PARTITION in own:
+            raise ValueError(
+                f"its serializer gives it a header {ROUTING_KEY!r} or {PARTITION!r}, which are "
+                "tidings' own"
+            )
+        members = _key_member(routing_key) if routing_key else b""
+        if partition is not None:
+            members += _partition_member(partition)
+        headers = headers[:-1] + members + b"}" if headers else b"{" + members[1:] + b"}"
     body = message.body
     since = occurred_on - _EPOCH
     try:
@@ -58,25 +63,16 @@ def encode_event(
     return b"".join((fixed, type_bytes, content_type, headers, body))
 
 
-def _with_address(message: NotificationMessage) -> Mapping[str, str]:
-    """Return a message's headers with its routing key and partition.
-
-    ``ValueError`` if one of its own has such a name.
-    """
-    own = dict(message.headers)
-    if routing_key := message.routing_key:
-        if ROUTING_KEY in own:
-            raise _is_ours(ROUTING_KEY)
-        own[ROUTING_KEY] = routing_key
-    if (partition := message.partition) is not None:
-        if PARTITION in own:
-            raise _is_ours(PARTITION)
-        own[PARTITION] = str(partition)
-    return own
+@lru_cache(maxsize=4096)
+def _key_member(routing_key: str) -> bytes:
+    """Return it as a member of a JSON object, behind others: keys are few, or come again."""
+    return b"," + to_json({ROUTING_KEY: routing_key})[1:-1]
 
 
-def _is_ours(name: str) -> ValueError:
-    return ValueError(f"its serializer gives it a header {name!r}, which is tidings' own")
+@lru_cache(maxsize=4096)
+def _partition_member(partition: int) -> bytes:
+    """Return it likewise."""
+    return b"," + to_json({PARTITION: str(partition)})[1:-1]
 
 
 def _partition_in(headers: dict[str, str]) -> int | None:
