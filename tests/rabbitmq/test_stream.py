@@ -194,13 +194,28 @@ def test_a_kill_loses_duplicates_and_reorders_nothing(
 def test_no_more_than_the_window_is_under_way_and_silence_is_noticed(
     make: Make, stream_proxy: TcpProxy, proxied: str, exchange: str
 ) -> None:
-    producer = make(proxied, window=10, no_progress_timeout=0.5)
+    producer = make(proxied, window=10, no_progress_timeout=2)
     producer.open(exchange)
+    stream_proxy.delay(0.3)
+    send_all(producer, exchange, range(1, 6))  # under way, once the broker said what it has
     stream_proxy.freeze()
-    send_all(producer, exchange, range(1, 21))  # ten under way, and ten that wait for room
+    send_all(producer, exchange, range(6, 21))  # ten under way, and ten that wait for room
 
     with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
         send(producer, exchange, 21)
+    assert producer.accepted_id(exchange) is None
+
+
+def test_a_broker_that_does_not_say_what_it_has_is_noticed(
+    make: Make, stream_proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    producer = make(proxied, no_progress_timeout=0.5)
+    opened = producer.open(exchange)
+    stream_proxy.freeze()
+    opened.send([notification(1)])
+
+    with pytest.raises(BrokerUnavailableError, match=r"within 0\.5 s .*the publisher's sequence"):
+        opened.flush()
     assert producer.accepted_id(exchange) is None
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
 import time
-from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,30 +19,29 @@ from tidings.plugins import (
 )
 from tidings_rabbitmq.pipeline import Pipeline
 from tidings_rabbitmq.stream.chunks import entries
-from tidings_rabbitmq.stream.connection import StreamConnection
 from tidings_rabbitmq.stream.failures import diagnose_code
 from tidings_rabbitmq.stream.messages import MessageEncoder, accepted_of
 from tidings_rabbitmq.stream.publisher_name import publisher_name
+from tidings_rabbitmq.stream.publishing import (
+    OVERHEAD,
+    PUBLISHER_ID,
+    PartedConnection,
+    PublishingConnection,
+)
 from tidings_rabbitmq.stream.topology import make_sure_of_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidings.plugins import ExchangeContext, Notification
+    from tidings_rabbitmq.stream.connection import StreamConnection
     from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
-PUBLISHER_ID = 1
 LAST = 1
 """The subscription that reads the stream's last message."""
 
-OVERHEAD = 64
-"""Bytes of a frame, at most, around the one message that it holds."""
-
 KEEP_ALIVE_SECONDS = 0.5
 """How often the other open exchanges are looked after while one is waited for."""
-
-_PUBLISH = struct.Struct(">LHHBL")
-_LENGTH_SIZE = 4
 
 
 class OpenRabbitMQStreamExchange(OpenExchange):
@@ -71,8 +68,8 @@ class OpenRabbitMQStreamExchange(OpenExchange):
         self._partitions = context.partitions
         self._streams: list[str] = []
         self._ahead: list[Accepted] = []
-        connection = _PartedConnection if self._partitions else _PublishingConnection
-        self._link = connection(settings, self._exchange_name, self._on_frame)
+        connection = PartedConnection if self._partitions else PublishingConnection
+        self._link = connection(settings, self._exchange_name, self._on_frame, self._reference)
         self._tags: dict[int, int] = {}
         self._next_tag = 1
         self._pipeline = Pipeline(self._link, settings.window, settings.no_progress_timeout)
@@ -83,17 +80,12 @@ class OpenRabbitMQStreamExchange(OpenExchange):
             self.close()
             raise
 
-    def _open(self, link: _PublishingConnection) -> None:
+    def _open(self, link: PublishingConnection) -> None:
         """Connect, create what is missing, and declare the publisher, in each partition."""
         link.open()
         arguments = self._settings.stream_arguments
         self._streams = make_sure_of_streams(link, self._partitions, arguments)
-        for number, stream in enumerate(self._streams, PUBLISHER_ID):
-            link.request(
-                schema.DeclarePublisher(link.next_id(), number, self._reference, stream),
-                schema.DeclarePublisherResponse,
-                "declaring the publisher",
-            )
+        link.declare(self._streams)
 
     @override
     def send(self, notifications: Sequence[Notification]) -> None:
@@ -163,20 +155,16 @@ class OpenRabbitMQStreamExchange(OpenExchange):
         link = self._link
         # It tells which event that is. The sequence comes behind that chunk, if there is one.
         self._ask_for_last_chunk(stream)
-        answer = link.request(
-            schema.QueryPublisherSequence(link.next_id(), self._reference, stream),
-            schema.QueryPublisherSequenceResponse,
-            "asking for the publisher's sequence",
-        )
+        sequence = link.sequence(stream)
         link.request(
             schema.Unsubscribe(link.next_id(), LAST), schema.UnsubscribeResponse, "unsubscribing"
         )
         read = [entry.data for chunk in self._chunks for entry in entries(chunk)]
         self._chunks.clear()
         last = accepted_of(read[-1], self._settings.app_id) if read else None
-        if not answer.sequence:
+        if not sequence:
             return False, last
-        ours = Accepted(answer.sequence, None, self._position.generation, self._position.store)
+        ours = Accepted(sequence, None, self._position.generation, self._position.store)
         return True, last if last and last._replace(fingerprint=None) == ours else ours
 
     def _ask_for_last_chunk(self, stream: str) -> None:
@@ -234,48 +222,3 @@ class OpenRabbitMQStreamExchange(OpenExchange):
                 event_id=event_id,
             )
         )
-
-
-class _PublishingConnection(StreamConnection):
-    """The connection, as the pipeline uses it."""
-
-    def write(self, messages: Sequence[bytes]) -> None:
-        """Send messages, in as few frames as the broker takes."""
-        self.write_as(PUBLISHER_ID, messages)
-
-    def write_as(self, publisher: int, messages: Sequence[bytes]) -> None:
-        """Send messages of one publisher."""
-        piece: list[bytes] = []
-        size = 0
-        for message in messages:
-            if piece and size + len(message) + OVERHEAD > self.frame_max:
-                self.send_bytes(_publish_frame(publisher, piece, size))
-                piece, size = [], 0
-            piece.append(message)
-            size += len(message)
-        self.send_bytes(_publish_frame(publisher, piece, size))
-
-
-class _PartedConnection(_PublishingConnection):
-    """One whose messages each begin with the byte of their publisher: a partition's."""
-
-    @override
-    def write(self, messages: Sequence[bytes]) -> None:
-        """Send messages, in their order within each partition."""
-        parted: defaultdict[int, list[bytes]] = defaultdict(list)
-        for message in messages:
-            parted[message[0]].append(message[1:])
-        for publisher, those in parted.items():
-            self.write_as(publisher, those)
-
-
-def _publish_frame(publisher: int, messages: Sequence[bytes], size: int) -> bytes:
-    """Build the frame from messages that are encoded already; rstream's own encodes each anew."""
-    head = _PUBLISH.pack(
-        _PUBLISH.size - _LENGTH_SIZE + size,
-        schema.Publish.key.value,
-        schema.Publish.version,
-        publisher,
-        len(messages),
-    )
-    return b"".join((head, *messages))
