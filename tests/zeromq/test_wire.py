@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidings.plugins import MAX_EVENT_ID, NotificationMessage
-from tidings_zeromq.event_wire import PARTITION, ROUTING_KEY, decode_event, encode_event
+from tidings_zeromq.event_wire import decode_event, encode_event
 from tidings_zeromq.wire import (
     FIRST_EVENT,
     NO_ID,
@@ -126,13 +126,6 @@ def test_an_address_travels_with_the_event(
 
     assert (received.routing_key, received.partition) == (key, partition)
     assert received.headers == headers
-
-
-@pytest.mark.parametrize("name", [ROUTING_KEY, PARTITION])
-def test_a_header_with_the_name_of_an_address_is_refused(name: str) -> None:
-    message = NotificationMessage(b"{}", "", {name: "x"}, "key", None, 3)
-    with pytest.raises(ValueError, match="which are tidings' own"):
-        encode_event(message, "T", 1, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("store", [b"x" * 101, "ü".encode()])

@@ -39,10 +39,8 @@ def encode_event(
     headers = to_json(own, fallback=dict) if own else b""
     if routing_key or partition is not None:
         if ROUTING_KEY in own or PARTITION in own:
-            raise ValueError(
-                f"its serializer gives it a header {ROUTING_KEY!r} or {PARTITION!r}, which are "
-                "tidings' own"
-            )
+            name = ROUTING_KEY if ROUTING_KEY in own else PARTITION
+            raise ValueError(f"its serializer gives it a header {name!r}, which is tidings' own")
         members = _key_member(routing_key) if routing_key else b""
         if partition is not None:
             members += _partition_member(partition)
