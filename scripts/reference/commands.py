@@ -46,9 +46,11 @@ def _command(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def _options(command: click.Command, context: click.Context) -> Iterator[str]:
-    for parameter in command.get_params(context):
-        record = parameter.get_help_record(context)
-        if record is not None and "--help" not in parameter.opts:
+    # Arguments stand in the usage. They have a record, too, if click is new; it is empty.
+    options = [each for each in command.get_params(context) if isinstance(each, click.Option)]
+    for option in options:
+        record = option.get_help_record(context)
+        if record is not None and "--help" not in option.opts:
             yield f"| {in_a_cell(f'`{record[0]}`')} | {in_a_cell(record[1])} |"
 
 

@@ -58,6 +58,8 @@ BACKENDS = {
 }
 """Where a backend's settings stand, if it is not `[producers.NAME]`."""
 
+BOUNDS = {"exclusiveMinimum": "more than", "minimum": "from", "maximum": "to"}
+
 
 def page() -> str:
     """Return the whole page."""
@@ -130,11 +132,12 @@ def _kind(schema: Mapping[str, Any], kinds: Mapping[str, Any]) -> str:
 
 
 def _bounds(schema: Mapping[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above = schema.get("exclusiveMinimum")
     said = [
-        f"more than {above}" if above is not None else "",
-        f"from {low}" if low is not None else "",
-        f"to {high}" if high is not None else "",
+        f" {word} {_number(schema[bound])}" for bound, word in BOUNDS.items() if bound in schema
     ]
-    return "".join(f" {each}" for each in said if each)
+    return "".join(said)
+
+
+def _number(value: float) -> str:
+    # An older pydantic gives 1.0 if the setting takes fractions, and a newer one 1.
+    return str(int(value) if value == int(value) else value)
