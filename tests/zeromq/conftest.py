@@ -13,7 +13,6 @@ from tests.servers.process import free_port
 from tests.zeromq.events import EXCHANGE, Store, event
 from tidings.plugins import Position
 from tidings.testing import eventually
-from tidings_zeromq.endpoint import Endpoint
 from tidings_zeromq.producer import ZeroMQProducer
 from tidings_zeromq.settings import ZeroMQSettings
 
@@ -95,7 +94,6 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     threads, files = process.num_threads(), process.num_fds()
     python_threads = set(threading.enumerate())
     yield
-    assert not Endpoint._all, f"endpoints left open: {list(Endpoint._all)}"
     left = set(threading.enumerate()) - python_threads
     assert not {each for each in left if each.is_alive() and not each.daemon}
     eventually(lambda: process.num_fds() <= files, f"open files to go back to {files}", 60)

@@ -6,7 +6,12 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidings.plugins import Notification, NotificationMessage, ProducerContext
+from tidings.plugins import (
+    Notification,
+    NotificationMessage,
+    ProducerContext,
+    StoreUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,9 +38,12 @@ class Store:
         self.ids = list(ids)
         self.reads = 0
         self.most_read = 0
+        self.away = False
 
     def since(self, exchange_name: str, event_id: int, limit: int) -> Sequence[Notification]:
         self.reads += 1
+        if self.away:
+            raise StoreUnavailableError("the database is away")
         start = bisect_right(self.ids, event_id)
         found = [event(each) for each in self.ids[start : start + limit]]
         self.most_read = max(self.most_read, len(found))

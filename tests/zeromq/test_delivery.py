@@ -69,10 +69,9 @@ def test_nothing_is_accepted_before_every_required_subscriber_has_acknowledged(
 def test_a_subscriber_that_is_not_required_holds_nothing_up(make_relay: MakeRelay) -> None:
     relay = make_relay(Store(range(1, 501)), window=10)
     relay.open()
-    feeds = relay.opened._conversation._feeds
     with Reader(relay.address) as app, Reader(relay.address, "slow", acknowledge=False) as slow:
         # Who comes later, and names no id, begins after what was accepted by then.
-        relay.wait_until(lambda: len(feeds) == 2, "both to be there")
+        relay.wait_until(lambda: len(relay.opened.connected()) == 2, "both to be there")
         relay.send(*range(1, 501))
         relay.flush()
         relay.wait_until(lambda: len(slow.messages) == 500, "the other to have all")
@@ -280,9 +279,8 @@ def test_an_acknowledgement_of_what_was_not_received_is_refused(address: str) ->
 def test_subscribers_that_are_gone_are_forgotten(make_relay: MakeRelay) -> None:
     relay = make_relay()
     relay.open()
-    feeds = relay.opened._conversation._feeds
     with Reader(relay.address, "other"):
-        relay.wait_until(lambda: len(feeds) == 1, "its request")
+        relay.wait_until(lambda: relay.opened.connected() == ["other"], "its request")
     relay.send(1)
 
-    relay.wait_until(lambda: not feeds, "the relay to notice")
+    relay.wait_until(lambda: relay.opened.connected() == [], "the relay to notice")

@@ -196,7 +196,7 @@ def test_a_subscriber_ahead_of_the_tracker_has_what_it_says(make_relay: MakeRela
     relay = make_relay(Store(range(1, 51)))
     relay.open(position=40)
     with Reader(relay.address, last_id=45) as app:
-        relay.wait_until(lambda: bool(relay.opened._conversation._feeds), "its request")
+        relay.wait_until(lambda: relay.opened.connected() == ["app"], "its request")
         relay.send(*range(41, 46))
         relay.flush(1)
         assert relay.accepted_id == 45

@@ -35,7 +35,7 @@ def test_what_was_pruned_is_named_on_both_sides_once(
 
     said = [record.getMessage() for record in caplog.records]
     assert late.ids == again.ids == [26, 27, 28, 29, 30]
-    assert late._subscriber.gone == range(6, 26)
+    assert late.gone == range(6, 26)
     assert said.count(RELAY_SAYS.format(6, 26)) == 1
     assert said.count(SUBSCRIBER_SAYS.format(6, 25)) == 2
 
@@ -50,7 +50,7 @@ def test_ids_that_no_event_has_had_are_not_taken_for_pruned(
     with Reader(relay.address, "late", last_id=last_id) as late:
         relay.wait_until(lambda: len(late.ids) == len(expected), "what is left")
 
-    assert late._subscriber.gone is None
+    assert late.gone is None
     assert not caplog.records
 
 

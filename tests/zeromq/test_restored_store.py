@@ -9,28 +9,26 @@ import zmq
 
 from tests.zeromq.events import EXCHANGE, Store
 from tests.zeromq.readers import Reader
-from tidings.plugins import BrokerUnavailableError, ProducerContext, StoreUnavailableError
-from tidings_zeromq.conversation import Conversation
+from tidings.plugins import BrokerUnavailableError
+from tidings_zeromq.endpoint import Endpoint
 from tidings_zeromq.wire import Request, decode_head, encode_request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.zeromq.conftest import MakeRelay, Relay
-    from tidings.plugins import Notification
 
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
     """Give the list of all requests that conversations have dealt with."""
     heard: list[Request] = []
-    hear = Conversation._hear
+    take_in = Endpoint.requests
 
-    def listen(conversation: Conversation, connection: bytes, request: Request) -> None:
-        hear(conversation, connection, request)
-        heard.append(request)
+    def listen(endpoint: Endpoint, exchange_name: str) -> dict[bytes, Request]:
+        requests = take_in(endpoint, exchange_name)
+        heard.extend(requests.values())
+        return requests
 
-    monkeypatch.setattr(Conversation, "_hear", listen)
+    monkeypatch.setattr(Endpoint, "requests", listen)
     monkeypatch.setattr("tidings_zeromq.patience.SILENCE", 0.1)
     return heard
 
@@ -133,22 +131,18 @@ def test_a_reader_that_is_not_required_is_not_believed_either(
 def test_who_asks_anew_is_sent_nothing_more_of_the_stream_before_even_if_not_answered(
     make_relay: MakeRelay, heard: list[Request]
 ) -> None:
-    def away(exchange_name: str, event_id: int, limit: int) -> Sequence[Notification]:
-        raise StoreUnavailableError("the database is away")
-
     relay = make_relay(Store(range(1, 51)))
     relay.open(position=40)
-    backlog = relay.opened._conversation._backlog
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.linger = 0
         dealer.connect(relay.address)
         dealer.send(encode_request(Request(1, 45, 45, "app", EXCHANGE)))
         relay.wait_until(lambda: bool(dealer.poll(0)), "the feed to begin")
         assert decode_head(dealer.recv()).nonce == 1
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(backlog, "_context", ProducerContext(away))
-            dealer.send(encode_request(Request(2, 45, 45, "app", EXCHANGE)))
-            wait_for_requests(relay, heard, "app")
+        relay.store.away = True
+        dealer.send(encode_request(Request(2, 45, 45, "app", EXCHANGE)))
+        wait_for_requests(relay, heard, "app")
+        relay.store.away = False
         relay.send(*range(41, 51))
         relay.producer.wait(EXCHANGE, 0)
         dealer.send(encode_request(Request(3, 45, 45, "app", EXCHANGE)))

@@ -15,6 +15,7 @@ from tidings.testing import TcpProxy, eventually
 from tidings_zeromq import Subscriber
 from tidings_zeromq.event_wire import encode_event
 from tidings_zeromq.sequence import Sequence, Verdict
+from tidings_zeromq.subscriber_socket import SubscriberSocket
 from tidings_zeromq.wire import Head, Request, decode_request, encode_beginning, encode_events
 
 if TYPE_CHECKING:
@@ -64,7 +65,16 @@ class Hand:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = time.monotonic()
         self.asked: list[Request] = []
+        self._connection: SubscriberSocket | None = None
+        self._nonce = 0
         self.received: list[ReceivedMessage] = []
+        send = SubscriberSocket.send
+
+        def note(connection: SubscriberSocket, frame: bytes) -> None:
+            self._connection, self._nonce = connection, decode_request(frame).nonce
+            send(connection, frame)
+
+        monkeypatch.setattr(SubscriberSocket, "send", note)
         monkeypatch.setattr(
             "tidings_zeromq.contact.time", SimpleNamespace(monotonic=lambda: self.now)
         )
@@ -132,13 +142,8 @@ class Hand:
         self.wait_for_ask("the request to the relay found again")
 
     @property
-    def _nonce(self) -> int:
-        return self.subscriber._feed.request().nonce
-
-    @property
     def _established(self) -> bool:
-        contact = self.subscriber._contact
-        return contact is not None and contact._connection.established
+        return self._connection is not None and self._connection.established
 
     def _turn(self) -> bool:
         message = self.subscriber.receive(0)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = escaping_logger("tidings.zeromq")
 
 _UNANSWERED = 5
-_RENEW_SECONDS = 10.0
+RENEW_SECONDS = 10.0
 _MAX_USELESS = 1000  # frames until the caller's timeout is looked at
 _REPORT_SECONDS = 0.01
 _REPORT_COUNT = 128
@@ -108,7 +108,7 @@ class Contact:
         found = connection.look()
         self._check_admitted()
         now = time.monotonic()
-        if not connection.established and now - connection.last_alive >= _RENEW_SECONDS:
+        if not connection.established and now - connection.last_alive >= RENEW_SECONDS:
             # libzmq gives up for good on a peer that once spoke another protocol.
             connection.close()
             self._trouble.tell(f"nothing answers at {self._party.connect}")
@@ -170,7 +170,7 @@ class Contact:
         """Return when there is something to do even if nothing arrives."""
         if self._connection.established:
             return self._patience.ends_at
-        return self._connection.last_alive + _RENEW_SECONDS
+        return self._connection.last_alive + RENEW_SECONDS
 
     def _ask(self) -> None:
         self._feed.renew()

@@ -95,6 +95,10 @@ class Conversation:
                 del self._feeds[connection]
         return pause
 
+    def connected(self) -> list[str]:
+        """Return the names of the subscribers that are served, one for each connection."""
+        return [feed.name for feed in self._feeds.values()]
+
     def behind(self) -> dict[str, float]:
         """Return the required subscribers that keep an event from being accepted.
 
@@ -122,7 +126,7 @@ class Conversation:
                 "hold then: was the database restored, or is it another one? Start the subscriber "
                 "anew from a lower id, that of the last event that both have"
             )
-        if all(feed.name != name for feed in self._feeds.values()):
+        if name not in self.connected():
             return (
                 f"it is not connected to {address}: start it, or take it out of `subscribers`"
                 + self._describe_refused()

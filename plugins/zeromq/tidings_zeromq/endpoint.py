@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tidings_zeromq.wire import Request
 
 _SHARED_PAUSE = 0.02  # seconds: another exchange's thread may take in what is ours
-_TURN = 1000
+TURN = 1000
 """Frames that are taken in at once; then it is everybody's turn to be served."""
 _KEPT_CONNECTIONS = 10_000
 
@@ -137,7 +137,7 @@ class Endpoint:
     def _take_in_all(self) -> None:
         if self._bound.admission is not None:
             self._bound.admission.answer()
-        left = _TURN
+        left = TURN
         while left > 0 and int(self._router.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
             left -= self._take_in(left)
         self._more = left <= 0

@@ -37,6 +37,14 @@ class OpenZeroMQExchange(OpenExchange):
         self._endpoint = Endpoint.join(settings, context.exchange_name)
         self._conversation = Conversation(self._endpoint, settings, context, event_store)
 
+    def connected(self) -> list[str]:
+        """Return the names of the subscribers that are served, one for each connection.
+
+        As it was when the exchange was last used. One that is gone is left out once an event was
+        sent to it, or some seconds later.
+        """
+        return self._conversation.connected()
+
     @override
     def send(self, notifications: Sequence[Notification]) -> None:
         """Take events to be sent; they go out with those around them, and with the next wait.
