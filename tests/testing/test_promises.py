@@ -12,6 +12,7 @@ from tidings.interfaces import (
     capability,
     event_store,
     journal,
+    lease,
     message_consumer,
     message_producer,
     notification,
@@ -26,7 +27,7 @@ from tidings.testing import promises
 SOURCES = {
     "Producer": (message_producer, open_exchange, notification, capability),
     "Store": (event_store, event),
-    "Tracker": (published_message_tracker, event_store),
+    "Tracker": (published_message_tracker, lease, event_store),
     "Quarantine": (quarantine, published_message_tracker),
     "Journal": (journal, published_message_tracker),
     "Pausing": (pause,),
