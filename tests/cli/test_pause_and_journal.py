@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tidings import ConfigurationError, Tidings
+from tidings.interfaces import JournalEntry
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -199,6 +201,23 @@ def test_following_shows_what_comes(shop: Project) -> None:
         eventually(lambda: '"what": "resumed"' in following.out, "the next entry", 60)
         assert following.terminate() == 143
         assert following.out.count('"paused"') == 1
+
+
+def test_following_shows_all_of_what_comes_at_once(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(shop.folder)
+    with shop.running("journal", "--follow", "--json") as following:
+        shop.succeed("pause", "shop")
+        eventually(lambda: '"what": "paused"' in following.out, "the first entry", 60)
+        with Tidings.from_file() as tidings:
+            now = datetime.now(UTC)
+            many = [JournalEntry("shop", "held", "ada@host", str(n), now) for n in range(2500)]
+            tidings.tracker.write_journal(many, most=10_000, longest=timedelta(days=1))
+        eventually(lambda: '"detail": "2499"' in following.out, "the last of many", 60)
+        found = [json.loads(line)["detail"] for line in following.out.splitlines()]
+
+    assert found[1:] == [str(n) for n in range(2500)]
 
 
 def test_a_command_is_done_though_its_journal_is_gone(shop: Project) -> None:

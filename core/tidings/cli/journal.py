@@ -11,6 +11,7 @@ import click
 from tidings.cli.context import Context, pass_context
 from tidings.cli.numbers import COUNT, age
 from tidings.cli.output import echo, echo_json
+from tidings.config.relay import MOST_JOURNAL_ENTRIES
 
 if TYPE_CHECKING:
     from tidings.interfaces import JournalEntry
@@ -61,9 +62,9 @@ def journal(
     if exchange is not None:
         operations.check_known(tidings, exchange)
     look = operations.followed if follow else operations.entries
-    most = limit or (USUALLY if since is None else tidings.configuration.relay.journal_entries)
+    most = limit or (USUALLY if since is None else MOST_JOURNAL_ENTRIES)
     found = 0
-    for entry in look(tidings, exchange, since, max(most, 1)):
+    for entry in look(tidings, exchange, since, most):
         found += 1
         if as_json:
             echo_json(_as_json(entry), indent=None)

@@ -9,6 +9,9 @@ from pydantic import AfterValidator, Field
 from tidings.config.address import Address, address_of, check_address
 from tidings.config.table import Strict
 
+MOST_JOURNAL_ENTRIES = 1_000_000
+"""That a journal may hold."""
+
 
 class RelaySettings(Strict):
     """How relays work, on every exchange."""
@@ -40,7 +43,7 @@ class RelaySettings(Strict):
     journal_entries: int = Field(
         default=10_000,
         ge=0,
-        le=1_000_000,
+        le=MOST_JOURNAL_ENTRIES,
         description="How many entries the journal keeps of what happened; 0: none are written.",
     )
     journal_days: float = Field(

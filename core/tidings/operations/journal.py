@@ -9,6 +9,7 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from tidings.config.relay import MOST_JOURNAL_ENTRIES
 from tidings.interfaces import JournalEntry
 from tidings.relay.journal_writer import JournalWriter
 from tidings.shown import escaping_logger
@@ -84,6 +85,8 @@ def followed(
         after = max(newest - LOOK_BACK, 0)
         found = [
             entry
-            for entry in tidings.journal().journal(exchange_name, since=since, after=after)
+            for entry in tidings.journal().journal(
+                exchange_name, since=since, after=after, limit=MOST_JOURNAL_ENTRIES
+            )
             if entry.entry_id > newest or entry.entry_id not in seen
         ]
