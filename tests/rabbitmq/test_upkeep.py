@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.rabbitmq.client import Client, send
-from tidings.plugins import NotAcceptedError
+from tidings.plugins import DeliveryError, NotAcceptedError
 from tidings.testing import eventually
 from tidings.testing.samples import send_all
-from tidings_rabbitmq import upkeep
+from tidings_rabbitmq import confirms, upkeep
 
 if TYPE_CHECKING:
     from tests.rabbitmq.conftest import MakeProducer
@@ -69,6 +69,58 @@ def test_a_deleted_queue_is_noticed_by_a_busy_relay(
         send_all(producer, exchange, range(2, ENOUGH + 1))
 
     assert client.count(audit) >= (producer.accepted_id(exchange) or 0) > 0
+
+
+@pytest.mark.parametrize("topology", ["declare", "check"])
+def test_what_a_deleted_queue_lacks_is_not_accepted(
+    make_producer: MakeProducer,
+    client: Client,
+    exchange: str,
+    audit: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    topology: str,
+) -> None:
+    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 1000)
+    maker = make_producer(queues=[exchange])
+    maker.open(exchange)
+    maker.close(exchange)
+    producer = make_producer(queues=[exchange], topology=topology)
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 4))
+    producer.flush(exchange)
+    before = client.ids(exchange)
+    client.channel.queue_delete(exchange)
+    send_all(producer, exchange, range(4, 10))
+
+    with pytest.raises(DeliveryError, match=f"no queue '{exchange}'"):
+        producer.flush(exchange)
+
+    assert producer.accepted_id(exchange) == 3
+    assert before == [1, 2, 3]
+    assert client.ids(audit) == list(range(1, 10)), "which the broker has confirmed"
+
+
+def test_a_window_goes_through_with_a_few_looks(
+    make_producer: MakeProducer, client: Client, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    call_in_turn = upkeep.call_in_turn
+
+    def count_and_call(*arguments: Any) -> None:
+        nonlocal looks
+        looks += 1
+        call_in_turn(*arguments)
+
+    monkeypatch.setattr(confirms, "call_in_turn", count_and_call)
+    producer = make_producer(window=400)
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 4001))
+    producer.flush(exchange)
+
+    assert producer.accepted_id(exchange) == 4000
+    assert client.ids(exchange) == list(range(1, 4001))
+    assert 4000 / 400 <= looks <= 4 * 4000 / 400 + 4
 
 
 def test_a_queue_that_somebody_unbound_is_bound_again(

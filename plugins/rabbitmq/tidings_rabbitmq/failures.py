@@ -128,7 +128,7 @@ def _diagnose_missing(said: str) -> Diagnosis:
         NotAcceptedError,
         said,
         "Somebody deleted it, or a policy let it expire. It is declared anew when the exchange "
-        "is opened next; a queue then lacks what was published meanwhile (tidings replay sends "
+        "is opened next; a queue may lack what was published meanwhile (tidings replay sends "
         "it again, to all subscribers). Other subscribers' bindings are not: check them.",
     )
 

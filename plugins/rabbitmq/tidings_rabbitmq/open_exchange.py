@@ -15,6 +15,7 @@ from tidings.plugins import (
     OpenExchange,
     UndeliverableEventError,
 )
+from tidings_rabbitmq.confirms import Confirms
 from tidings_rabbitmq.connection import AmqpConnection
 from tidings_rabbitmq.failures import PRECONDITION_FAILED, broker_text
 from tidings_rabbitmq.frames import MessageEncoder
@@ -89,6 +90,13 @@ class OpenRabbitMQExchange(OpenExchange):
         prepare(connection, settings, layout)
         if settings.lock:
             self._take_over(connection)
+        self._confirms = Confirms(
+            connection,
+            self._pipeline.window,
+            self._looked_at(layout),
+            settings.window,
+            self._pipeline.note_progress,
+        )
         channel = connection.channel
         channel.add_on_return_callback(self._on_return)
         answers: list[Any] = []
@@ -111,6 +119,16 @@ class OpenRabbitMQExchange(OpenExchange):
             return settings.wanted(self._exchange_name)
         # A queue of the exchange's own name is ours alone; nobody makes it for us.
         return {name: [] for name in settings.queues or () if settings.topology == "check"}
+
+    def _looked_at(self, layout: Layout) -> Sequence[str]:
+        """Return the queues without which nothing is accepted.
+
+        With a tail it would be of no use: that remembers what they missed. And the queues of many
+        partitions are too many to be looked at so often.
+        """
+        if self._settings.resume == "tail" or layout.partitions:
+            return ()
+        return list(layout.queues)
 
     def _take_over(self, connection: AmqpConnection) -> None:
         """Take the lock, and with it the tail, if there is to be one."""
@@ -207,7 +225,7 @@ class OpenRabbitMQExchange(OpenExchange):
     def _on_confirm(self, frame: Any) -> None:
         confirm, window = frame.method, self._pipeline.window
         if isinstance(confirm, spec.Basic.Ack):
-            window.accept(confirm.delivery_tag, multiple=confirm.multiple)
+            self._confirms.confirmed(confirm.delivery_tag, multiple=confirm.multiple)
             self._pipeline.note_progress()
             return
         if self._settings.resume == "tail":
@@ -233,6 +251,7 @@ class OpenRabbitMQExchange(OpenExchange):
 
     def _not_accepted(self, event_id: int | None, why: str) -> None:
         self._slow_start.refused(event_id)
+        self._confirms.hurry()
         self._pipeline.refuse(
             NotAcceptedError(
                 f"Exchange {self._exchange_name!r}: RabbitMQ at {self._connection.address} did not "

@@ -42,13 +42,13 @@ def _look(connection: AmqpConnection, layout: Layout) -> None:
             partial(getattr(channel, bind.method), **bind.arguments)
             for bind in layout.bindings_of(subscriber, connection.exchange_name)
         ]
-    _call_in_turn(connection, calls, lambda: keep(connection, layout))
+    call_in_turn(connection, calls, lambda: keep(connection, layout))
 
 
-def _call_in_turn(
+def call_in_turn(
     connection: AmqpConnection, calls: Sequence[Callable[..., object]], done: Callable[[], None]
 ) -> None:
-    """Make one call after the other, each once the last was answered."""
+    """Make one call after the other, each once the last was answered; then call ``done``."""
 
     def answered(_answer: object = None, place: int = 0) -> None:
         if place == len(calls):

@@ -33,6 +33,11 @@ class Window:
         return self._first_tag - 1
 
     @property
+    def last_tag(self) -> int:
+        """The last message that was added, by its tag; 0 before the first."""
+        return self._first_tag + len(self._pending) - 1
+
+    @property
     def oldest_id(self) -> int | None:
         """The first event that is not confirmed, or ``None``."""
         return self._pending[0][0] if self._pending else None
