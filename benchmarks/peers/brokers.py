@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _PREFETCH = "10000"
-_PATIENCE = 30.0
+PATIENCE = 30.0
 _SILENCE = 1.0
 
 
@@ -101,7 +101,7 @@ class ActiveMQ:
         with closing(stomp_client.Session(self.url)) as session, suppress(TimeoutError):
             session.write(frame("SUBSCRIBE", headers))
             while True:
-                patience = _PATIENCE if found < expected else _SILENCE
+                patience = PATIENCE if found < expected else _SILENCE
                 found += session.receive(b"MESSAGE", patience)
         return found
 

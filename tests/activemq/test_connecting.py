@@ -159,7 +159,7 @@ def test_a_fork_of_the_process_ends_and_harms_nothing(
     ending: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection, "_GOODBYE", 30.0)
+    monkeypatch.setattr(connection, "GOODBYE", 30.0)
     producer, consumer = make_producer(), make_consumer()
     producer.open(exchange)
     consumer.open(exchange)

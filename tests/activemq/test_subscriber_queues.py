@@ -122,7 +122,7 @@ def test_a_broker_without_the_way_is_refused_before_anything_is_published(
     replacing: dict[str, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(subscriber_queues, "_PROBE_SECONDS", 1.0)
+    monkeypatch.setattr(subscriber_queues, "PROBE_SECONDS", 1.0)
     url = configured_activemq(replacing=replacing).url
     with pytest.raises(BrokerRefusedError, match="does not get to") as raised:
         make_producer(url=url).open(exchange)

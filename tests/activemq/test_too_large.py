@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,12 +11,14 @@ from tests.activemq.sending import send
 from tests.remembered import newest_id
 from tidings.plugins import UndeliverableEventError
 from tidings.testing.samples import send_all
+from tidings_activemq.connection import StompConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.activemq.conftest import MakeProducer
     from tests.servers import ActiveMQ
+    from tidings_activemq.arrivals import Arrival
 
 LARGEST = 20_000
 END = '"/></transportConnectors>'
@@ -27,23 +29,22 @@ def test_no_transaction_is_ended_before_the_broker_has_taken_all_its_events(
     make_producer: MakeProducer, exchange: str, monkeypatch: pytest.MonkeyPatch, token: bool
 ) -> None:
     producer = make_producer(batch_size=2, token=token)
-    opened: Any = producer.open(exchange)
-    connection = opened._connection
+    producer.open(exchange)
     seen: list[bytes] = []
-    write, take = connection.write, connection._take
+    write, take = StompConnection.write, StompConnection.next
 
-    def written(data: bytes) -> None:
+    def written(connection: StompConnection, data: bytes) -> None:
         seen.extend(word for word in (b"SEND\nreceipt:", b"COMMIT") if word in data)
-        write(data)
+        write(connection, data)
 
-    def taken(timeout: float) -> Any:
-        arrival = take(timeout)
+    def taken(connection: StompConnection, timeout: float) -> Arrival | None:
+        arrival = take(connection, timeout)
         if arrival is not None and arrival.kind == "receipt":
             seen.append(b"receipt")
         return arrival
 
-    monkeypatch.setattr(connection, "write", written)
-    monkeypatch.setattr(connection, "_take", taken)
+    monkeypatch.setattr(StompConnection, "write", written)
+    monkeypatch.setattr(StompConnection, "next", taken)
     send_all(producer, exchange, range(1, 5))
     producer.flush(exchange)
 

@@ -113,7 +113,7 @@ def test_a_run_counts_only_where_exactly_its_events_came_to_rabbitmq(
 def test_a_run_counts_only_where_exactly_its_events_came_to_activemq(
     published: int, activemq: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(brokers, "_PATIENCE", 1.0)
+    monkeypatch.setattr(brokers, "PATIENCE", 1.0)
     broker, run = brokers.ActiveMQ(activemq.url), f"peers-{published}"
     broker.prepare(run)
     session = Session(activemq.url)

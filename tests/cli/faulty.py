@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 
 from tidings.cli.main import main
-from tidings.relay import worker
+from tidings.relay.exchange_worker import ExchangeWorker
 
 dying = os.environ["DYING"].split()
-whole = worker._ExchangeWorker._work_and_try_again
+whole = ExchangeWorker.run
 
 
-def work_or_die(exchange: worker._ExchangeWorker) -> None:
+def run_or_die(exchange: ExchangeWorker) -> None:
     if exchange.name in dying:
         raise KeyError("a fault of ours")
     whole(exchange)
 
 
-worker._ExchangeWorker._work_and_try_again = work_or_die  # type: ignore[assignment, method-assign]  # what this program is for
+ExchangeWorker.run = run_or_die  # type: ignore[assignment, method-assign]  # what this program is for
 main()

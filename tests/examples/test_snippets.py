@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,6 +17,7 @@ from tests.examples.snippets.other_kinds import (
     IndentedSerializer,
     IndentedSettings,
 )
+from tests.sql.waiting import Beside
 from tidings.testing import SerializerContract
 
 if TYPE_CHECKING:
@@ -59,12 +61,19 @@ def test_the_loop_gives_results_and_errors_and_ends_with_close() -> None:
 
 def test_close_ends_what_still_runs() -> None:
     loop = LoopThread(NAME)
-    hangs = asyncio.run_coroutine_threadsafe(asyncio.sleep(60), loop._loop)
+    begun = threading.Event()
 
+    async def hang() -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    hangs = Beside(lambda: loop.call(hang(), 60))
+    assert begun.wait(10)
     loop.close()
 
     assert not running()
-    assert hangs.cancelled()
+    with pytest.raises(CancelledError):
+        hangs.result()
 
 
 def test_the_observer_counts_what_was_published() -> None:

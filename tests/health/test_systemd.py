@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import CONFIGURATION
 from tests.command import Project
+from tests.relay.parts import Producer
 from tests.relay.working import running
 from tidings.health.systemd import notifying
 from tidings.testing import eventually
@@ -83,7 +84,7 @@ def test_a_relay_tells_that_it_is_ready_alive_and_stopping(tmp_path: Path) -> No
 def test_no_watchdog_is_fed_for_a_thread_that_hangs(parts: Parts, tmp_path: Path) -> None:
     with listening(str(tmp_path / "notify")) as systemd:
         environ = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "150000"}
-        parts.producer._no_progress = 60
+        parts.producer = Producer(parts.broker, no_progress=60)
         with running(parts.route()) as worker, notifying(environ, worker, 1.0):
             eventually(lambda: "STATUS=1 exchange(s): 1 working" in systemd.heard)
             eventually(lambda: systemd.of("WATCHDOG"))

@@ -49,16 +49,20 @@ def test_the_page_says_what_the_last_recorded_runs_found() -> None:
     assert (ROOT / page.PAGE).read_text() == page.text(known), "python -m tests.matrix.page"
 
 
-def test_a_version_keeps_the_day_of_its_first_run(result: Result) -> None:
+def test_a_version_keeps_the_day_of_its_first_run(result: Result, tmp_path: Path) -> None:
     earlier = {
         "servers": {"RabbitMQ": "4.0.5"},
         "python": "3.13.4",
         "since": {"RabbitMQ": "2026-01-02", "Python": "2026-01-02"},
     }
+    (tmp_path / page.RECORD).parent.mkdir()
+    (tmp_path / page.RECORD).write_text(json.dumps({"debian-13": earlier}))
 
-    since = page._since(earlier, result, "2026-03-04")
+    page.record(tmp_path, {"debian-13": result}, "0ddba11")
 
-    assert since == {"RabbitMQ": "2026-01-02", "Python": "2026-03-04"}
+    known = json.loads((tmp_path / page.RECORD).read_text())["debian-13"]
+    assert known["since"] == {"RabbitMQ": "2026-01-02", "Python": known["run_on"]}
+    assert known["run_on"] > "2026-01-02"
 
 
 def test_a_run_is_recorded_with_the_revision_that_it_was_of(result: Result, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tidings import BrokenPluginError, MissingLibraryError
 from tidings.plugins import API, MessageConsumerSpec, MessageProducerSpec, SerializerSpec
+from tidings.plugins.entry_points import installed_entry_points
 from tidings.plugins.installing import install_command
 from tidings.plugins.registry import InstalledPlugin, PluginRegistry
 
@@ -222,7 +223,7 @@ def test_two_distributions_with_one_name_are_both_named(
 
 def test_one_distribution_seen_twice_is_no_conflict(site: Site) -> None:
     site.install()
-    find = PluginRegistry()._find
+    find = installed_entry_points
 
     registry = PluginRegistry(entry_points=lambda: [*find(), *find()])
 

@@ -37,7 +37,7 @@ NOWHERE = Standing(0, 0, 0, 0.0, 0)
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
-    monkeypatch.setattr("tidings.relay.worker.STANDBY_PAUSE", 0.05)
+    monkeypatch.setattr("tidings.relay.exchange_worker.STANDBY_PAUSE", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_TRANSIENT", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_LASTING", 0.05)
     monkeypatch.setattr("tidings.relay.holding.WORTH_TELLING", 0.0)

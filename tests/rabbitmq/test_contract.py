@@ -99,7 +99,23 @@ def publishing(make_producer: Callable[[], MessageProducer]) -> Publish:
     return publish
 
 
-class TestRabbitMQProducer(MessageProducerContract):
+class OnRabbitMQ:
+    """What the producer's suite and the consumer's are told of the broker."""
+
+    plugin_module, backend = "tidings_rabbitmq.plugin", "rabbitmq"
+    has_login = True
+
+    @pytest.fixture
+    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
+        url = make_url(rabbitmq.url)
+        return url.host or "", url.port or 5672
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        return (SECRET,)
+
+
+class TestRabbitMQProducer(OnRabbitMQ, MessageProducerContract):
     capabilities = frozenset(
         {
             Capability.LOCK,
@@ -111,16 +127,8 @@ class TestRabbitMQProducer(MessageProducerContract):
     )
     no_progress_seconds = NO_PROGRESS_SECONDS
     has_undeliverable = True
-    has_login = True
     can_reject = True
-    plugin_module, backend = "tidings_rabbitmq.plugin", "rabbitmq"
     options: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
-
-    @pytest.fixture
-    @override
-    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
-        url = make_url(rabbitmq.url)
-        return url.host or "", url.port or 5672
 
     @pytest.fixture
     @override
@@ -187,11 +195,6 @@ class TestRabbitMQProducer(MessageProducerContract):
 
     @pytest.fixture
     @override
-    def secrets(self) -> Sequence[str]:
-        return (SECRET,)
-
-    @pytest.fixture
-    @override
     def settings(self) -> Mapping[str, Any]:
         return {"url": "amqp://localhost/"} | self.options
 
@@ -216,17 +219,9 @@ class TestRabbitMQTopicProducerWithTail(TestRabbitMQProducerWithTail):
     }
 
 
-class TestRabbitMQConsumer(MessageConsumerContract):
+class TestRabbitMQConsumer(OnRabbitMQ, MessageConsumerContract):
     capabilities = frozenset({Capability.PARTITIONS})
-    plugin_module, backend = "tidings_rabbitmq.plugin", "rabbitmq"
-    has_login = True
     options: dict[str, Any] = {}  # noqa: RUF012 - nobody writes to it
-
-    @pytest.fixture
-    @override
-    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
-        url = make_url(rabbitmq.url)
-        return url.host or "", url.port or 5672
 
     @pytest.fixture
     @override
@@ -242,11 +237,6 @@ class TestRabbitMQConsumer(MessageConsumerContract):
     def make_refused_consumer(self, rabbitmq: StreamBroker) -> Callable[[], RabbitMQConsumer]:
         url = make_url(rabbitmq.url).set(password=SECRET).render_as_string(hide_password=False)
         return lambda: RabbitMQConsumer(RabbitMQSettings(url=SecretStr(url)), None)
-
-    @pytest.fixture
-    @override
-    def secrets(self) -> Sequence[str]:
-        return (SECRET,)
 
     @pytest.fixture
     @override

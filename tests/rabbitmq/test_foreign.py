@@ -221,15 +221,16 @@ class Taken:
 @example(b"\x20\x00\x00\x00\x00\x09\x00T" + b"\xff" * 8, 20)
 def test_pika_reads_whatever_stands_in_a_content_header(encoded: bytes, step: int) -> None:
     content = struct.pack(">HHQ", spec.Basic.INDEX, 0, 3) + (encoded + b"\0\0")
-    sent = frame.Frame(spec.FRAME_HEADER, 1)._marshal([content]) + frame.Body(1, b"abc").marshal()
+    header = struct.pack(">BHL", spec.FRAME_HEADER, 1, len(content)) + content + b"\xce"
+    sent = header + frame.Body(1, b"abc").marshal()
     taken = Taken()
     protocol = ReadableProtocol(taken)
     for start in range(0, len(sent), step):
         protocol.data_received(sent[start : start + step])
 
-    header, body = taken.frames
-    assert isinstance(header, frame.Header)
-    assert (header.body_size, body.fragment) == (3, b"abc")
+    head, body = taken.frames
+    assert isinstance(head, frame.Header)
+    assert (head.body_size, body.fragment) == (3, b"abc")
 
 
 def test_what_pika_can_read_is_handed_on_byte_by_byte_as_it_came() -> None:

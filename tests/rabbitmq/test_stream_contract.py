@@ -82,20 +82,28 @@ def rabbitmq() -> Iterator[RabbitMQ]:
         yield start(stream=True, extra_config="stream.frame_max = 4194304")
 
 
-class TestRabbitMQStreamProducer(MessageProducerContract):
+class OnRabbitMQ:
+    """What the producer's suite and the consumer's are told of the broker."""
+
+    plugin_module, backend = "tidings_rabbitmq.stream.plugin", "rabbitmq-stream"
+    has_login = True
+
+    @pytest.fixture
+    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
+        address = settings(rabbitmq, None).address
+        return address.host, address.port
+
+    @pytest.fixture
+    def secrets(self) -> Sequence[str]:
+        return (SECRET,)
+
+
+class TestRabbitMQStreamProducer(OnRabbitMQ, MessageProducerContract):
     capabilities = frozenset(
         {Capability.MOST_RECENT_ACCEPTED, Capability.ROUTING, Capability.PARTITIONS}
     )
     no_progress_seconds = NO_PROGRESS_SECONDS
     has_undeliverable = True
-    has_login = True
-    plugin_module, backend = "tidings_rabbitmq.stream.plugin", "rabbitmq-stream"
-
-    @pytest.fixture
-    @override
-    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
-        address = settings(rabbitmq, None).address
-        return address.host, address.port
 
     @pytest.fixture
     @override
@@ -140,25 +148,12 @@ class TestRabbitMQStreamProducer(MessageProducerContract):
 
     @pytest.fixture
     @override
-    def secrets(self) -> Sequence[str]:
-        return (SECRET,)
-
-    @pytest.fixture
-    @override
     def settings(self) -> Mapping[str, Any]:
         return {"url": "rabbitmq-stream://localhost/"}
 
 
-class TestRabbitMQStreamConsumer(MessageConsumerContract):
+class TestRabbitMQStreamConsumer(OnRabbitMQ, MessageConsumerContract):
     capabilities = frozenset({Capability.ROUTING, Capability.PARTITIONS})
-    plugin_module, backend = "tidings_rabbitmq.stream.plugin", "rabbitmq-stream"
-    has_login = True
-
-    @pytest.fixture
-    @override
-    def server_address(self, rabbitmq: StreamBroker) -> tuple[str, int]:
-        address = settings(rabbitmq, None).address
-        return address.host, address.port
 
     @pytest.fixture
     @override
@@ -176,11 +171,6 @@ class TestRabbitMQStreamConsumer(MessageConsumerContract):
         host, port = server_address
         url = SecretStr(f"rabbitmq-stream://guest:{SECRET}@{host}:{port}/")
         return lambda: RabbitMQStreamConsumer(RabbitMQStreamSettings(url=url), None)
-
-    @pytest.fixture
-    @override
-    def secrets(self) -> Sequence[str]:
-        return (SECRET,)
 
     @pytest.fixture
     @override

@@ -84,10 +84,10 @@ def test_what_each_partition_has_is_told_to_be_compared_with_the_store(
     producer.open(exchange, STORE, partitions=PARTITIONS)
     send(producer, exchange, 4, 9)
     producer.close(exchange)
-    producer.open(exchange, STORE, partitions=PARTITIONS)
+    opened: Any = producer.open(exchange, STORE, partitions=PARTITIONS)
 
     assert producer.most_recent_accepted(exchange) is None, "two partitions may lack the first"
-    assert producer._exchanges[exchange].accepted_ahead() == [
+    assert opened.accepted_ahead() == [
         Accepted(4, MARK, 0, "store-1"),
         Accepted(9, MARK, 0, "store-1"),
     ]

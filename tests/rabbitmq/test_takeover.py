@@ -155,6 +155,16 @@ def test_a_policy_that_keeps_what_queues_drop_gets_nothing_of_the_tail(
     assert client.ids(exchange) == list(range(1, 51))
 
 
+def be_refused(producer: RabbitMQProducer, client: Client, exchange: str) -> None:
+    """Send what one more queue, which is full, refuses, and the others have."""
+    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
+    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
+    client.channel.queue_bind(f"{exchange}.full", exchange)
+    send_all(producer, exchange, range(1, 21))
+    with pytest.raises(NotAcceptedError, match="a queue is full"):
+        producer.flush(exchange)
+
+
 @pytest.mark.parametrize("connected", [True, False])
 def test_the_tail_says_nothing_of_events_that_another_queue_refused(
     make_producer: MakeProducer,
@@ -167,12 +177,7 @@ def test_the_tail_says_nothing_of_events_that_another_queue_refused(
 ) -> None:
     producer = make_producer(resume="tail", url=proxied)
     producer.open(exchange)
-    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
-    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
-    client.channel.queue_bind(f"{exchange}.full", exchange)
-    send_all(producer, exchange, range(1, 21))
-    with pytest.raises(NotAcceptedError, match="a queue is full"):
-        producer.flush(exchange)
+    be_refused(producer, client, exchange)
     if not connected:
         proxy.cut()
     producer.close(exchange)
@@ -189,12 +194,7 @@ def test_the_tail_says_nothing_where_a_refusal_may_not_have_been_heard(
 ) -> None:
     producer = make_producer(resume="tail", url=proxied, window=2 * PIECE_MESSAGES)
     producer.open(exchange)
-    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
-    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
-    client.channel.queue_bind(f"{exchange}.full", exchange)
-    send_all(producer, exchange, range(1, 21))
-    with pytest.raises(NotAcceptedError, match="a queue is full"):
-        producer.flush(exchange)
+    be_refused(producer, client, exchange)
     producer.close(exchange)
     client.channel.queue_unbind(f"{exchange}.full", exchange)
     producer.open(exchange)
@@ -220,12 +220,7 @@ def test_once_a_queue_has_refused_the_tail_says_nothing_of_a_relay_that_died_unh
 ) -> None:
     first = make_producer(resume="tail")
     first.open(exchange)
-    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
-    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
-    client.channel.queue_bind(f"{exchange}.full", exchange)
-    send_all(first, exchange, range(1, 21))
-    with pytest.raises(NotAcceptedError, match="a queue is full"):
-        first.flush(exchange)
+    be_refused(first, client, exchange)
     first.close(exchange)
     queued = client.count(exchange)
     killed = make_producer(resume="tail", url=proxied)
@@ -306,12 +301,7 @@ def test_a_broker_that_is_away_after_a_refusal_is_told_in_a_sentence(
 ) -> None:
     producer = make_producer(resume="tail", url=proxied)
     producer.open(exchange)
-    full = {"x-max-length": 5, "x-overflow": "reject-publish"}
-    client.channel.queue_declare(f"{exchange}.full", exclusive=True, arguments=full)
-    client.channel.queue_bind(f"{exchange}.full", exchange)
-    send_all(producer, exchange, range(1, 21))
-    with pytest.raises(NotAcceptedError, match="a queue is full"):
-        producer.flush(exchange)
+    be_refused(producer, client, exchange)
     proxy.cut()
     producer.close(exchange)
     proxy.refuse()

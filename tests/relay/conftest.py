@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.relay.parts import Parts, relay_threads
-from tidings.relay import worker as worker_module
+from tidings.relay import exchange_worker
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -23,6 +23,6 @@ def parts() -> Iterator[Parts]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker try again soon."""
-    monkeypatch.setattr(worker_module, "STANDBY_PAUSE", 0.05)
+    monkeypatch.setattr(exchange_worker, "STANDBY_PAUSE", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_TRANSIENT", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_LASTING", 0.05)

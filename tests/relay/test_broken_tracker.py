@@ -9,7 +9,8 @@ import pytest
 from tests.relay.parts import Parts, X
 from tests.relay.working import running
 from tidings import TidingsError
-from tidings.relay.worker import Worker, _ExchangeWorker
+from tidings.relay.exchange_worker import ExchangeWorker
+from tidings.relay.worker import Worker
 from tidings.testing import eventually
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -59,10 +60,10 @@ def test_a_lost_lease_is_outlived_though_nobody_can_say_how(
 def test_a_worker_whose_thread_died_does_not_end_as_if_all_were_well(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def die(_worker: _ExchangeWorker) -> None:
+    def die(_worker: ExchangeWorker) -> None:
         raise KeyError("a fault of ours")
 
-    monkeypatch.setattr(_ExchangeWorker, "_work_and_try_again", die)
+    monkeypatch.setattr(ExchangeWorker, "run", die)
 
     with pytest.raises(TidingsError, match=r"'x': its thread has ended .* report it") as raised:
         Worker([parts.route()]).run()

@@ -6,7 +6,7 @@ And if the broker remembers, nothing published twice.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -26,6 +26,8 @@ from tidings.plugins import Capability
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tidings.interfaces import Lease
 
 PATTERN = "order.*"
 FAULTS = ["reject", "cut", "freeze", "unbind", "poison", "tracker", "store", "takeover", "none"]
@@ -75,7 +77,14 @@ class Relaying(RuleBasedStateMachine):
         parts.broker.reject(X, 0)
 
     def fault(self, name: str, patch: pytest.MonkeyPatch, event_id: int) -> Callable[[], object]:
-        parts = self.parts
+        parts, acquire = self.parts, self.parts.tracker.acquire_lease
+        leases: list[Lease] = []
+
+        def note(*arguments: Any, **options: Any) -> Lease:
+            leases[:] = [acquire(*arguments, **options)]
+            return leases[0]
+
+        patch.setattr(parts.tracker, "acquire_lease", note)
 
         def gone(*_: object) -> None:
             raise StoreUnavailableError("The database is gone.")
@@ -84,8 +93,8 @@ class Relaying(RuleBasedStateMachine):
             raise UndeliverableEventError("Too large.", exchange_name=X, event_id=event_id)
 
         def take_over() -> None:
-            lease = parts.tracker._rows[X]
-            taken = parts.tracker.acquire_lease(X, "other", 60, in_place_of=lease.epoch)
+            (held,) = leases
+            taken = acquire(X, "other", 60, in_place_of=held.epoch)
             parts.tracker.release_lease(taken)
 
         return {

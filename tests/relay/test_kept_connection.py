@@ -55,13 +55,16 @@ def test_a_connection_that_fails_meanwhile_ends_the_call_with_its_error() -> Non
 
 
 def test_a_producer_that_has_something_tracked_while_it_waits_is_told_so() -> None:
-    def wait(_seconds: float) -> None:
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
         with kept.during_call():
             pass
 
     with KeptConnection(wait, "x") as kept:
         kept.begin()
-        eventually(lambda: kept._error)
+        eventually(lambda: waited and "tidings-x-waiting" not in relay_threads())
         assert "The producer of 'x' called on_accepted from within wait()" in str(kept.end())
 
 

@@ -209,7 +209,7 @@ def test_a_renewal_that_was_asked_for_earlier_takes_nothing_away(parts: Parts) -
 def test_a_hanging_renewal_does_not_hold_up_the_end_for_long(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidings.relay.kept_lease._LONGEST_JOIN", 0.1)
+    monkeypatch.setattr("tidings.relay.kept_lease.LONGEST_JOIN", 0.1)
     hanging, go_on = threading.Event(), threading.Event()
 
     def hang(_leases: Sequence[Lease]) -> Mapping[Lease, bool]:

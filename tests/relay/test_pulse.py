@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from tests.relay.parts import Parts, Producer, X, at
 from tests.relay.working import running
 from tidings.errors import BrokerUnavailableError
+from tidings.relay import exchange_worker
 from tidings.relay import worker as worker_module
 from tidings.relay.observers import Observers
 from tidings.relay.owner import Owner
@@ -62,7 +63,7 @@ def test_an_idle_exchange_takes_a_step_with_each_wait_of_a_long_pause(
     with running(parts.route(), poll_seconds=60):
         eventually(lambda: sum(waits) > 5)
 
-    assert waits.count(worker_module.LONGEST_WAIT) > 1
+    assert waits.count(exchange_worker.LONGEST_WAIT) > 1
     assert not [pair for pair in pairwise(waits) if all(pair)], "two waits, and no step between"
 
 
@@ -92,13 +93,24 @@ def test_a_broker_that_is_down_makes_it_unready_and_never_dead(parts: Parts) -> 
     assert (again.is_ready, again.reason) == (True, None)
 
 
-def test_the_pause_before_the_next_try_is_no_silence() -> None:
-    pulse = Pulse(X)
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Give the clock that a pulse goes by: ``now.is_`` is a number of seconds."""
+    now = SimpleNamespace(is_=1000.0)
+    clock = SimpleNamespace(monotonic=lambda: now.is_)
+    monkeypatch.setattr("tidings.relay.pulse.time", clock)
+    return now
 
+
+def test_the_pause_before_the_next_try_is_no_silence(now: SimpleNamespace) -> None:
+    pulse = Pulse(X)
     pulse.failed(X, BrokerUnavailableError("Down.", exchange_name=X), 25.0)
 
-    assert pulse.vitals().silent_seconds == 0
-    assert pulse._silent_from > time.monotonic() + 20
+    now.is_ += 20
+    in_the_pause = pulse.vitals().silent_seconds
+    now.is_ += 20
+
+    assert (in_the_pause, pulse.vitals().silent_seconds) == (0, 15)
 
 
 def test_a_standby_is_ready_and_works_when_it_has_taken_over(parts: Parts) -> None:
@@ -152,13 +164,14 @@ def test_a_thread_that_hangs_is_silent_and_so_stuck(
         eventually(lambda: vitals(worker).is_live(0.5))
 
 
-def test_a_flush_that_lasts_while_the_broker_accepts_is_no_silence(parts: Parts) -> None:
+def test_a_flush_that_lasts_while_the_broker_accepts_is_no_silence(now: SimpleNamespace) -> None:
     pulse = Pulse(X)
-    before = pulse._silent_from
+    now.is_ += 20
+    before = pulse.vitals().silent_seconds
 
     pulse.published(X, 1, 1)
 
-    assert pulse._silent_from > before
+    assert (before, pulse.vitals().silent_seconds) == (20, 0)
     assert pulse.vitals().state == "starting"
 
 

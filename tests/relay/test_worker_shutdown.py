@@ -13,6 +13,7 @@ import pytest
 from tests.relay.parts import Parts, Producer, at, relay_threads
 from tests.relay.working import running
 from tidings import InMemoryBroker
+from tidings.relay import exchange_worker
 from tidings.relay import worker as worker_module
 from tidings.relay.worker import Worker
 from tidings.testing import eventually
@@ -26,7 +27,7 @@ def test_a_shutdown_finishes_what_is_in_hand_and_gives_the_lease_back(parts: Par
 
     def shut_down() -> None:
         worker.shut_down()
-        eventually(worker._shutdown.is_set)
+        assert worker.wait_for_shutdown(60)
 
     parts.producer.before_send = at(500, shut_down)
     worker.run()
@@ -78,7 +79,7 @@ def test_an_idle_exchange_looks_up_often_enough_to_shut_down_in_time(parts: Part
     with running(parts.route(), poll_seconds=3):
         eventually(lambda: sum(parts.producer.waits) > 2)
 
-    assert max(parts.producer.waits) <= worker_module.LONGEST_WAIT
+    assert max(parts.producer.waits) <= exchange_worker.LONGEST_WAIT
 
 
 def test_a_shutdown_before_the_start_is_heeded(parts: Parts) -> None:

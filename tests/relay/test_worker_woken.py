@@ -13,7 +13,7 @@ from tests.relay.parts import Parts, X
 from tests.relay.working import running
 from tidings import InMemoryEventStore
 from tidings.plugins import Capability, OpenExchange, Waited
-from tidings.relay import worker as worker_module
+from tidings.relay import exchange_worker
 from tidings.testing import eventually
 
 pytestmark = pytest.mark.usefixtures("impatient")
@@ -80,7 +80,7 @@ def test_an_idle_exchange_is_woken_long_before_it_would_look_by_itself(
 def test_an_exchange_that_nobody_wakes_looks_by_itself(
     parts: Parts, store: TellingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "LOOK_ANYWAY", 0.05)
+    monkeypatch.setattr(exchange_worker, "LOOK_ANYWAY", 0.05)
     with running(parts.route()):
         eventually(lambda: store.waits)
         parts.append()
@@ -128,13 +128,13 @@ def test_after_a_quiet_time_it_listens_at_once_again(
         store.rings_for_ever = False
         count = len(store.waits)
         eventually(lambda: len(store.waits) > count + 3)
-        assert served[-1] <= worker_module.SHORTEST_PAUSE
+        assert served[-1] <= exchange_worker.SHORTEST_PAUSE
 
 
 def test_the_producer_does_its_duties_while_the_store_is_listened_to(
     parts: Parts, store: TellingStore, served: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(exchange_worker, "LONGEST_WAIT", 0.05)
     with running(parts.route(), poll_seconds=FOR_EVER):
         eventually(lambda: len(served) > 5)
         parts.broker.cut()

@@ -173,7 +173,7 @@ def test_after_a_call_that_lasted_fewer_will_do_again() -> None:
     Beside(lambda: pass_through(turns)).result()
     may_end.set()
     lasting.result()
-    turns._patience = FOREVER
+    turns.patience = FOREVER
     with turns:
         late = Beside(last)
         late.join(0.2)

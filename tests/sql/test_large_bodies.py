@@ -129,7 +129,7 @@ def test_large_bodies_of_one_size_are_read_by_one_statement_a_batch(
         asked.append(statement)
 
     store.newest_event_id()  # connects
-    listen(store.database._engine, "before_cursor_execute", note)
+    listen(store.database.engine, "before_cursor_execute", note)
     batches = read_all(store)
 
     assert [len(batch) for batch in batches] == [8] * 5

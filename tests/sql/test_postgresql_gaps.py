@@ -60,9 +60,9 @@ def statements(store: SqlAlchemyEventStore) -> Iterator[list[str]]:
     def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
         asked.append(re.sub(r"\s+", " ", statement))
 
-    event.listen(store.database._engine, "before_cursor_execute", note)
+    event.listen(store.database.engine, "before_cursor_execute", note)
     yield asked
-    event.remove(store.database._engine, "before_cursor_execute", note)
+    event.remove(store.database.engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("first_commits", [True, False], ids=["commits", "rolls-back"])
@@ -83,14 +83,14 @@ def test_wherever_in_a_read_a_transaction_ends_its_event_is_not_passed(
                 first.commit() if first_commits else first.rollback()
             count += 1
 
-        event.listen(store.database._engine, "after_cursor_execute", end_first)
+        event.listen(store.database.engine, "after_cursor_execute", end_first)
         read: list[str] = []
         position = 0
         for _read in range(8):
             events = store.all_stored_events_since(position, 100)
             read += [stored.type_name for stored in events]
             position = events[-1].event_id if events else position
-        event.remove(store.database._engine, "after_cursor_execute", end_first)
+        event.remove(store.database.engine, "after_cursor_execute", end_first)
     assert count > statement, "the transaction did not end while the store was read"
     assert read == (["First", "Second"] if first_commits else ["Second"])
 

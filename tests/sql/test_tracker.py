@@ -60,20 +60,22 @@ def test_a_lease_says_whose_place_it_takes_if_that_one_had_not_given_it_back(
 
 
 def test_a_lease_names_nobody_if_others_had_it_since_the_look(
-    tracker: Tracker, monkeypatch: pytest.MonkeyPatch
+    settings: SqlAlchemySettings, tracker: Tracker
 ) -> None:
+    other, looks = Tracker(settings), [1]
     tracker.acquire_lease("shop", "a", 0.0)
-    look = tracker._make_row
 
-    def look_and_be_late(exchange_name: str) -> Any:
-        seen = look(exchange_name)
-        monkeypatch.setattr(tracker, "_make_row", look)
-        tracker.acquire_lease("shop", "b", 0.0)
-        return seen
+    def be_late(*_: object) -> None:
+        if looks:  # the transaction in which it looks is over
+            looks.clear()
+            other.acquire_lease("shop", "b", 0.0)
 
-    monkeypatch.setattr(tracker, "_make_row", look_and_be_late)
+    event.listen(tracker.database.engine, "checkin", be_late)
+    taken = tracker.acquire_lease("shop", "c", 15)
+    other.close()
 
-    assert tracker.acquire_lease("shop", "c", 15).taken_from is None
+    assert not looks
+    assert taken.taken_from is None
 
 
 def test_exchanges_whose_names_differ_in_case_only_are_two(tracker: Tracker) -> None:
@@ -208,7 +210,7 @@ def test_a_lease_runs_by_the_databases_clock_not_by_ours(tracker: Tracker, engin
     def note(_c: object, _cursor: object, _statement: str, parameters: Any, *_rest: object) -> None:
         sent.extend(parameters.values() if isinstance(parameters, dict) else parameters)
 
-    event.listen(tracker._database._engine, "before_cursor_execute", note)
+    event.listen(tracker.database.engine, "before_cursor_execute", note)
     lease = tracker.acquire_lease("shop", "a", 15)
     tracker.renew_lease(lease)
     assert 15 in sent
@@ -286,7 +288,7 @@ def test_a_lease_that_is_given_back_while_it_is_refused_can_be_had(
             if len(updates) == 1:
                 holding.release_lease(held)
 
-    event.listen(tracker._database._engine, "after_cursor_execute", give_back)
+    event.listen(tracker.database.engine, "after_cursor_execute", give_back)
     try:
         assert tracker.acquire_lease("shop", "b", 15).epoch == held.epoch + 1
     finally:
@@ -301,7 +303,7 @@ def test_a_hundred_leases_are_renewed_by_two_statements(tracker: Tracker) -> Non
     def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
         statements.append(statement.split(maxsplit=1)[0])
 
-    event.listen(tracker._database._engine, "before_cursor_execute", note)
+    event.listen(tracker.database.engine, "before_cursor_execute", note)
     assert tracker.renew_leases(leases) == dict.fromkeys(leases, True)
     assert [word for word in statements if word != "BEGIN"] == ["SELECT", "UPDATE"]
 
@@ -309,7 +311,7 @@ def test_a_hundred_leases_are_renewed_by_two_statements(tracker: Tracker) -> Non
 def test_more_leases_than_one_statement_takes_are_renewed_each_for_its_own_time(
     tracker: Tracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tidings.sql.lease_renewal._MOST_NAMES", 3)
+    monkeypatch.setattr("tidings.sql.lease_renewal.MOST_NAMES", 3)
     leases = [
         tracker.acquire_lease(f"shop{number}", "a", 1 + number % 2 * 3599) for number in range(10)
     ]

@@ -21,7 +21,7 @@ from tidings.plugins import (
     UndeliverableEventError,
 )
 from tidings.testing import eventually
-from tidings_zeromq.pub.consumer import ZeroMQPubConsumer, _beginnings
+from tidings_zeromq.pub.consumer import ZeroMQPubConsumer, beginnings
 from tidings_zeromq.pub.frames import encode
 from tidings_zeromq.pub.producer import ZeroMQPubProducer
 from tidings_zeromq.pub.settings import ZeroMQPubSettings
@@ -159,7 +159,7 @@ def test_who_selects_routing_keys_is_sent_what_begins_so_and_gets_what_it_asked_
     ],
 )
 def test_a_pattern_is_asked_for_by_what_its_keys_begin_with(pattern: str, beginning: str) -> None:
-    assert _beginnings(KeyPatterns([pattern])) == [beginning]
+    assert beginnings(KeyPatterns([pattern])) == [beginning]
 
 
 def test_the_topic_is_the_routing_key_for_a_subscriber_in_any_language() -> None:

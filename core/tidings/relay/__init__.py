@@ -40,7 +40,8 @@ nothing any more. It may still send what it had handed over to its producer in o
 ``poison``                which events a broker has refused
 ``tally``                 how many were handed over and accepted; tells observers
 ``batch``                 what is handed to a producer in one call
-``worker``                one thread for each exchange, run after run
+``worker``                starts a thread for each exchange, and ends them
+``exchange_worker``       such a thread: run after run, a pause after each failure
 ``elsewhere``             whether another relay does what this one could not
 ``pulse``                 how each of these threads is, for those who look from beside it
 ========================= =========================================================================

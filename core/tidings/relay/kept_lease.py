@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = escaping_logger(__name__)
 
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-_LONGEST_JOIN = 5.0
+LONGEST_JOIN = 5.0
 _RENEW_AFTER = 1 / 3
 """The part of its time after which a lease is renewed."""
 _WITH_OTHERS_AFTER = 1 / 6
@@ -150,7 +150,7 @@ class _Keeper:
         with self._changed:
             self._over = True
             self._changed.notify()
-        self._thread.join(_LONGEST_JOIN)
+        self._thread.join(LONGEST_JOIN)
 
     def _run(self) -> None:
         while kept := self._wait_for_due():

@@ -50,7 +50,8 @@ class Database:
         self.schema = settings.db_schema
         self._url, self._arguments = driver.arguments(url)
         self._file = file_of(self._url)
-        self._engine = self._create_engine()
+        self.engine = self._create_engine()
+        """What connects. Who listens to its events hears what the database is asked."""
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -60,7 +61,7 @@ class Database:
     @property
     def dialect(self) -> Dialect:
         """What SQLAlchemy knows of this kind of database."""
-        return self._engine.dialect
+        return self.engine.dialect
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -78,7 +79,7 @@ class Database:
         if not isinstance(error, DBAPIError) or not is_missing_table(error):
             return None
         try:
-            with self._engine.connect() as connection:
+            with self.engine.connect() as connection:
                 return fault_of_version(connection, self.name)
         except SQLAlchemyError:
             return None
@@ -88,7 +89,7 @@ class Database:
         """Begin a transaction that may write: commits at the end, or rolls back."""
         with self.errors():
             self._refuse_missing_file()
-            with self._engine.begin() as connection:
+            with self.engine.begin() as connection:
                 if self.dialect_name == "sqlite":
                     # A transaction that reads before it writes may not be able to go on.
                     connection.exec_driver_sql("BEGIN IMMEDIATE")
@@ -98,7 +99,7 @@ class Database:
         """Give a connection on which every statement is its own transaction."""
         with self.errors():
             self._refuse_missing_file()
-            connection = self._engine.connect()
+            connection = self.engine.connect()
             try:
                 return connection.execution_options(isolation_level="AUTOCOMMIT")
             except BaseException as error:
@@ -144,7 +145,7 @@ class Database:
 
     def close(self) -> None:
         """Close every connection, lent ones when they come back. May be used again."""
-        self._engine.dispose()
+        self.engine.dispose()
 
     def _create_engine(self) -> Engine:
         # Not for no schema: SQLAlchemy would name the one that the first connection began with.
@@ -206,7 +207,7 @@ class Database:
 
     def _prepare(self, connection: Any, record: ConnectionPoolEntry) -> None:
         record.info["file"] = self._file_number()
-        record.info["pool"] = self._engine.pool
+        record.info["pool"] = self.engine.pool
         driver.prepare(self.dialect_name, connection)
 
     def _renew(self, _connection: object, record: ConnectionPoolEntry, _lent: object) -> None:
@@ -219,7 +220,7 @@ class Database:
 
         It comes back to a pool that lends nothing any more.
         """
-        if record.info.get("pool") is not self._engine.pool:
+        if record.info.get("pool") is not self.engine.pool:
             record.close()
 
     def refuse_another_file(self, connection: Connection) -> None:

@@ -68,7 +68,7 @@ class Turns:
     def __init__(self, most: int, patience: float) -> None:
         """Let ``most`` in, and another one after ``patience`` seconds in which nobody came out."""
         self._most = self._limit = most
-        self._patience = patience
+        self.patience = patience
         self._inside = 0
         self._moved = 0.0
         self._changed = threading.Condition()
@@ -76,7 +76,7 @@ class Turns:
     def __enter__(self) -> Self:
         with self._changed:
             while self._inside >= self._limit:
-                left = self._moved + self._patience - time.monotonic()
+                left = self._moved + self.patience - time.monotonic()
                 if left > 0:
                     self._changed.wait(left)
                 else:

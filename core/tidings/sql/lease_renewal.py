@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tidings.interfaces import Lease
 
-_MOST_NAMES = 500
+MOST_NAMES = 500
 """In one statement; databases bound how many parameters one may have."""
 _of_exchanges = tracker.c.type_name.in_(bindparam("names", expanding=True))
 _HOLDERS = select(tracker.c.type_name, tracker.c.lease_epoch, tracker.c.lease_owner).where(
@@ -61,4 +61,4 @@ def _held(connection: Connection, query: Select[Any], leases: Sequence[Lease]) -
 
 
 def _parts(names: Sequence[str]) -> Sequence[Sequence[str]]:
-    return [names[start : start + _MOST_NAMES] for start in range(0, len(names), _MOST_NAMES)]
+    return [names[start : start + MOST_NAMES] for start in range(0, len(names), MOST_NAMES)]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tidings.event import StoredEvent
     from tidings.interfaces import IdleRelay, JournalEntry, Pause, QuarantinedEvent, TrackedExchange
+    from tidings.sql.database import Database
     from tidings.sql.settings import SqlAlchemySettings
 
 Effect: TypeAlias = "Callable[[Connection], None]"
@@ -57,6 +58,11 @@ class SqlAlchemyTracker(PublishedMessageTracker):
         """Take the settings; connects to nothing."""
         self._database = FewConnections(settings)
         self._insert_if_absent = tracker_rows.insert_if_absent(self._database.dialect_name)
+
+    @property
+    def database(self) -> Database:
+        """The database it is kept in."""
+        return self._database
 
     @override
     def most_recent_published_message_id(self, exchange_name: str) -> int | None:

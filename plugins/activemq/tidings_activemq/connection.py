@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tidings_activemq.settings import ActiveMQSettings
     from tidings_activemq.transport import Target
 
-_GOODBYE = 1.0
+GOODBYE = 1.0
 _LAST_WORDS = 0.5
 
 
@@ -221,7 +221,7 @@ class StompConnection:
         return self._client
 
     def _say_goodbye(self) -> None:
-        deadline = time.monotonic() + _GOODBYE
+        deadline = time.monotonic() + GOODBYE
         try:
             if not self.writable():
                 return

@@ -25,7 +25,7 @@ RENEW = 5.0
 has taken away. ActiveMQ tells nobody of that, and what is published in between is in no queue."""
 
 _PROBE = "probe"
-_PROBE_SECONDS = 5.0
+PROBE_SECONDS = 5.0
 _PROBE_LIVES = 24 * 3600.0
 # Takes nothing, so that it is never a slow consumer; any other comes first.
 _STANDING: dict[str, str | int] = {
@@ -136,7 +136,7 @@ class SubscriberQueues:
         return topic, settings.queue_of(name, probe, EVERYTHING, 0)
 
     def _arrives(self) -> bool:
-        deadline = time.monotonic() + _PROBE_SECONDS
+        deadline = time.monotonic() + PROBE_SECONDS
         while arrival := self._connection.next(max(deadline - time.monotonic(), 0)):
             if arrival.headers.get("subscription") == _PROBE:
                 return True

@@ -78,7 +78,7 @@ class ZeroMQPubConsumer(MessageConsumer):
         self._socket.ipv6 = self._choices[0]
         if secret_key is not None and relay_public_key is not None:
             encrypt_subscriber(self._socket, secret_key, relay_public_key)
-        for beginning in _beginnings(self._selected):
+        for beginning in beginnings(self._selected):
             self._socket.subscribe(beginning.encode())
         if self._choices[1:]:
             self._monitor = self._socket.get_monitor_socket(_EVENTS)
@@ -145,7 +145,7 @@ class ZeroMQPubConsumer(MessageConsumer):
             self._switch_at = math.inf
 
 
-def _beginnings(selected: KeyPatterns | None) -> list[str]:
+def beginnings(selected: KeyPatterns | None) -> list[str]:
     """Return what a topic begins with that one of the patterns may stand for."""
     if selected is None:
         return [""]
