@@ -43,7 +43,16 @@ ALLOWED = {
     },
     "testing": {"errors", "event", "interfaces", "plugins"},
     "bootstrap": {"config", "errors", "interfaces", "plugins", "relay"},
-    "operations": {"blame", "bootstrap", "errors", "event", "interfaces", "relay", "shown"},
+    "operations": {
+        "blame",
+        "bootstrap",
+        "config",
+        "errors",
+        "event",
+        "interfaces",
+        "relay",
+        "shown",
+    },
     "health": {"blame", "bootstrap", "config", "errors", "operations", "relay", "shown"},
 }
 ABOVE = {"__init__", "__main__", "cli", "demo"}
