@@ -12,11 +12,11 @@ from typing_extensions import override
 from tests.relay.parts import relay_threads
 from tests.relay.working import running
 from tidings import InMemoryEventStore, NewEvent, StoreUnavailableError
-from tidings.plugins import EventStore, Hold, Waited
-from tidings.relay import shared_reader
+from tidings.plugins import EventStore, Hold, OpenExchange, Waited
+from tidings.relay import exchange_worker, shared_reader, worker
 from tidings.relay.answer import NOTHING
 from tidings.relay.shared_reader import SharedReader
-from tidings.relay.shared_store import look_at
+from tidings.relay.shared_store import interrupt, look_at
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -404,3 +404,34 @@ def test_a_look_that_was_under_way_as_a_run_began_shows_it_nothing(
     store.looks.clear()
     look_at(other, 1)
     assert store.looks == [1]
+
+
+def test_a_wait_that_is_interrupted_ends_and_none_begins_until_the_view_is_used_anew(
+    reader: SharedReader,
+) -> None:
+    view = reader.view()
+    view.check()
+    ended: list[Waited] = []
+    waiting = threading.Thread(target=lambda: ended.append(view.wait(LONG)))
+    waiting.start()
+
+    interrupt(view)
+
+    waiting.join(LONG / 2)
+    assert ended == [Waited.MAY_BE_NEW]
+    assert view.wait(LONG) is Waited.MAY_BE_NEW
+    view.close()
+    view.check()
+    assert view.wait(POLL) is Waited.TIME_IS_UP
+
+
+def test_a_relay_that_waits_for_events_shuts_down_at_once(
+    parts: Parts, reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LONGEST_WAIT", "LOOK_ANYWAY"):
+        monkeypatch.setattr(exchange_worker, name, 2 * LONG)
+    monkeypatch.setattr(worker, "LAST_JOIN", 2 * LONG)
+    monkeypatch.setattr(OpenExchange, "longest_silence", 2 * LONG)
+    with running(parts.route(event_store=reader.view()), poll_seconds=LONG):
+        eventually(lambda: store.polls, "the exchange to wait")
+    assert relay_threads() == []

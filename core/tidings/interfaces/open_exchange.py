@@ -85,7 +85,7 @@ class OpenExchange(ABC):
     the exchange and, if it is known, the event. They hold no secret, and nothing of a body.
     """
 
-    longest_silence: float = 0.5
+    longest_silence: float = 1.0
     """Seconds for which an idle relay may leave out :meth:`wait`, while it waits for events."""
 
     @abstractmethod

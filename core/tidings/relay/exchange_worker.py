@@ -15,6 +15,7 @@ from tidings.relay.owner import Owner
 from tidings.relay.pulse import Pulse, WithOwn
 from tidings.relay.retry import retry
 from tidings.relay.run import running
+from tidings.relay.shared_store import interrupt
 from tidings.relay.trouble import Trouble
 from tidings.shown import escaping_logger
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 log = escaping_logger(__name__)
 
 SHORTEST_PAUSE = 0.005
-LONGEST_WAIT = 0.5
+LONGEST_WAIT = 1.0
 LOOK_ANYWAY = 1.0
 """Seconds after which an exchange that nobody woke looks by itself."""
 STANDBY_PAUSE = 1.0
@@ -77,6 +78,10 @@ class ExchangeWorker:
         finally:
             self._trouble.forget()
             self._route.observers.ended(self.name, self.final_error)
+
+    def interrupt(self) -> None:
+        """Let it see at once that it is to finish, if it waits for events. From any thread."""
+        interrupt(self._route.event_store)
 
     def _work_and_try_again(self) -> None:
         while not self._finished():

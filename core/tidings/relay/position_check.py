@@ -43,6 +43,8 @@ class Anchor:
         self._exchange_name = lease.exchange_name
         self._event_id = lease.position.event_id
         self._mark = lease.fingerprint
+        self._seen: tuple[str, datetime] | None = None
+        """What a fingerprint is made of, of the event that was found to be the same last time."""
         self._looked = time.monotonic()
 
     def check(self) -> None:
@@ -55,7 +57,10 @@ class Anchor:
         except UnreadableEventError:
             return  # it is there, and tells nothing
         if event is not None:
-            self._compare(fingerprint(event))
+            seen = event.type_name, event.occurred_on
+            if seen != self._seen:
+                self._compare(fingerprint(event))
+                self._seen = seen
             return
         newest = self._store.newest_event_id()
         if newest is None or newest < self._event_id:  # pruning always leaves the newest event
@@ -83,7 +88,7 @@ class Anchor:
 
         Without a type name, only the time is looked at.
         """
-        self._event_id, self._mark = event.event_id, fingerprint(event)
+        self._event_id, self._mark, self._seen = event.event_id, fingerprint(event), None
 
     def _refuse_older_ones(self) -> None:
         """Raise if the event is not there, and an older one before it is.

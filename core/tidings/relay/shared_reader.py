@@ -88,6 +88,7 @@ class SharedReader:
         """Guards all below; never held while the database is waited for. The poller waits on it."""
         self._views: set[SharedStore] = set()
         self._waiting: dict[SharedStore, _Waiting] = {}
+        self._interrupted: set[SharedStore] = set()
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._kept_bytes = 0
         self._poller: Poller | None = None
@@ -105,6 +106,7 @@ class SharedReader:
         if view not in self._views:
             with self._changed:
                 self._views.add(view)
+                self._interrupted.discard(view)
 
     def leave(self, view: SharedStore) -> None:
         """Count it no longer. The last one ends the poller, and gives back the connections."""
@@ -175,7 +177,7 @@ class SharedReader:
         """Wait until there is something behind ``since``, or the store has failed."""
         waiting = _Waiting(since, limit, threading.Event())
         with self._changed:
-            if self._has_events(since):
+            if view in self._interrupted or self._has_events(since):
                 return Waited.MAY_BE_NEW
             if self._poller is None:
                 self._poller = Poller(self, self._make_store, self._poll_seconds)
@@ -185,6 +187,13 @@ class SharedReader:
         with self._changed:
             self._waiting.pop(view, None)
         return Waited.MAY_BE_NEW if came else Waited.TIME_IS_UP
+
+    def interrupt(self, view: SharedStore) -> None:
+        """End the view's :meth:`wait`, and each that it begins before it is closed."""
+        with self._changed:
+            self._interrupted.add(view)
+            if (waiting := self._waiting.get(view)) is not None:
+                waiting.came.set()
 
     def wanted(self, poller: Poller) -> tuple[int, int] | None:
         """Return, once anybody waits, what the one waits for who is the furthest behind.

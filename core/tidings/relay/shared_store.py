@@ -89,6 +89,10 @@ class SharedStore(EventStore):
         self._reader.enter(self)
         return self._reader.wait(self, self._since, self._limit, seconds)
 
+    def interrupt(self) -> None:
+        """End the wait for events, and let none begin until the view is closed."""
+        self._reader.interrupt(self)
+
     @override
     def prune(
         self,
@@ -150,3 +154,9 @@ def look_at(store: EventStore, event_id: int) -> StoredEvent | None:
     if isinstance(store, SharedStore):
         return store.look_at(event_id)
     return store.stored_event(event_id)
+
+
+def interrupt(store: EventStore) -> None:
+    """End a wait for events that another thread is in, if the store is one that can do so."""
+    if isinstance(store, SharedStore):
+        store.interrupt()

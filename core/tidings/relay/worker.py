@@ -77,6 +77,8 @@ class Worker:
         while running and self._next_news() is not _SHUT_DOWN:
             running -= 1
         self._shutdown.set()
+        for exchange in self._exchanges:
+            exchange.interrupt()
         _join(threads)
         self._journal.close(LAST_NOTES)
         for exchange in self._exchanges:
