@@ -6,16 +6,22 @@ import json
 import re
 import threading
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from typing_extensions import override
 
 from tests.docs.rights import PAGE
-from tidings import Observer, Tidings
+from tests.servers import free_port
+from tidings import Observer, Tidings, TidingsError
+from tidings.config.address import Address
+from tidings.health.asking import ask
 from tidings.health.looking import Looking
 from tidings.health.pages import MOST_SCRAPES, metrics, pages_of, status_page
+from tidings.health.server import serving
 from tidings.plugins import Exposition
 from tidings.relay.observers import Observers
+from tidings.relay.pulse import Vitals
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -72,6 +78,37 @@ def test_a_fault_of_a_plugins_store_is_an_answer_too() -> None:
 
     assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert json.loads(answer.body)["error"].startswith("KeyError: ")
+
+
+class Stuck:
+    """Stands for a worker of which one thread takes no step, and one waits to try again."""
+
+    def vitals(self) -> list[Vitals]:
+        return [
+            Vitals("x", "working", None, True, 700.2),
+            Vitals("y", "failing", "it is down", True, 0.1),
+        ]
+
+
+def test_health_says_of_a_thread_that_is_stuck_for_how_long(tmp_path: Path) -> None:
+    file = tmp_path / "tidings.toml"
+    file.write_text('[event_store]\nbackend = "memory"\n[exchanges.x]\nproducer = "jsonlines"\n')
+    worker: Any = Stuck()
+    address = Address("127.0.0.1", free_port())
+    with (
+        Tidings.from_file(file, environ={}) as tidings,
+        serving(address, pages_of(tidings, worker)),
+    ):
+        with pytest.raises(TidingsError) as live:
+            ask(address, "live")
+        with pytest.raises(TidingsError) as ready:
+            ask(address, "ready")
+
+    assert str(live.value) == (
+        f"The relay at {address} is not live: "
+        "x is working (its thread has taken no step for 700 s)."
+    )
+    assert str(ready.value) == f"The relay at {address} is not ready: y is failing (it is down)."
 
 
 def test_the_operators_page_names_every_path(tmp_path: Path) -> None:

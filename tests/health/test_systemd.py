@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.relay.parts import Parts
+
+STUCK = re.compile(
+    r"STATUS=1 exchange\(s\): 1 working; x: its thread has taken no step for [0-9]+ s"
+)
 
 pytestmark = pytest.mark.usefixtures("impatient")
 
@@ -81,7 +86,9 @@ def test_a_relay_tells_that_it_is_ready_alive_and_stopping(tmp_path: Path) -> No
     assert heard[-2:] == ["STOPPING=1", "STATUS=stopping"]
 
 
-def test_no_watchdog_is_fed_for_a_thread_that_hangs(parts: Parts, tmp_path: Path) -> None:
+def test_no_watchdog_is_fed_for_a_thread_that_hangs_and_it_is_said(
+    parts: Parts, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with listening(str(tmp_path / "notify")) as systemd:
         environ = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "150000"}
         parts.producer = Producer(parts.broker, no_progress=60)
@@ -91,6 +98,8 @@ def test_no_watchdog_is_fed_for_a_thread_that_hangs(parts: Parts, tmp_path: Path
             parts.broker.freeze()
             parts.append(1)
             eventually(lambda: not worker.vitals()[0].is_live(1.0))
+            eventually(lambda: any(STUCK.fullmatch(line) for line in systemd.heard))
+            eventually(lambda: "watchdog is fed no longer. x: its thread has taken" in caplog.text)
             fed = len(systemd.of("WATCHDOG"))
             threading.Event().wait(0.5)
             assert len(systemd.of("WATCHDOG")) <= fed + 1  # one may have been under way

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidings.blame import sentence_of
 from tidings.health.answer import Answer, as_json
@@ -30,7 +30,7 @@ def pages_of(tidings: Tidings, worker: Worker) -> Pages:
     stuck_seconds = tidings.configuration.relay.stuck_seconds
     status = Looking(lambda: status_json(statuses(tidings)), "The event store")
     return {
-        "/livez": lambda _: _all(worker, "live", lambda each: each.is_live(stuck_seconds)),
+        "/livez": lambda _: _live(worker, stuck_seconds),
         "/readyz": lambda _: _all(worker, "ready", lambda each: each.is_ready),
         "/startedz": lambda _: _all(worker, "started", lambda each: each.was_tried),
         "/status": lambda _: status_page(status),
@@ -58,22 +58,34 @@ def metrics(observers: Observers) -> Page:
     return page
 
 
-def _all(worker: Worker, word: str, is_so: Callable[[Vitals], bool]) -> Answer:
+def _live(worker: Worker, stuck_seconds: float) -> Answer:
+    return _all(
+        worker,
+        "live",
+        lambda each: each.is_live(stuck_seconds),
+        lambda each: each.why_not_live(stuck_seconds) or each.reason,
+    )
+
+
+def _all(
+    worker: Worker,
+    word: str,
+    is_so: Callable[[Vitals], bool],
+    reason: Callable[[Vitals], str | None] = lambda each: each.reason,
+) -> Answer:
     """Say whether it is so of every exchange, and how each of them is."""
-    found = {each.exchange_name: (is_so(each), each) for each in worker.vitals()}
-    every = all(so for so, _ in found.values())
-    said = {name: _said(each, word, so=so) for name, (so, each) in found.items()}
+    said = {
+        each.exchange_name: {
+            word: is_so(each),
+            "state": each.state,
+            "reason": reason(each),
+            "silent_seconds": round(each.silent_seconds, 3),
+        }
+        for each in worker.vitals()
+    }
+    every = all(each[word] for each in said.values())
     status = HTTPStatus.OK if every else HTTPStatus.SERVICE_UNAVAILABLE
     return as_json(status, {word: every, "exchanges": said})
-
-
-def _said(each: Vitals, word: str, *, so: bool) -> dict[str, Any]:
-    return {
-        word: so,
-        "state": each.state,
-        "reason": each.reason,
-        "silent_seconds": round(each.silent_seconds, 3),
-    }
 
 
 def status_page(status: Looking[str]) -> Answer:

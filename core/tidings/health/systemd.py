@@ -47,6 +47,7 @@ class _Teller:
         self._stuck_seconds = stuck_seconds
         self._address = _address(environ["NOTIFY_SOCKET"])
         self._feed_each = _feed_each(environ)
+        self._was_live = True
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
 
@@ -71,25 +72,37 @@ class _Teller:
 
     def status(self) -> str:
         """Return what the relay does, in a line."""
-        return f"STATUS={_summary(self._worker.vitals())}"
+        return f"STATUS={_summary(self._worker.vitals(), self._stuck_seconds)}"
 
     def close(self) -> None:
         self._socket.close()
 
     def _is_live(self) -> bool:
-        return all(each.is_live(self._stuck_seconds) for each in self._worker.vitals())
+        """Return whether all of them are; tell once in the log if they no longer are."""
+        stuck = _why_not_live(self._worker.vitals(), self._stuck_seconds)
+        if stuck and self._was_live:
+            log.error("systemd's watchdog is fed no longer. %s", "; ".join(stuck))
+        self._was_live = not stuck
+        return self._was_live
 
 
-def _summary(vitals: Sequence[Vitals]) -> str:
+def _why_not_live(vitals: Sequence[Vitals], stuck_seconds: float) -> list[str]:
+    found = [(each.exchange_name, each.why_not_live(stuck_seconds)) for each in vitals]
+    return [f"{name}: {why}" for name, why in found if why]
+
+
+def _summary(vitals: Sequence[Vitals], stuck_seconds: float) -> str:
     """Return how many exchanges are how, and what is wrong with the first that does not work."""
     states = Counter(each.state for each in vitals)
     counted = ", ".join(f"{count} {state}" for state, count in states.items())
-    reasons = [
-        f"; {each.exchange_name}: {each.reason}"
+    reasons = _why_not_live(vitals, stuck_seconds) + [
+        f"{each.exchange_name}: {each.reason}"
         for each in vitals
         if each.reason and not each.is_ready
     ]
-    return shown(f"{len(vitals)} exchange(s): {counted}{''.join(reasons[:1])}")[:LONGEST_STATUS]
+    return shown("; ".join([f"{len(vitals)} exchange(s): {counted}", *reasons[:1]]))[
+        :LONGEST_STATUS
+    ]
 
 
 def _address(text: str) -> str:

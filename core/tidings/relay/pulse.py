@@ -54,6 +54,14 @@ class Vitals:
             return True
         return self.state != "dead" and self.silent_seconds <= stuck_seconds
 
+    def why_not_live(self, stuck_seconds: float) -> str | None:
+        """Return why it is dead or stuck; ``None`` if it is neither."""
+        if self.is_live(stuck_seconds):
+            return None
+        if self.state == "dead":
+            return self.reason
+        return f"its thread has taken no step for {self.silent_seconds:.0f} s"
+
 
 class Pulse(Observer):
     """Keeps what an exchange's thread says of itself.
