@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts.release import contents, trying
-from scripts.release.building import ReleaseError, build, run
+from scripts.release import contents, links, trying
+from scripts.release.building import ReleaseError, build, copy_known_files, run
 from scripts.release.notes import notes
 
 from tidings import __version__
@@ -38,9 +38,16 @@ def release(chosen: argparse.Namespace, scratch: Path) -> None:
     text = notes((ROOT / "CHANGELOG.md").read_text("utf-8"), __version__, draft=chosen.draft)
     if not chosen.draft and (changed := run("git", "-C", ROOT, "status", "--porcelain")):
         raise ReleaseError(f"There are changes that are not committed:\n{changed.rstrip()}")
+    repository = links.repository(ROOT, draft=chosen.draft)
     out: Path = chosen.out.resolve()
     _remove_older(out)
-    built = build(ROOT, out, scratch / "source")
+    source = scratch / "source"
+    copy_known_files(ROOT, source)
+    if repository is not None:
+        readme = source / "README.md"
+        shown = links.absolute(readme.read_text(encoding="utf-8"), repository, __version__)
+        readme.write_text(shown, encoding="utf-8")
+    built = build(source, out)
     _say(f"built {built.sdist.name} and {built.wheel.name}")
     if found := list(contents.faults(built.wheel, ROOT)):
         raise ReleaseError("\n".join(found))

@@ -39,11 +39,15 @@ def known_files(root: Path) -> list[str]:
     return sorted(name for name in listed.split("\0") if name and (root / name).is_file())
 
 
-def build(root: Path, out: Path, scratch: Path) -> Built:
-    """Build the source distribution from a copy of what git knows, and the wheel from that."""
+def copy_known_files(root: Path, copy: Path) -> None:
+    """Copy what git knows, and nothing else."""
     for name in known_files(root):
-        (scratch / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(root / name, scratch / name)
-    run(sys.executable, "-m", "build", "--outdir", out, scratch)
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, copy / name)
+
+
+def build(source: Path, out: Path) -> Built:
+    """Build the source distribution from that folder, and the wheel from the distribution."""
+    run(sys.executable, "-m", "build", "--outdir", out, source)
     (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
     return Built(sdist, wheel)

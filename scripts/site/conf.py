@@ -24,6 +24,7 @@ myst_enable_extensions = ["attrs_inline"]
 # An example that shows a part of a language's text, or a template of it, is no fault.
 suppress_warnings = ["misc.highlighting_failure"]
 
+highlight_language = "none"  # a block that names no language is a terminal, or an answer
 pygments_dark_style = "github-dark"
 smartquotes = False  # a quotation mark in a text may be one to type
 

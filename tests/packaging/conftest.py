@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from scripts.release.building import build
+from scripts.release.building import build, copy_known_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,8 @@ class Environment:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel as a release does."""
     folder = tmp_path_factory.mktemp("built")
-    return build(ROOT, folder / "dist", folder / "source").wheel
+    copy_known_files(ROOT, folder / "source")
+    return build(folder / "source", folder / "dist").wheel
 
 
 @pytest.fixture

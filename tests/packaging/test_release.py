@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
 
 import pytest
-from scripts.release import contents, trying
+from scripts.release import contents, links, trying
 from scripts.release.__main__ import main
 from scripts.release.building import ReleaseError, known_files, run
 from scripts.release.notes import notes
@@ -49,6 +50,43 @@ def test_this_version_has_notes() -> None:
 def test_it_is_known_of_every_extra_what_it_brings() -> None:
     known = {*trying.BRINGS, *trying.LIBRARY, "all"}
     assert set(trying.extras(ROOT)) == known
+
+
+def with_addresses(folder: Path, urls: str) -> Path:
+    (folder / "pyproject.toml").write_text(f"[project]\nname = 'tidings'\n{urls}")
+    return folder
+
+
+def test_a_release_whose_links_would_lead_nowhere_is_refused(tmp_path: Path) -> None:
+    root = with_addresses(tmp_path, "[project.urls]\nHomepage = 'https://example.org'\n")
+
+    with pytest.raises(ReleaseError, match=r"names no repository, .* \[project.urls\], Repository"):
+        links.repository(root, draft=False)
+    assert links.repository(root, draft=True) is None
+
+
+def test_on_an_index_the_readmes_links_lead_into_the_repository(tmp_path: Path) -> None:
+    root = with_addresses(tmp_path, "[project.urls]\nRepository = 'https://example.org/o/t/'\n")
+
+    address = links.repository(root, draft=False)
+
+    assert address == "https://example.org/o/t"
+    there = f"{address}/blob/v1.2.3"
+    page = "[a](docs/a.md), [b](docs/b.md#c): [d](#d) [e](https://e.org/e.md) [m](mailto:m@e.org)"
+    assert links.absolute(page, address, "1.2.3") == (
+        f"[a]({there}/docs/a.md), [b]({there}/docs/b.md#c): [d](#d) [e](https://e.org/e.md) "
+        "[m](mailto:m@e.org)"
+    )
+
+
+def test_no_link_of_this_readme_stays_relative() -> None:
+    readme = text_of(ROOT / "README.md")
+
+    shown = links.absolute(readme, "https://example.org/o/t", "1.2.3")
+
+    targets = re.findall(r"\]\(([^)]+)\)", shown)
+    assert len(targets) > 10
+    assert [each for each in targets if not each.startswith(("https:", "#"))] == []
 
 
 @pytest.fixture

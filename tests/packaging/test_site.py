@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.docs.pages import ROOT
+from tidings import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,4 +33,6 @@ def test_the_extra_docs_alone_builds_the_site(
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{site / 'index.html'}\n"
+    page = (site / __version__ / "write-a-plugin.html").read_text(encoding="utf-8")
+    assert "<pre><span></span>tidings new-plugin redis --directory tidings-redis\n" in page
     assert not environment.installed() & {"pika", "pytest", "mypy"}
