@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 import uuid
@@ -11,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from tidings.builtin.memory import InMemoryEventStore
-from tidings.errors import InvalidEventError, UnreadableEventError, UnsafeStoreError
+from tidings.errors import (
+    EventStoreError,
+    InvalidEventError,
+    UnreadableEventError,
+    UnsafeStoreError,
+)
 from tidings.interfaces import Capability, Waited
 
 if TYPE_CHECKING:
@@ -29,9 +35,24 @@ class Base(InMemoryEventStore):
     def __init__(self) -> None:
         super().__init__()
         self.spoiled: set[int] = set()
+        self.seen = 0
+        self.known = self._identity
+
+    def replace(self) -> None:
+        self._identity = uuid.uuid4().hex
+
+    @override
+    def check(self) -> None:
+        self.known = self._identity
+
+    @override
+    def watch(self) -> None:
+        if self._identity != self.known:
+            raise EventStoreError("It is another store than before.")
 
     @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        self.seen = len(self._events)
         found = super().all_stored_events_since(event_id, limit)
         whole = next((i for i, each in enumerate(found) if each.event_id in self.spoiled), None)
         if whole == 0:
@@ -46,7 +67,10 @@ class Base(InMemoryEventStore):
 
     @override
     def wait(self, seconds: float) -> Waited:
-        return Waited.MAY_BE_NEW
+        if len(self._events) != self.seen:
+            return Waited.MAY_BE_NEW
+        threading.Event().wait(seconds)
+        return Waited.TIME_IS_UP
 
 
 def unreadable(event_id: int) -> UnreadableEventError:
@@ -79,6 +103,57 @@ class NamesItselfAnew(Base):
     @override
     def identity(self) -> str:
         return uuid.uuid4().hex
+
+
+class NamesItselfAsAll(Base):
+    @override
+    def identity(self) -> str:
+        return "the event store"
+
+
+class WatchesNothing(Base):
+    @override
+    def watch(self) -> None:
+        pass
+
+
+class LeavesAThread(Base):
+    @override
+    def check(self) -> None:
+        threading.Thread(target=threading.Event().wait, name="listener", daemon=True).start()
+
+
+class LeavesAFile(Base):
+    @override
+    def check(self) -> None:
+        self.file = tempfile.NamedTemporaryFile(prefix="events-")  # noqa: SIM115 - the fault
+
+
+class NeverRests(Base):
+    @override
+    def wait(self, seconds: float) -> Waited:
+        return Waited.MAY_BE_NEW
+
+
+class SaysAtOnceThatTimeIsUp(Base):
+    @override
+    def wait(self, seconds: float) -> Waited:
+        return Waited.TIME_IS_UP
+
+
+class GivesAllAtOnce(Base):
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        return [event for event in self._events if event.event_id > event_id][:limit]
+
+
+class GivesNoneOfTheLarge(Base):
+    """Leaves out what does not fit, also if it is the first."""
+
+    @override
+    def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
+        found = super().all_stored_events_since(event_id, limit)
+        return [event for event in found if len(event.body) < 100_000]
 
 
 class CriesWolf(Base):

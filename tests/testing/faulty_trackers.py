@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import threading
 import time
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,11 +28,103 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from tidings.event import StoredEvent
-    from tidings.interfaces import JournalEntry
+    from tidings.interfaces import JournalEntry, QuarantinedEvent
 
 
 class Base(InMemoryTracker):
-    pass
+    @override
+    def replay(self, exchange_name: str, after_event_id: int) -> None:
+        super().replay(exchange_name, after_event_id)
+        row = self._rows[exchange_name]
+        by_the_clock = max(row.position.generation, time.time_ns() // 1000)
+        row.position = row.position._replace(generation=by_the_clock)
+
+
+class CountsReplays(Base):
+    @override
+    def replay(self, exchange_name: str, after_event_id: int) -> None:
+        InMemoryTracker.replay(self, exchange_name, after_event_id)
+
+
+class DrawsLongGenerations(Base):
+    @override
+    def replay(self, exchange_name: str, after_event_id: int) -> None:
+        super().replay(exchange_name, after_event_id)
+        row = self._rows[exchange_name]
+        row.position = row.position._replace(generation=uuid.uuid4().int)
+
+
+class ShowsWhoseLeaseExpired(Base):
+    @override
+    def tracked_exchanges(self) -> Sequence[TrackedExchange]:
+        rows = super().tracked_exchanges()
+        return [replace(row, owner=self._rows[row.exchange_name].owner) for row in rows]
+
+
+class LeavesAThread(Base):
+    @override
+    def most_recent_published_message_id(self, exchange_name: str) -> int | None:
+        threading.Thread(target=threading.Event().wait, name="pool", daemon=True).start()
+        return super().most_recent_published_message_id(exchange_name)
+
+
+class FindsTheQuarantineByPrefix(Base):
+    @override
+    def quarantined_events(
+        self, exchange_name: str | None = None, *, retry_asked: bool = False
+    ) -> Sequence[QuarantinedEvent]:
+        found = super().quarantined_events(retry_asked=retry_asked)
+        return [each for each in found if each.exchange_name.startswith(exchange_name or "")]
+
+
+class RetriesByPrefix(Base):
+    @override
+    def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
+        names = [name for name in self._rows if name.startswith(exchange_name)]
+        return sum(super(RetriesByPrefix, self).ask_to_retry(name, event_id) for name in names)
+
+
+class EmptiesByPrefix(Base):
+    @override
+    def replay(self, exchange_name: str, after_event_id: int) -> None:
+        super().replay(exchange_name, after_event_id)
+        for name, row in self._rows.items():
+            if name.startswith(exchange_name):
+                row.quarantined = {n: e for n, e in row.quarantined.items() if n <= after_event_id}
+
+
+class FindsTheJournalByPattern(Base):
+    """As ``LIKE`` does with names that have an underscore in them."""
+
+    @override
+    def journal(
+        self,
+        exchange_name: str | None = None,
+        *,
+        since: datetime | None = None,
+        after: int = 0,
+        limit: int = 1000,
+    ) -> Sequence[JournalEntry]:
+        found = super().journal(since=since, after=after, limit=limit)
+        pattern = ".*" if exchange_name is None else re.escape(exchange_name).replace("_", ".")
+        return [each for each in found if re.fullmatch(pattern, each.exchange_name)]
+
+
+class PausesByPrefix(Base):
+    @override
+    def pause(self, exchange_name: str, pause: Pause) -> bool:
+        for name in [*self._rows]:
+            if name.startswith(exchange_name):
+                super().pause(name, pause)
+        return True
+
+
+class ForgetsIdleRelaysByPrefix(Base):
+    @override
+    def forget_idle(self, exchange_name: str, owner: str) -> None:
+        for name in [*self._rows]:
+            if name.casefold().startswith(exchange_name.casefold()):
+                super().forget_idle(name, owner)
 
 
 class SaysNothingOfItself(Base):

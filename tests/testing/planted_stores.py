@@ -22,7 +22,7 @@ class Planted(Sound):
     fault: type[faulty_stores.Base]
     capabilities = Sound.capabilities | {Capability.WAKE_UP}
     patience = 1.0
-    can_be_spoiled = True
+    can_be_spoiled = can_be_replaced = True
 
     @pytest.fixture
     @override
@@ -37,6 +37,13 @@ class Planted(Sound):
         assert isinstance(store, faulty_stores.Base)
         return store.spoiled.add
 
+    @pytest.fixture
+    @override
+    def replace(self, make_store: MakeStore) -> Callable[[], None]:
+        store = make_store()
+        assert isinstance(store, faulty_stores.Base)
+        return store.replace
+
 
 FAULTS: dict[str, Finding] = {
     "ShowsElevenBeforeTen": Finding(
@@ -49,6 +56,26 @@ FAULTS: dict[str, Finding] = {
     "NamesItselfAnew": Finding(
         "the_identity_is_the_stores", ["identity() is {", "tells this store from every other"]
     ),
+    "NamesItselfAsAll": Finding(
+        "an_identity_of_its_own", ["both say identity() 'the event store'", "from every other one"]
+    ),
+    "WatchesNothing": Finding(
+        "another_store_in_its_place", ["watch() still raises no EventStoreError", "is no longer so"]
+    ),
+    "LeavesAThread": Finding(
+        "close_leaves_nothing_open", ["there is still the thread 'listener'", "Give back"]
+    ),
+    "LeavesAFile": Finding("close_leaves_nothing_open", ["there is still the file '/", "events-"]),
+    "NeverRests": Finding(
+        "a_wait_rests", ["wait(0.3) gave Waited.MAY_BE_NEW after 0.0", "would never rest"]
+    ),
+    "SaysAtOnceThatTimeIsUp": Finding(
+        "a_wait_rests", ["gave Waited.TIME_IS_UP after 0.0", "the time that it was given"]
+    ),
+    "GivesAllAtOnce": Finding(
+        "large_events_come_a_few", ["gave 25 events of 1048575 bytes each", "or is a single event."]
+    ),
+    "GivesNoneOfTheLarge": Finding("large_events_come_a_few", ["0 were given, and then none"]),
     "CriesWolf": Finding("a_store_that_is_well", ["watch() raised UnsafeStoreError"]),
     "NeverSaysWhy": Finding(
         "a_later_event_waits", ["A lower id may still appear, and hold() says None", "says which"]

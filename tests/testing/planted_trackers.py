@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 class Planted(Sound):
     fault: type[faulty_trackers.Base]
     patience = 3.0
+    can_be_restored = True
 
     @pytest.fixture
     @override
@@ -90,6 +91,31 @@ FAULTS: dict[str, Finding] = {
     "ReplaysWithinTheGeneration": Finding(
         "replay_sets_the_position_of_that",
         ["generation=0", "Begins a new generation"],
+    ),
+    "CountsReplays": Finding(
+        "a_generation_that_no_other_began",
+        ["The first replay began generation 1.", "must not count on from there"],
+    ),
+    "DrawsLongGenerations": Finding(
+        "a_generation_that_no_other_began", ["The generation of a replay is ", "in 64 bits, too"]
+    ),
+    "ShowsWhoseLeaseExpired": Finding(
+        "who_let_the_lease_expire",
+        ["shows the owners {'a': 'one', 'b': 'two'}", "a lease that has not expired"],
+    ),
+    "LeavesAThread": Finding("close_leaves_nothing_open", ["there is still the thread 'pool'"]),
+    "FindsTheQuarantineByPrefix": Finding(
+        "names_alike_share_no_quarantine",
+        ["Of exchange 'my-b', events [", "Return those of one exchange"],
+    ),
+    "RetriesByPrefix": Finding("names_alike_share_no_quarantine", ["of 'my-bc'; it gave 8"]),
+    "EmptiesByPrefix": Finding(
+        "names_alike_share_no_quarantine", ["quarantined_events() gives []"]
+    ),
+    "FindsTheJournalByPattern": Finding("names_alike_share_no_journal", ["It gave [('my-bc.a'"]),
+    "PausesByPrefix": Finding("names_alike_share_no_pause", ["Of exchange 'my-bc.a', paused()"]),
+    "ForgetsIdleRelaysByPrefix": Finding(
+        "names_alike_share_no_idle_relay", ["Of exchange 'My-BC', [] is shown"]
     ),
     "ReplaysUnderTheHolder": Finding(
         "replay_sets_the_position_of_that", ["the relay that ran before may still track"]

@@ -15,6 +15,7 @@ from tidings.builtin.memory import (
     InMemoryProducer,
     InMemoryTracker,
 )
+from tidings.builtin.memory.event_store import bounded
 from tidings.plugins import Capability
 from tidings.testing import (
     EventStoreContract,
@@ -115,7 +116,7 @@ class TestInMemoryEventStore(EventStoreContract):
     plugin_module, backend = "tidings.builtin.plugin", "memory"
     needs_create = False
     has_link = False
-    can_be_spoiled = False
+    can_be_spoiled = can_be_replaced = False
 
     @pytest.fixture
     @override
@@ -141,7 +142,7 @@ class DrawsAtTheCommit(InMemoryEventStore):
     @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         with self._lock:
-            return [event for event in self._events if event.event_id > event_id][:limit]
+            return bounded([each for each in self._events if each.event_id > event_id][:limit])
 
 
 class TestStoreThatDrawsIdsAtTheCommit(TestInMemoryEventStore):
@@ -200,6 +201,7 @@ class TestInMemoryTracker(PublishedMessageTrackerContract):
     plugin_module, backend = "tidings.builtin.plugin", "memory"
     needs_create = False
     has_link = False
+    can_be_restored = False
 
     @pytest.fixture
     @override

@@ -89,9 +89,9 @@ class EventStore(ABC):
         """Return up to ``limit`` events with an id greater than ``event_id``, ascending.
 
         Fewer than ``limit``, even none, if there are no more *or* if one with a lower id may still
-        appear; :meth:`hold` says which. Fewer, but at least one, also if they would be large: a
-        store bounds in bytes, too, what it gives at once. Costs one indexed range query if nothing
-        is held and events are small.
+        appear; :meth:`hold` says which. Fewer, but at least one, also if they would be large: what
+        is given at once has at most 16 MiB of bodies and metadata, or is a single event. Costs one
+        indexed range query if nothing is held and events are small.
 
         An event that cannot be read ends what is returned. If it is the very next one, raises
         :class:`~tidings.errors.UnreadableEventError`, which names it. A reader may go on from its
@@ -137,9 +137,10 @@ class EventStore(ABC):
         """Wait up to ``seconds`` for an event that may be new since the last read.
 
         A hint only, so that an idle relay need not look all the time. It returns
-        ``Waited.MAY_BE_NEW`` at once if one may have been committed since the last read began.
-        Called by the thread that reads. A connection that fails in it raises nothing. Belongs to
-        ``Capability.WAKE_UP``.
+        ``Waited.MAY_BE_NEW`` at once if one may have been committed since the last read began. If
+        nobody writes, it soon takes the time that it was given: a relay looks after each
+        ``Waited.MAY_BE_NEW``, and would never rest. Called by the thread that reads. A connection
+        that fails in it raises nothing. Belongs to ``Capability.WAKE_UP``.
         """
         raise NotImplementedError
 

@@ -13,8 +13,9 @@ class Position(NamedTuple):
     """The newest event that the broker has accepted; 0 before the first."""
 
     generation: int = 0
-    """Which replay of the exchange this comes after: 0 before the first, and greater with each.
-    What a broker remembers of another generation says nothing about this one."""
+    """Which replay of the exchange this comes after: 0 before the first, and greater with each. At
+    most ``MAX_EVENT_ID``: brokers keep it in 64 bits, too. What a broker remembers of another
+    generation says nothing about this one."""
 
     store: str = ""
     """Which event store it is a position in: its :meth:`EventStore.identity`. Empty if that has

@@ -41,7 +41,7 @@ class TrackedExchange:
     exchange_name: str
     position: Position
     owner: str | None
-    """Who relays it just now, or ``None``."""
+    """Who relays it just now: who holds a lease that has not expired. ``None`` if nobody does."""
     stop: Stop | None = None
     """Why it stands still, if an event stops it."""
     fingerprint: str | None = None

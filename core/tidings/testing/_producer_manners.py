@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -12,9 +11,8 @@ from tidings.errors import UndeliverableEventError
 from tidings.testing import samples
 from tidings.testing._judging import check
 from tidings.testing._kit import expect_none_lost, expect_order
-from tidings.testing._own_thread import THREAD_NAME
+from tidings.testing._left_open import threads
 from tidings.testing.promises import Producer
-from tidings.testing.proxy import THREAD_PREFIX
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
@@ -112,14 +110,14 @@ class MannersPromises:
 
     def test_close_leaves_no_thread(self, kit: Kit, exchange_name: str) -> None:
         kit.producer().end()
-        before = _threads()
+        before = threads()
         producer = kit.producer()
         producer.open(exchange_name)
         kit.send_and_flush(producer, exchange_name, samples.notifications(1, 5))
         producer.close(exchange_name)
         producer.end()
-        until(lambda: not _threads() - before, 5)
-        left = ", ".join(sorted(thread.name for thread in _threads() - before))
+        until(lambda: not threads() - before, 5)
+        left = ", ".join(sorted(thread.name for thread in threads() - before))
         check(not left, Producer.CLOSE, f"5 s after close() these threads still run: {left}.")
 
     def _poison(self, undeliverable: Notification | None) -> Notification:
@@ -135,8 +133,3 @@ def _expect_event(error: UndeliverableEventError, poison: Notification) -> None:
         Producer.ERRORS,
         f"UndeliverableEventError has event_id={error.event_id}; it was {poison.event_id}.",
     )
-
-
-def _threads() -> set[threading.Thread]:
-    ours = (THREAD_PREFIX, THREAD_NAME)
-    return {thread for thread in threading.enumerate() if not thread.name.startswith(ours)}

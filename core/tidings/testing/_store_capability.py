@@ -13,11 +13,14 @@ from tidings.testing._capabilities import expect_the_same, need
 from tidings.testing._judging import check
 from tidings.testing._storing import append, expect_numbers, number_of, numbered, read_all
 from tidings.testing.promises import Store
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from tidings.interfaces import EventStore
     from tidings.testing._making import MakeStore
 
+A_MOMENT = 0.3
+"""Seconds that a store is let wait for what does not come."""
 LONG_AGO = datetime(2001, 2, 3, tzinfo=UTC)
 
 
@@ -67,6 +70,29 @@ class StoreCapabilityPromises:
                 f"{time.monotonic() - begun:.1f} s.",
             )
         expect_numbers(range(3), read_all(reader), Store.IN_ORDER)
+
+    def test_a_wait_rests_while_nobody_writes(
+        self, store: EventStore, new_store: MakeStore
+    ) -> None:
+        need(self.capabilities, Capability.WAKE_UP)
+        append(store, numbered(0))
+        reader = new_store()
+        said: list[str] = []
+
+        def rests() -> bool:
+            read_all(reader)
+            begun = time.monotonic()
+            came = reader.wait(A_MOMENT)
+            took = time.monotonic() - begun
+            said.append(f"{came} after {took:.3f} s")
+            return came is Waited.CANNOT_TELL or (came is Waited.TIME_IS_UP and took > A_MOMENT / 2)
+
+        check(
+            until(rests, self.patience),
+            Store.WAIT_RESTS,
+            f"Nobody wrote for {self.patience:g} s, and wait({A_MOMENT}) gave {said[-1]}, after "
+            f"{len(said) - 1} answers that let no relay rest either.",
+        )
 
     def test_prune_deletes_up_to_an_id_and_says_how_many(self, store: EventStore) -> None:
         need(self.capabilities, Capability.PRUNE)

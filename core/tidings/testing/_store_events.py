@@ -24,10 +24,16 @@ from tidings.testing._storing import (
     roll_back,
 )
 from tidings.testing.promises import Store
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
+    from tidings.event import StoredEvent
     from tidings.interfaces import EventStore
     from tidings.testing._making import MakeStore
+
+
+MOST_BYTES = 16 * 2**20
+"""Bytes of bodies and metadata that one read may give, if it gives more than one event."""
 
 
 class EventPromises:
@@ -35,6 +41,7 @@ class EventPromises:
 
     can_be_spoiled: ClassVar[bool]
     largest_body: ClassVar[int]
+    patience: ClassVar[float]
 
     def test_an_empty_store_says_so(self, store: EventStore) -> None:
         found = list(store.all_stored_events_since(0, 10))
@@ -125,6 +132,34 @@ class EventPromises:
                 )
         none = list(store.all_stored_events_since(MAX_EVENT_ID, 5))
         check(none == [], Store.SINCE, f"Events since the largest id: {none}.")
+
+    def test_large_events_come_a_few_at_a_time(self, store: EventStore) -> None:
+        large = samples.event_of("largest", self.largest_body)
+        size = len(large.body_text().encode())
+        count = MOST_BYTES * 3 // (2 * size) + 1
+        for _ in range(count):
+            append(store, large)
+        position = read = 0
+        while read < count:
+            found: list[StoredEvent] = []
+
+            def given(since: int = position, found: list[StoredEvent] = found) -> bool:
+                found += store.all_stored_events_since(since, count)
+                return bool(found)
+
+            check(
+                until(given, self.patience),
+                Store.BYTES,
+                f"Of {count} events of {size} bytes each, {read} were given, and then none.",
+            )
+            check(
+                len(found) == 1 or len(found) * size <= MOST_BYTES,
+                Store.BYTES,
+                f"all_stored_events_since({position}, {count}) gave {len(found)} events of {size} "
+                "bytes each.",
+            )
+            read += len(found)
+            position = found[-1].event_id
 
     def test_newest_and_count_follow_what_is_stored(self, store: EventStore) -> None:
         append(store, *(numbered(each) for each in range(5)))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from tidings.errors import (
-    StoreNotReadyError,
-)
+from tidings.errors import EventStoreError, StoreNotReadyError
+from tidings.interfaces import Capability
 from tidings.testing._judging import broken, check
 from tidings.testing._kit import few
+from tidings.testing._left_open import expect_nothing_open, files, threads
+from tidings.testing._making import make_at
 from tidings.testing._storing import (
     append,
     expect_ascending,
@@ -21,17 +22,25 @@ from tidings.testing._storing import (
     read_all,
 )
 from tidings.testing.promises import Store
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.interfaces import EventStore
     from tidings.testing._making import MakeStore
+    from tidings.testing.proxy import Link
+
+_IDENTITIES: dict[type, dict[str, str]] = {}
+"""Of each suite, what the stores of two tests said: each test has a database of its own."""
 
 
 class UpkeepPromises:
     """What holds beside appending and reading."""
 
+    capabilities: ClassVar[frozenset[Capability]]
+    can_be_replaced: ClassVar[bool]
+    has_link: ClassVar[bool]
     needs_create: ClassVar[bool]
     patience: ClassVar[float]
 
@@ -95,6 +104,43 @@ class UpkeepPromises:
             f"Asked before and after an append, and of two objects, identity() is {found}.",
         )
 
+    @pytest.mark.parametrize("of", ["one database", "another one"])
+    def test_every_store_has_an_identity_of_its_own(self, store: EventStore, of: str) -> None:
+        known = _IDENTITIES.setdefault(type(self), {})
+        known[of] = identity = store.identity()
+        same = [each for each in known if each != of and known[each] == identity]
+        check(
+            not identity or not same,
+            Store.IDENTITY,
+            f"The stores of two databases both say identity() {identity!r}.",
+        )
+
+    def test_another_store_in_its_place_is_noticed(
+        self, store: EventStore, new_store: MakeStore, request: pytest.FixtureRequest
+    ) -> None:
+        if not self.can_be_replaced:
+            pytest.skip("declared: can_be_replaced = False")
+        append(store, numbered(0), numbered(1))
+        reader = new_store()
+        reader.check()
+        expect_numbers([0, 1], read_all(reader), Store.IN_ORDER)
+        reader.watch()
+        request.getfixturevalue("replace")()
+
+        def noticed() -> bool:
+            try:
+                reader.watch()
+            except EventStoreError:
+                return True
+            return False
+
+        check(
+            until(noticed, self.patience),
+            Store.WATCH,
+            f"The fixture `replace` was called, and {self.patience:g} s later watch() still raises "
+            "no EventStoreError.",
+        )
+
     def test_a_store_that_is_well_has_nothing_to_watch_for(self, store: EventStore) -> None:
         append(store, numbered(0))
         store.check()
@@ -109,6 +155,24 @@ class UpkeepPromises:
         store.close()
         append(store, numbered(1))
         expect_numbers([0, 1], read_all(store), Store.CLOSE)
+
+    def test_close_leaves_nothing_open(
+        self, store: EventStore, make_store: MakeStore, request: pytest.FixtureRequest
+    ) -> None:
+        store.close()
+        link: Link | None = request.getfixturevalue("link") if self.has_link else None
+        threads_before, files_before = threads(), files()
+        closed = make_at(make_store, link.address if link else None)
+        append(closed, numbered(0))
+        expect_numbers([0], read_all(closed), Store.IN_ORDER)
+        if Capability.WAKE_UP in self.capabilities:
+            closed.wait(0.05)
+        closed.check()
+        closed.watch()
+        closed.close()
+        expect_nothing_open(
+            Store.CLOSE, threads_before, files_before, link, seconds=min(self.patience, 5)
+        )
 
     def test_without_its_tables_it_is_not_ready(self, new_store: MakeStore) -> None:
         if not self.needs_create:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tidings.interfaces import Capability, IdleRelay
 from tidings.testing._capabilities import need
 from tidings.testing._judging import check
-from tidings.testing._tracker_position import LONG
+from tidings.testing._tracker_position import LONG, NAMES
 from tidings.testing.promises import Tracker
 from tidings.testing.waiting import until
 
@@ -41,6 +41,18 @@ class IdlePromises:
         tracker.note_idle("A", STANDBY, LONG)
         _expect(new_tracker(), "a", [FAILING, STANDBY], Tracker.IDLE)
         _expect(new_tracker(), "A", [STANDBY], Tracker.IDLE)
+
+    def test_exchanges_with_names_alike_share_no_idle_relay(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        need(self.capabilities, Capability.NOTES)
+        for name in NAMES:
+            tracker.release_lease(tracker.acquire_lease(name, "one", LONG))
+        for name in ("my-bc", "My-BC"):
+            tracker.note_idle(name, STANDBY, LONG)
+        tracker.forget_idle("my-bc", STANDBY.owner)
+        for name in NAMES:
+            _expect(tracker, name, [STANDBY] if name == "My-BC" else [], Tracker.IDLE)
 
     def test_what_a_relay_says_anew_is_all_that_it_says(
         self, tracker: PublishedMessageTracker

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tidings.interfaces import Capability, JournalEntry
 from tidings.testing._capabilities import need
 from tidings.testing._judging import check
+from tidings.testing._tracker_position import NAMES
 from tidings.testing.promises import Journal
 
 if TYPE_CHECKING:
@@ -55,6 +56,15 @@ class JournalPromises:
         _expect(tracker.journal(since=of_a[1].noted_on), every[2:])
         _expect(tracker.journal(after=every[3].entry_id), every[4:])
         _expect(tracker.journal("b", since=every[3].noted_on, after=every[3].entry_id), every[5:])
+
+    def test_exchanges_with_names_alike_share_no_journal(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        need(self.capabilities, Capability.JOURNAL)
+        _write(tracker, [_entry(name, hours) for hours, name in enumerate(NAMES)])
+        every = list(tracker.journal())
+        for name in NAMES:
+            _expect(tracker.journal(name), [each for each in every if each.exchange_name == name])
 
     def test_not_more_than_so_many_are_kept(self, tracker: PublishedMessageTracker) -> None:
         need(self.capabilities, Capability.JOURNAL)

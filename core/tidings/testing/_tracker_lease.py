@@ -94,6 +94,25 @@ class LeasePromises:
         _expect_greater(first, second)
         _expect_fenced(tracker, first, "it expired, and another relay took it")
 
+    def test_who_let_the_lease_expire_is_not_shown_as_its_owner(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        lease = tracker.acquire_lease("a", "one", SHORT)
+        tracker.track_most_recent_published_message("a", event(5), lease)
+        tracker.acquire_lease("b", "two", LONG)
+        owners: dict[str, str | None] = {}
+
+        def expired() -> bool:
+            owners.update({row.exchange_name: row.owner for row in tracker.tracked_exchanges()})
+            return owners == {"a": None, "b": "two"}
+
+        check(
+            until(expired, self.patience),
+            Tracker.TRACKED_OWNER,
+            f"The lease of 'a' was for {SHORT:g} s, that of 'b' is held by 'two'; "
+            f"{self.patience:g} s later tracked_exchanges() shows the owners {owners}.",
+        )
+
     def test_time_is_not_the_callers(
         self, tracker: PublishedMessageTracker, monkeypatch: pytest.MonkeyPatch
     ) -> None:

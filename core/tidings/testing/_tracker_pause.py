@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tidings.interfaces import Capability, Pause
 from tidings.testing._capabilities import need
 from tidings.testing._judging import check
-from tidings.testing._tracker_position import LONG, event, expect_position
+from tidings.testing._tracker_position import LONG, NAMES, event, expect_position
 from tidings.testing.promises import Pausing
 
 if TYPE_CHECKING:
@@ -39,6 +39,21 @@ class PausePromises:
         _expect(new_tracker(), {"a": None, "A": None})
         tracker.pause("a", SECOND)
         _expect(tracker, {"a": SECOND})
+
+    def test_exchanges_with_names_alike_share_no_pause(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        need(self.capabilities, Capability.PAUSE)
+        wanted: dict[str, Pause | None] = dict.fromkeys(NAMES)
+        for name in NAMES:
+            tracker.release_lease(tracker.acquire_lease(name, "one", LONG))
+        for name in ("my-bc", "My-BC"):
+            tracker.pause(name, SECOND)
+            wanted[name] = SECOND
+            _expect(tracker, wanted)
+        tracker.resume("my-bc")
+        wanted["my-bc"] = None
+        _expect(tracker, wanted)
 
     def test_a_second_pause_changes_nothing(self, tracker: PublishedMessageTracker) -> None:
         need(self.capabilities, Capability.PAUSE)

@@ -11,6 +11,8 @@ from tidings.event import MAX_EVENT_ID, StoredEvent
 from tidings.interfaces import Position, fingerprint
 from tidings.testing import samples
 from tidings.testing._judging import broken, check
+from tidings.testing._left_open import expect_nothing_open, files, threads
+from tidings.testing._making import make_at
 from tidings.testing.promises import Tracker
 
 if TYPE_CHECKING:
@@ -18,13 +20,28 @@ if TYPE_CHECKING:
 
     from tidings.interfaces import Lease, PublishedMessageTracker
     from tidings.testing._making import MakeTracker
+    from tidings.testing.proxy import Link
 
 LONG = 300.0
 """A lease that no test outlives."""
 
+COUNTED = 1000
+"""What a tracker that counts its replays does not reach."""
+
 NAMES = (
     *samples.names_like("my-bc"),
-    *("my-bc", "My-BC", "Übersicht 東京 🎉", "x" * 255, "a'b\"c;%s:n\\"),
+    *(
+        "my-bc",
+        "My-BC",
+        "my-b",
+        "my-bcd",
+        "y-bc",
+        "my_bc",
+        "m%",
+        "Übersicht 東京 🎉",
+        "x" * 255,
+        "a'b\"c;%s:n\\",
+    ),
 )
 """Exchange names that a careless tracker takes for each other, or chokes on."""
 
@@ -32,6 +49,8 @@ NAMES = (
 class PositionPromises:
     """What holds for positions."""
 
+    can_be_restored: ClassVar[bool]
+    has_link: ClassVar[bool]
     needs_create: ClassVar[bool]
     patience: ClassVar[float]
 
@@ -150,6 +169,42 @@ class PositionPromises:
             first.event_id == second.event_id == 0 < first.generation < second.generation,
             Tracker.REPLAY,
             f"After two replays from 0 the next leases' positions are {first} and {second}.",
+        )
+
+    def test_a_replay_begins_a_generation_that_no_other_began(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        tracker.replay("a", 5)
+        generation = tracker.acquire_lease("a", "one", LONG).position.generation
+        check(
+            generation <= MAX_EVENT_ID,
+            Tracker.GENERATION,
+            f"The generation of a replay is {generation}.",
+        )
+        if self.can_be_restored:
+            check(
+                generation > COUNTED,
+                Tracker.NEVER_AGAIN,
+                f"The first replay began generation {generation}. If a backup of before is "
+                "restored, the next replay begins that one again.",
+            )
+
+    def test_close_leaves_nothing_open(
+        self,
+        tracker: PublishedMessageTracker,
+        make_tracker: MakeTracker,
+        request: pytest.FixtureRequest,
+    ) -> None:
+        tracker.close()
+        link: Link | None = request.getfixturevalue("link") if self.has_link else None
+        threads_before, files_before = threads(), files()
+        closed = make_at(make_tracker, link.address if link else None)
+        lease = closed.acquire_lease("a", "one", LONG)
+        closed.track_most_recent_published_message("a", event(5), lease)
+        expect_position(closed, "a", 5)
+        closed.close()
+        expect_nothing_open(
+            Tracker.CLOSE, threads_before, files_before, link, seconds=min(self.patience, 5)
         )
 
     def test_create_again_keeps_what_is_there(

@@ -10,7 +10,7 @@ from tidings.errors import LeaseLostError
 from tidings.interfaces import Capability, fingerprint_of
 from tidings.testing._capabilities import expect_the_same, need
 from tidings.testing._judging import broken, check
-from tidings.testing._tracker_position import LONG, event, expect_position
+from tidings.testing._tracker_position import LONG, NAMES, event, expect_position
 from tidings.testing.promises import Quarantine, Tracker
 
 if TYPE_CHECKING:
@@ -169,6 +169,42 @@ class QuarantinePromises:
             Quarantine.REPLAYED,
             f"Exchange 'a' gets all after 5 again; there should be {wanted}; there is {left}.",
         )
+
+    def test_exchanges_with_names_alike_share_no_quarantine(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        need(self.capabilities, Capability.QUARANTINE)
+        names = sorted(NAMES)
+        leases = {name: tracker.acquire_lease(name, "one", LONG) for name in names}
+        for event_id, name in enumerate(names, 10):
+            tracker.quarantine(name, event(event_id), "first", leases[name])
+        wanted = {name: [event_id] for event_id, name in enumerate(names, 10)}
+
+        def expect() -> None:
+            for name in names:
+                found = [each.event_id for each in tracker.quarantined_events(name)]
+                check(
+                    found == wanted[name],
+                    Quarantine.LIST,
+                    f"Of exchange {name!r}, events {wanted[name]} are in quarantine; "
+                    f"quarantined_events() gives {found}.",
+                )
+
+        expect()
+        chosen = "my-bc"
+        asked = tracker.ask_to_retry(chosen)
+        check(asked == 1, Quarantine.RETRY, f"One event is there of {chosen!r}; it gave {asked}.")
+        _expect(tracker, [(chosen, wanted[chosen][0])], retry_asked=True)
+        tracker.settle_retry(wanted[chosen][0], None, leases[chosen])
+        wanted[chosen] = []
+        expect()
+        for name in ("my-bc.a", "My-BC"):
+            event_id = wanted[name].pop()
+            check(tracker.drop_quarantined(name, event_id), Quarantine.DROP, "It gave False.")
+            expect()
+        tracker.replay("my-b", 0)
+        wanted["my-b"] = []
+        expect()
 
     def test_what_is_dropped_is_gone_alone(self, tracker: PublishedMessageTracker) -> None:
         need(self.capabilities, Capability.QUARANTINE)

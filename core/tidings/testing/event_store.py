@@ -66,6 +66,8 @@ class EventStoreContract(
     - ``largest_body`` (1 MiB): bytes of the largest event that the suite stores.
     - ``can_be_spoiled`` (true): somebody else may write there what cannot be read as an event.
       Wants a fixture ``spoil``, a function that does so to the event of an id.
+    - ``can_be_replaced`` (true): ``watch`` notices if another store, or an older state of it, is
+      suddenly where it was. Wants a fixture ``replace``, a function that brings this about.
     - ``needs_create`` (true): the store is unusable before ``create``.
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
     - ``patience`` (30): seconds after which what should have happened by then has failed, on a
@@ -79,6 +81,7 @@ class EventStoreContract(
     ids_at_commit: ClassVar[bool] = False
     largest_body: ClassVar[int] = LARGEST_BODY
     can_be_spoiled: ClassVar[bool] = True
+    can_be_replaced: ClassVar[bool] = True
     needs_create: ClassVar[bool] = True
     patience: ClassVar[float] = 30.0
     hook: ClassVar[str] = "tidings_event_stores"
@@ -95,6 +98,15 @@ class EventStoreContract(
             "spoil",
             "It takes an event's id. If nobody else writes to the store, declare "
             "can_be_spoiled = False.",
+        )
+
+    @pytest.fixture
+    def replace(self) -> Callable[[], None]:
+        """Supply this if ``can_be_replaced``: a function that puts another store in its place."""
+        raise missing(
+            "replace",
+            "It deletes what the store has and makes it anew, or takes its newest events away. If "
+            "watch() can notice neither, declare can_be_replaced = False.",
         )
 
     @pytest.fixture

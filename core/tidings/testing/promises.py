@@ -122,6 +122,7 @@ class Store:
         "Fewer than ``limit``, even none, if there are no more *or* if one with a lower id may "
         "still appear; `hold` says which."
     )
+    BYTES = "what is given at once has at most 16 MiB of bodies and metadata, or is a single event."
     UNREADABLE = (
         "An event that cannot be read ends what is returned. If it is the very next one, raises "
         "`UnreadableEventError`, which names it. A reader may go on from its id, and misses "
@@ -140,6 +141,10 @@ class Store:
     WAIT_TELLS = (
         "It returns ``Waited.MAY_BE_NEW`` at once if one may have been committed since the last "
         "read began."
+    )
+    WAIT_RESTS = (
+        "If nobody writes, it soon takes the time that it was given: a relay looks after each "
+        "``Waited.MAY_BE_NEW``, and would never rest."
     )
     CAPABILITIES = (
         "What this event store, with its settings, can do beyond what every event store can. Known "
@@ -195,7 +200,13 @@ class Tracker:
         "Begins a new generation, and takes the lease from whoever holds it: a running relay "
         "stops, and starts again from there."
     )
+    NEVER_AGAIN = (
+        "The new generation is greater than the last, and no other replay ever began it. So a "
+        "tracker that may be restored from a backup must not count on from there."
+    )
+    GENERATION = "At most ``MAX_EVENT_ID``: brokers keep it in 64 bits, too."
     TRACKED_EXCHANGES = "Return every exchange that has a row, by name."
+    TRACKED_OWNER = "Who relays it just now: who holds a lease that has not expired."
     CREATE = "Create what the tracker needs, if it isn't there yet. Idempotent."
     CLOSE = "Give back connections. Idempotent; the tracker may be used again."
     IDLE = "Keep for so many seconds that ``relay`` stands by, or why it cannot work."

@@ -66,6 +66,8 @@ class PublishedMessageTrackerContract(
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
     - ``has_clock`` (true): the database has a clock of its own. False for files on one machine,
       which all relays share with its clock.
+    - ``can_be_restored`` (true): what it keeps may be set back to what it was earlier, as from a
+      backup. Then a replay's generation must not be a count.
     - ``patience`` (30): seconds after which what should have happened by then has failed, on a
       loaded machine.
     - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
@@ -75,6 +77,7 @@ class PublishedMessageTrackerContract(
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
     needs_create: ClassVar[bool] = True
     has_clock: ClassVar[bool] = True
+    can_be_restored: ClassVar[bool] = True
     patience: ClassVar[float] = 30.0
     hook: ClassVar[str] = "tidings_trackers"
 

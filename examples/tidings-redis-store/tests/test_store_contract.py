@@ -141,6 +141,14 @@ class TestRedisEventStore(OnRedis, EventStoreContract):
 
         return spoil
 
+    @pytest.fixture
+    def replace(self, client: redis.Redis, settings: Mapping[str, Any]) -> Callable[[], None]:
+        def replace() -> None:
+            client.delete(*client.keys(f"{settings['prefix']}:*"))
+            RedisEventStore(RedisStoreSettings(**settings)).create()
+
+        return replace
+
 
 class TestRedisTracker(OnRedis, PublishedMessageTrackerContract):
     @pytest.fixture

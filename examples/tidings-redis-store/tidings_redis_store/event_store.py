@@ -37,6 +37,17 @@ for _, record in ipairs(ARGV) do
 end
 """
 
+READ = """
+local found, size = {}, 0
+local ids = redis.call('ZRANGE', KEYS[1], '(' .. ARGV[1], '+inf', 'BYSCORE', 'LIMIT', 0, ARGV[2])
+for _, id in ipairs(ids) do
+    size = size + redis.call('HSTRLEN', KEYS[2], id)
+    if #found > 0 and size > tonumber(ARGV[3]) then break end
+    table.insert(found, {id, redis.call('HGET', KEYS[2], id)})
+end
+return found
+"""
+
 
 class RedisTransaction:
     """What is committed together: events, and the application's own commands in ``pipeline``."""
@@ -184,14 +195,13 @@ class RedisEventStore(EventStore):
         self._client.close()
 
     def _page(self, event_id: int, count: int) -> list[tuple[int, str | None]]:
-        """Return ids after ``event_id`` with their records."""
+        """Return ids after ``event_id`` with their records: one, or as many as 4 MB hold."""
         with failures(self._settings):
             self._check_ready()
-            ids: Any = self._client.zrange(
-                self._ids, f"({event_id}", "+inf", byscore=True, offset=0, num=count
+            found: Any = self._client.eval(
+                READ, 2, self._ids, self._events, str(event_id), str(count), str(PAGE_BYTES)
             )
-            records: Any = self._client.hmget(self._events, ids) if ids else []
-        return [(int(each), record) for each, record in zip(ids, records, strict=True)]
+        return [(int(each), record) for each, record in found]
 
     def _delete(self, ids: Sequence[int]) -> None:
         with failures(self._settings), self._client.pipeline(transaction=True) as pipeline:

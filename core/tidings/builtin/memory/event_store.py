@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
 
+BATCH_BYTES = 16 * 1024 * 1024
+
 
 class InMemoryTransaction:
     """What :meth:`InMemoryEventStore.transaction` gives: events that nobody else sees yet."""
@@ -109,7 +111,7 @@ class InMemoryEventStore(EventStore):
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         with self._lock:
             start = bisect.bisect_right(self._events, event_id, key=_id)
-            found = self._events[start : start + limit]
+            found = bounded(self._events[start : start + limit])
             self._hold = None
             waiting = [
                 one for one in self._open if one.events and one.events[-1].event_id > event_id
@@ -189,6 +191,16 @@ class InMemoryEventStore(EventStore):
     @override
     def close(self) -> None:
         """Nothing is kept open; the events stay."""
+
+
+def bounded(events: list[StoredEvent]) -> list[StoredEvent]:
+    """Return as many as may be given at once: one at least."""
+    size = 0
+    for place, event in enumerate(events):
+        size += len(event.body.encode()) + len((event.metadata or "").encode())
+        if place and size > BATCH_BYTES:
+            return events[:place]
+    return events
 
 
 def _id(event: StoredEvent) -> int:
