@@ -125,9 +125,9 @@ def test_a_message_that_comes_slowly_is_not_silence(
     make_consumer: MakeConsumer,
     exchange: str,
 ) -> None:
-    consumer = make_consumer(url=proxied, heartbeat=0.4)
+    consumer = make_consumer(url=proxied, heartbeat=1.5)
     consumer.open(exchange)
-    proxy.delay(0.1)
+    proxy.delay(0.1)  # so that the message takes longer than two heartbeats
     headers = {"destination": f"/topic/VirtualTopic.{exchange}", "content-length": "2000000"}
     client.request("SEND", headers, b"x" * 2_000_000)
     message = consumer.receive(30)
