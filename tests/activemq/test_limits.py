@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tests.activemq.conftest import MakeConsumer, MakeProducer
     from tests.servers import ActiveMQ
+    from tidings.testing.proxy import TcpProxy
     from tidings_activemq.producer import ActiveMQProducer
 
 KILOBYTE = b"x" * 1000
@@ -120,16 +121,27 @@ def test_a_frozen_broker_with_little_under_way_is_not_sent_less_afterwards(
         assert ids(client.read_fast(queue_of(exchange), 500)) == list(range(1, 501))
 
 
-def test_a_window_is_bounded_in_bytes(producer: ActiveMQProducer, exchange: str) -> None:
-    opened: Any = producer.open(exchange)
-    most = 0
-    for event_id in range(1, 31):
-        send(producer, exchange, event_id, b"x" * 500_000)
-        most = max(most, opened._pipeline.unaccepted_bytes)
+def test_a_window_is_bounded_in_bytes(
+    make_producer: MakeProducer, proxy: TcpProxy, proxied: str, exchange: str
+) -> None:
+    body = b"x" * 10_000
+    bounds = {"window": 40, "batch_size": 10, "batch_bytes": 50_000}  # 4 times 50,000 bytes
+    producer = make_producer(url=proxied, no_progress_timeout=2, heartbeat=60, **bounds)
+    producer.open(exchange)
+    for event_id in range(1, 101):  # what is accepted makes room
+        send(producer, exchange, event_id, body)
     producer.flush(exchange)
+    proxy.freeze()
+    taken: list[int] = []
 
-    assert 1_000_000 < most < 4_000_000 + 502_000
-    assert opened._pipeline.unaccepted_bytes == 0
+    def send_on() -> None:
+        for event_id in range(101, 201):
+            send(producer, exchange, event_id, body)
+            taken.append(event_id)
+
+    with pytest.raises(BrokerUnavailableError):
+        send_on()
+    assert 15 <= len(taken) <= 20
 
 
 def test_being_away_is_not_held_against_the_broker(
