@@ -6,6 +6,7 @@ them. A test that kills, freezes or reconfigures a server takes one of its own (
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -60,6 +61,17 @@ def fresh_memory() -> Iterator[None]:
     yield
     for part in (of_this_process.event_store, of_this_process.tracker, of_this_process.broker):
         part.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging() -> Iterator[None]:
+    """Let nothing of this test stay in the loggers that a command sets up for its process."""
+    loggers = [logging.getLogger(name) for name in (None, "tidings")]
+    before = [(each, each.level, each.propagate, list(each.handlers)) for each in loggers]
+    yield
+    for logger, level, propagate, handlers in before:
+        logger.setLevel(level)
+        logger.propagate, logger.handlers = propagate, handlers
 
 
 @pytest.fixture(scope="session")
