@@ -190,6 +190,21 @@ def test_a_serializer_that_fails_is_named_with_the_event(site: Site, project: Pr
     expect_named(result.err, "serialize")
 
 
+def test_a_producer_that_cannot_let_go_is_named_and_its_event_is_sent(
+    site: Site, project: Project
+) -> None:
+    install(site, "Producer.close")
+    made(project, f'{DATABASE}[exchanges.bad]\nproducer = "carrier-pigeon"\n')
+    project.append_numbers(1, 1)
+
+    result = project.run("spread")
+
+    expect_named(result.out + result.err, "close")
+    assert "bad: could not let go of everything. Plugin" in result.out + result.err
+    assert "1 notification(s) sent!" in result.out + result.err
+    assert "in fails" in project.run("--debug", "spread").err
+
+
 def test_run_names_the_plugin_and_carries_the_other_exchanges(site: Site, project: Project) -> None:
     install(site, "Producer.open_exchange")
     made(project, f'{DATABASE}[exchanges.bad]\nproducer = "carrier-pigeon"\n{GOOD}')
@@ -200,6 +215,7 @@ def test_run_names_the_plugin_and_carries_the_other_exchanges(site: Site, projec
             f"bad: {PLUGIN} Failing.open_exchange: KeyError: 'no wind for **********'"
         )
         eventually(lambda: project.status("good")["last_published_id"] == 1, "event 1 on good", 60)
+        expect_named(relay.err, "open_exchange")
 
 
 def test_a_fault_of_our_own_is_laid_to_no_plugin(site: Site, tmp_path: Path) -> None:

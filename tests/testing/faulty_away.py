@@ -107,6 +107,12 @@ class FarTracker(Far, InMemoryTracker):
     pass
 
 
+class ConnectsAsItIsMade(FarStore):
+    def __init__(self, near: InMemoryEventStore, line: Line) -> None:
+        super().__init__(near, line)
+        line.opened += 1
+
+
 class AnswersOldCounts(FarStore):
     silent = frozenset({"count_stored_events_since"})
 
@@ -141,6 +147,12 @@ class RaisesTheDriversErrorAtTheCommit(FarStore):
     @override
     def _fail_to_commit(self, _transaction: InMemoryTransaction) -> None:
         raise ConnectionResetError("reset by peer")
+
+
+class TrackerThatConnectsAsItIsMade(FarTracker):
+    def __init__(self, near: InMemoryTracker, line: Line) -> None:
+        super().__init__(near, line)
+        line.opened += 1
 
 
 class TracksIntoTheVoid(FarTracker):

@@ -62,9 +62,13 @@ class PlantedTracker(OnALine, SoundTracker):
 
 
 CALLS = "every_call_says_that_the_database_is_away"
+MAKING = "making_it_connects_to_nothing"
 COMMIT = "a_commit_that_fails_is_told"
 
 STORES: dict[str, Finding] = {
+    "ConnectsAsItIsMade": Finding(
+        MAKING, ["Making it opened 1 connection(s)", "Making one connects to nothing"]
+    ),
     "AnswersOldCounts": Finding(CALLS, ["count_stored_events_since() raised nothing"]),
     "SaysThatItIsCreated": Finding(CALLS, ["create() raised nothing", "cannot be reached"]),
     "ChecksNothing": Finding(CALLS, ["check() raised nothing"]),
@@ -80,6 +84,7 @@ STORES: dict[str, Finding] = {
 }
 
 TRACKERS: dict[str, Finding] = {
+    "TrackerThatConnectsAsItIsMade": Finding(MAKING, ["Making it opened 1 connection(s)"]),
     "TracksIntoTheVoid": Finding(CALLS, ["track_most_recent_published_message() raised nothing"]),
     "ReleasesIntoTheVoid": Finding(CALLS, ["release_lease() raised nothing"]),
     "ReplaysIntoTheVoid": Finding(CALLS, ["replay() raised nothing"]),

@@ -54,7 +54,7 @@ class EventStore(ABC):
 
     **Threads.** ``append`` may be called from any thread, each with its own connection. One store
     object is read by one thread at a time; several store objects on one database don't disturb
-    each other.
+    each other. Making one connects to nothing.
 
     **Errors.** :class:`~tidings.errors.StoreUnavailableError` if the database cannot be reached
     (the next call tries again). :class:`~tidings.errors.StoreNotReadyError` if the tables are

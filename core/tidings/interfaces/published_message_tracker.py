@@ -79,7 +79,7 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
 
     **Time** is the tracker's own (the database's clock), never the caller's.
 
-    **Threads.** Every method may be called from any thread.
+    **Threads.** Every method may be called from any thread. Making one connects to nothing.
 
     **Errors.** As for the event store.
     """

@@ -13,6 +13,7 @@ from tidings.relay.kept_connection import KeptConnection
 from tidings.relay.kept_lease import KeptLease, now
 from tidings.relay.reports import describe_gone
 from tidings.relay.route import notification, stand_in, unreadable
+from tidings.relay.told import tell
 from tidings.relay.tracked_position import TrackedPosition
 from tidings.shown import escaping_logger
 
@@ -159,9 +160,8 @@ def _begin(
 def _let_go(route: Route, let_go: Callable[[], None]) -> None:
     try:
         let_go()
-    except Exception:
-        # Whatever is wrong with one part, all were told to let go; the next run may begin.
-        log.exception("%s: could not let go of everything", route.exchange_name)
+    except Exception as error:  # noqa: BLE001 - all were told to let go; the next run may begin
+        tell(log, f"{route.exchange_name}: could not let go of everything.", error)
 
 
 def _release(route: Route, lease: Lease) -> None:

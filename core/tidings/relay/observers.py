@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from tidings.interfaces import Observer
+from tidings.relay.told import tell
 from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ class Observers(Observer):
         for observer in self._observers:
             try:
                 shown = observer.exposition(accept)
-            except Exception:
-                log.exception("Observer %s failed in exposition", type(observer).__qualname__)
+            except Exception as error:  # noqa: BLE001 - an observer stops nothing
+                tell(log, _failed(observer, "exposition"), error)
                 continue
             if shown is not None:
                 return shown
@@ -127,5 +128,9 @@ class Observers(Observer):
         for observer in self._observers:
             try:
                 getattr(observer, what)(*arguments)
-            except Exception:
-                log.exception("Observer %s failed in %s", type(observer).__qualname__, what)
+            except Exception as error:  # noqa: BLE001 - an observer stops nothing
+                tell(log, _failed(observer, what), error)
+
+
+def _failed(observer: Observer, what: str) -> str:
+    return f"Observer {type(observer).__qualname__} failed in {what}."

@@ -19,6 +19,7 @@ from tidings.interfaces import Capability, IdleRelay, Pause
 from tidings.relay.backoff import Backoff
 from tidings.relay.elsewhere import Elsewhere
 from tidings.relay.owner import label
+from tidings.relay.told import tell
 from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
@@ -66,16 +67,15 @@ class Trouble:
             self._idle_since = self._noted = None
         self._stands_by_for = None
         self._elsewhere.failed_here()
-        ours = isinstance(error, TidingsError)
         retry_in = self._backoff.next(transient=isinstance(error, TidingsError) and error.transient)
         sentence = sentence_of(error)
         if self._is_news(sentence):
-            log.log(
-                self._level(error),
-                "%s: %s Trying again until it works.",
-                self._exchange_name,
-                sentence,
-                exc_info=None if ours else error,
+            tell(
+                log,
+                f"{self._exchange_name}:",
+                error,
+                "Trying again until it works.",
+                level=self._level(error),
             )
         self._observers.failed(self._exchange_name, error, retry_in)
         if not isinstance(error, StoreUnavailableError):  # it would take its time to fail, too

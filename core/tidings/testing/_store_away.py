@@ -9,7 +9,7 @@ from tidings.errors import EventStoreError
 from tidings.interfaces import Capability
 from tidings.testing._away import expect_unavailable
 from tidings.testing._capabilities import need
-from tidings.testing._judging import broken
+from tidings.testing._judging import broken, check
 from tidings.testing._storing import append, expect_numbers, numbered, read_all
 from tidings.testing.promises import Store
 
@@ -26,6 +26,10 @@ class StoreAwayPromises:
 
     capabilities: ClassVar[frozenset[Capability]]
     patience: ClassVar[float]
+
+    def test_making_it_connects_to_nothing(self, new_store: MakeStore, link: Link) -> None:
+        new_store(via=link.address)
+        check(link.opened == 0, Store.LAZY, f"Making it opened {link.opened} connection(s).")
 
     def test_every_call_says_that_the_database_is_away(
         self, store: EventStore, new_store: MakeStore, link: Link, secrets: Sequence[str]

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tidings.interfaces import Capability, JournalEntry, Pause
 from tidings.testing._away import expect_unavailable
+from tidings.testing._judging import check
 from tidings.testing._tracker_idle import STANDBY
 from tidings.testing._tracker_position import LONG, event, expect_position
+from tidings.testing.promises import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +25,10 @@ class TrackerAwayPromises:
 
     capabilities: ClassVar[frozenset[Capability]]
     patience: ClassVar[float]
+
+    def test_making_it_connects_to_nothing(self, new_tracker: MakeTracker, link: Link) -> None:
+        new_tracker(via=link.address)
+        check(link.opened == 0, Tracker.LAZY, f"Making it opened {link.opened} connection(s).")
 
     def test_every_call_says_that_the_database_is_away(
         self,

@@ -109,6 +109,7 @@ class Store:
     COMMIT = "What fails at the commit is raised, as by every other method."
     NOT_COMMITTED = "Neither commits nor rolls back."
     THREADS = "``append`` may be called from any thread, each with its own connection."
+    LAZY = "Making one connects to nothing."
     OBJECTS = "several store objects on one database don't disturb each other."
     UNAVAILABLE = (
         "`StoreUnavailableError` if the database cannot be reached (the next call tries again)"
@@ -220,6 +221,7 @@ class Tracker:
         "What this tracker, with its settings, can do beyond what every tracker can. Known before "
         "it connects, and never changes."
     )
+    LAZY = Store.LAZY
     NOT_READY = Store.NOT_READY
     UNAVAILABLE = Store.UNAVAILABLE
 
