@@ -16,10 +16,8 @@ from tidings.testing.promises import Producer
 from tidings.testing.proxy import TcpProxy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from tidings.interfaces import Notification
-    from tidings.testing._driver import DrivenProducer
     from tidings.testing._kit import Kit
     from tidings.testing.proxy import Link
 
@@ -66,10 +64,21 @@ class BoundsPromises:
     def test_flush_keeps_to_its_timeout(
         self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        producer, exchange_name, unsent = self._frozen(request, monkeypatch)
+        # A no-progress time as short as the timeout would end flush() for another reason. The
+        # fixtures that make producers have this very `self`.
+        monkeypatch.setattr(self, "no_progress_seconds", 2 * PROMPT)
+        kit: Kit = request.getfixturevalue("kit")
+        link: Link = request.getfixturevalue("link")
+        exchange_name: str = request.getfixturevalue("exchange_name")
+        producer = kit.producer(via=link.address)
+        producer.open(exchange_name)
+        sent = samples.notifications(1, 20)
+        kit.send_and_flush(producer, exchange_name, sent[:10])
+        link.freeze()
+        kit.store(exchange_name, sent)
         begun = time.monotonic()
         try:
-            producer.send(exchange_name, unsent)
+            producer.send(exchange_name, sent[10:])
             producer.flush(exchange_name, 0.2)
         except BrokerUnavailableError:
             pass
@@ -81,22 +90,7 @@ class BoundsPromises:
     def test_close_waits_for_nothing_on_a_frozen_connection(
         self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        producer, exchange_name, unsent = self._frozen(request, monkeypatch)
-        producer.send(exchange_name, unsent)
-        begun = time.monotonic()
-        producer.close(exchange_name)
-        took = time.monotonic() - begun
-        check(took < PROMPT, Producer.CLOSE, f"close() took {took:.1f} s with 10 events unsent.")
-
-    def _frozen(
-        self, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-    ) -> tuple[DrivenProducer, str, Sequence[Notification]]:
-        """Return a producer whose connection carries nothing any more, and what it has to send.
-
-        It is patient: with a no-progress time as short as what is looked for, a call would end for
-        another reason.
-        """
-        # The fixtures that make producers have this very `self`.
+        # As above: what close() waits for must not end sooner than is looked for here.
         monkeypatch.setattr(self, "no_progress_seconds", 2 * PROMPT)
         kit: Kit = request.getfixturevalue("kit")
         link: Link = request.getfixturevalue("link")
@@ -107,7 +101,11 @@ class BoundsPromises:
         link.freeze()
         unsent = samples.notifications(11, 10)
         kit.store(exchange_name, unsent)
-        return producer, exchange_name, unsent
+        producer.send(exchange_name, unsent)
+        begun = time.monotonic()
+        producer.close(exchange_name)
+        took = time.monotonic() - begun
+        check(took < PROMPT, Producer.CLOSE, f"close() took {took:.1f} s with 10 events unsent.")
 
     def test_a_flush_with_a_short_timeout_flushes(self, kit: Kit, exchange_name: str) -> None:
         producer = kit.producer()
