@@ -271,7 +271,7 @@ def pause_before_the_sixth(event_id):
 producer.before_send = pause_before_the_sixth
 service = NotificationService(Route(
     "x", SqlAlchemyEventStore(settings), SqlAlchemyTracker(settings), producer,
-    JsonSerializer(), lease_seconds=1.5,
+    JsonSerializer(), lease_seconds=5,
 ))
 try:
     service.publish_notifications("x")
@@ -294,11 +294,14 @@ def test_a_process_paused_longer_than_its_lease_sends_no_other_batch(
     with subprocess.Popen(
         [sys.executable, "-c", PAUSED, url], stdout=subprocess.PIPE, text=True
     ) as process:
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-        assert not taken_by_another(tracker), "the pause alone does not end the lease"
-        eventually(lambda: taken_by_another(tracker))
-        process.send_signal(signal.SIGCONT)
-        said, _ = process.communicate(timeout=30)
+        try:
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+            assert not taken_by_another(tracker), "the pause alone does not end the lease"
+            eventually(lambda: taken_by_another(tracker))
+            process.send_signal(signal.SIGCONT)
+            said, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()  # one that stands still would be waited for, for ever
 
     assert said.splitlines()[0].startswith("This relay has lost the lease of exchange 'x'")
     # What was handed over in one call was on its way when the pause began.
