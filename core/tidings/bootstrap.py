@@ -6,7 +6,6 @@ Nothing connects here; each part connects when it is first used.
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Self
 
@@ -25,17 +24,17 @@ from tidings.plugins.specs import (
     TrackerSpec,
 )
 from tidings.relay.journal_writer import JournalBounds
-from tidings.relay.lag import standing
 from tidings.relay.notification_service import NotificationService
 from tidings.relay.observers import Observers
 from tidings.relay.route import Route
 from tidings.relay.serialized_once import SerializedOnce
 from tidings.relay.shared_reader import SharedReader
+from tidings.relay.standings import standings
 from tidings.relay.stored_notifications import StoredNotifications
 from tidings.relay.worker import Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from tidings.config import Configuration
     from tidings.interfaces import (
@@ -277,10 +276,10 @@ class Tidings:
         observers.attached(ObservedRelay(producers, self._look, self._windows))
         return observers
 
-    def _look(self, exchange_name: str) -> Standing:
-        """Return how far the exchange has got, by parts that nobody else uses."""
-        with closing(self.event_store(exchange_name)) as store, closing(self._new_tracker()) as own:
-            return standing(store, own, exchange_name)
+    def _look(self, exchange_names: Iterable[str]) -> Iterator[tuple[str, Standing]]:
+        """Look how far exchanges have got, by parts that nobody else uses."""
+        sources = {name: self.configuration.source_part(name)[2] for name in exchange_names}
+        return standings(sources, self._new_tracker, self.event_store)
 
     def _check_for_relay(self) -> None:
         if self._lack is not None:

@@ -55,7 +55,9 @@ def _every_family() -> Iterable[Metric]:
     """Let a relay have everything happen to it, and return what it then shows."""
     observer = PrometheusObserver(PrometheusSettings())
     standing = Standing(0, 0, 0, 0.0, 0)
-    observer.attached(ObservedRelay({"x": "memory"}, lambda _name: standing, {"x": 1}))
+    observer.attached(
+        ObservedRelay({"x": "memory"}, lambda names: ((name, standing) for name in names), {"x": 1})
+    )
     observer.started("x")
     observer.failed("x", ValueError(), 1.0)
     observer.spent("x", {"read": 1.0})

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.relay.parts import Parts, Producer, X, at, relay_threads
 from tests.relay.working import running
 from tidings import BrokerUnavailableError, NewEvent, UndeliverableEventError
-from tidings.plugins import ObservedRelay, Standing
+from tidings.plugins import ObservedRelay
 from tidings.testing import eventually
 from tidings_opentelemetry.observer import OpenTelemetryObserver
 from tidings_opentelemetry.under_way import Batch, UnderWay
@@ -45,8 +45,7 @@ class Heard:
         monkeypatch.setattr(trace, "get_tracer", tracing.get_tracer)
         monkeypatch.setattr(metrics, "get_meter", measuring.get_meter)
         self.observer = OpenTelemetryObserver()
-        looked = Standing(0, 0, 0, 0.0, 0)
-        self.observer.attached(ObservedRelay({X: "rabbitmq-stream"}, lambda _name: looked))
+        self.observer.attached(ObservedRelay({X: "rabbitmq-stream"}, lambda _names: iter(())))
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:

@@ -14,7 +14,6 @@ from tests.relay.parts import Parts, at, relay_threads
 from tests.relay.working import running
 from tidings import (
     Hold,
-    LeaseHeldError,
     NewEvent,
     Observers,
     StoredEvent,
@@ -28,11 +27,15 @@ from tidings_prometheus.observer import PrometheusObserver
 from tidings_prometheus.settings import PrometheusSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tidings import Route
 
 NOWHERE = Standing(0, 0, 0, 0.0, 0)
+
+
+def nowhere(names: Iterable[str]) -> Iterator[tuple[str, Standing]]:
+    return ((name, NOWHERE) for name in names)
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ def batch(count: int, since_occurred: float, since_sent: float) -> AcceptedBatch
 
 
 def test_published_events_are_counted_with_their_backend(observer: PrometheusObserver) -> None:
-    observer.attached(ObservedRelay({X: "rabbitmq"}, lambda _name: NOWHERE))
+    observer.attached(ObservedRelay({X: "rabbitmq"}, nowhere))
     observer.published(X, 3, 3)
     observer.published(X, 4, 7)
 
@@ -263,7 +266,7 @@ def test_how_far_an_exchange_is_behind_is_asked_at_each_scrape(
     observer: PrometheusObserver,
 ) -> None:
     now = [Standing(5, 9, 4, 12.5, 2)]
-    observer.attached(ObservedRelay({X: "memory"}, lambda _name: now[0]))
+    observer.attached(ObservedRelay({X: "memory"}, lambda _names: iter([(X, now[0])])))
     observer.started(X)
 
     behind = scrape(observer)
@@ -282,10 +285,8 @@ def test_how_far_an_exchange_is_behind_is_asked_at_each_scrape(
 def test_a_store_that_cannot_be_read_leaves_its_metrics_out_and_says_so(
     observer: PrometheusObserver,
 ) -> None:
-    def look(name: str) -> Standing:
-        if name == X:
-            raise LeaseHeldError(X, "any error will do", 1, 0.0)
-        return Standing(1, 1, 0, 0.0, 0)
+    def look(names: Iterable[str]) -> Iterator[tuple[str, Standing]]:
+        return ((name, Standing(1, 1, 0, 0.0, 0)) for name in names if name != X)
 
     observer.attached(ObservedRelay({X: "memory", "y": "memory"}, look))
     for name in (X, "y"):
@@ -303,10 +304,11 @@ def test_a_database_that_hangs_holds_up_no_scrape_and_nobody_asks_it_twice() -> 
     observer = PrometheusObserver(PrometheusSettings(look_timeout=0.05))
     hanging, asked = threading.Event(), []
 
-    def look(name: str) -> Standing:
-        asked.append(name)
-        hanging.wait(30)
-        return NOWHERE
+    def look(names: Iterable[str]) -> Iterator[tuple[str, Standing]]:
+        for name in names:
+            asked.append(name)
+            hanging.wait(30)
+            yield name, NOWHERE
 
     observer.attached(ObservedRelay({X: "memory"}, look))
     observer.started(X)
@@ -321,7 +323,7 @@ def test_a_database_that_hangs_holds_up_no_scrape_and_nobody_asks_it_twice() -> 
 
 
 def test_several_scrapes_at_once_each_get_an_answer(observer: PrometheusObserver) -> None:
-    observer.attached(ObservedRelay({X: "memory"}, lambda _name: NOWHERE))
+    observer.attached(ObservedRelay({X: "memory"}, nowhere))
     observer.started(X)
     readable: list[float | None] = []
     threads = [

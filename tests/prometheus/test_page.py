@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.prometheus.scraped import X, scrape
 from tidings.plugins import AcceptedBatch, ObservedRelay, Standing
 from tidings_prometheus.exchange import STATES
 from tidings_prometheus.observer import PrometheusObserver
 from tidings_prometheus.settings import PrometheusSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 PAGE = (Path(__file__).parents[2] / "plugins/prometheus/README.md").read_text(encoding="utf-8")
 
@@ -23,8 +27,8 @@ def test_the_configuration_is_what_is_the_default() -> None:
 
 
 def test_the_table_names_every_metric_and_no_other() -> None:
-    def look(_name: str) -> Standing:
-        return Standing(0, 0, 0, 0.0, 0)
+    def look(names: Iterable[str]) -> Iterator[tuple[str, Standing]]:
+        return ((name, Standing(0, 0, 0, 0.0, 0)) for name in names)
 
     observer = PrometheusObserver(PrometheusSettings())
     observer.attached(ObservedRelay({X: "memory"}, look, {X: 2000}))

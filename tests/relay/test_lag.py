@@ -6,7 +6,8 @@ import pytest
 
 from tests.relay.parts import Parts, X
 from tidings.relay import lag as lag_module
-from tidings.relay.lag import lag, standing
+from tidings.relay.lag import lag
+from tidings.relay.standings import standings
 
 pytestmark = pytest.mark.usefixtures("few")
 
@@ -32,5 +33,5 @@ def test_beyond_the_bound_it_is_how_far_the_ids_go(parts: Parts) -> None:
     parts.append(11)
     found = lag(parts.store, 0)
     assert (found.events, found.is_exact) == (20, False)
-    seen = standing(parts.store, parts.tracker, X)
+    ((_, seen),) = standings({X: "its source"}, lambda: parts.tracker, lambda _: parts.store)
     assert (seen.events_behind, seen.events_behind_is_exact) == (20, False)

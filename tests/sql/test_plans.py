@@ -9,10 +9,10 @@ from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from tests.sql.databases import url_of
+from tests.sql.databases import event_store, url_of
 from tests.sql.test_replaced_store import X, append, execute
-from tidings.relay.lag import standing
 from tidings.relay.reports import passed_unmatched
+from tidings.relay.standings import standings
 from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyTracker
 
@@ -56,10 +56,11 @@ def test_no_look_is_planned_as_more_than_a_look(
     execute(postgresql_engine, "ANALYZE event, pruned_event")
     execute(postgresql_engine, MANY)
     tracker = SqlAlchemyTracker(SqlAlchemySettings(url=SecretStr(url_of(postgresql_store))))
+    reader = event_store(url_of(postgresql_store))
     asked.clear()
 
     postgresql_store.check()
-    standing(postgresql_store, tracker, X)
+    assert list(standings({X: "its source"}, lambda: tracker, lambda _: reader))
     passed_unmatched(postgresql_store, ["None"], 20)
     postgresql_store.oldest_event_id()
     tracker.close()

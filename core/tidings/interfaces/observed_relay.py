@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,11 @@ class ObservedRelay:
     producers: Mapping[str, str]
     """Every configured exchange, and the backend that carries it: ``{"orders": "rabbitmq"}``."""
 
-    look: Callable[[str], Standing]
-    """``(exchange_name)``: look into the event store and the tracker now, through connections of
-    its own, which are closed again. May take as long as the database does: never call it from what
-    an observer hears, since the exchange waits. Raises what an event store raises."""
+    look: Callable[[Iterable[str]], Iterator[tuple[str, Standing]]]
+    """``(exchange_names)``: look into the event stores and the tracker now, through connections of
+    its own, one to each, which are closed at the end. Gives each exchange as soon as it is known,
+    and leaves out those of which it cannot be found out. May take as long as the databases do:
+    never call it from what an observer hears, since the exchange waits."""
 
     windows: Mapping[str, int] = field(default_factory=dict)
     """How many events an exchange's producer lets be in flight, of the exchanges that are made by

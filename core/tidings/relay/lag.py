@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidings.errors import UnreadableEventError
 from tidings.event import MAX_EVENT_ID
-from tidings.interfaces import Capability, Standing
 
 if TYPE_CHECKING:
     from tidings.event import StoredEvent
-    from tidings.interfaces import EventStore, Hold, PublishedMessageTracker
+    from tidings.interfaces import EventStore, Hold
 
 
 MOST_COUNTED = 10_000
@@ -49,22 +48,6 @@ def lag(store: EventStore, position: int) -> Lag:
 def counted(events: int) -> str:
     """Return for people what was counted up to one more than :data:`MOST_COUNTED`."""
     return str(events) if events <= MOST_COUNTED else f"more than {MOST_COUNTED}"
-
-
-def standing(store: EventStore, tracker: PublishedMessageTracker, exchange_name: str) -> Standing:
-    """Return how far an exchange has got."""
-    position = tracker.most_recent_published_message_id(exchange_name) or 0
-    behind = lag(store, position)
-    keeps_quarantine = Capability.QUARANTINE in tracker.capabilities
-    quarantined = tracker.quarantined_events(exchange_name) if keeps_quarantine else ()
-    return Standing(
-        position=position,
-        newest_event_id=behind.newest_event_id or 0,
-        events_behind=behind.events,
-        events_behind_is_exact=behind.is_exact,
-        seconds_behind=behind.seconds,
-        quarantined=len(quarantined),
-    )
 
 
 def _next_readable(store: EventStore, after: int) -> StoredEvent | None:

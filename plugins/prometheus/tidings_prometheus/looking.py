@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tidings.plugins import escaping_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tidings.plugins import Standing
+
+    Look: TypeAlias = Callable[[Iterable[str]], Iterator[tuple[str, Standing]]]
 
 log = escaping_logger("tidings.prometheus")
 
@@ -23,7 +25,7 @@ class Looking:
     thread of its own, so that one that hangs can be left behind: while it does, nobody else asks.
     """
 
-    def __init__(self, look: Callable[[str], Standing], timeout: float) -> None:
+    def __init__(self, look: Look, timeout: float) -> None:
         self._look = look
         self._timeout = timeout
         self._lock = threading.Lock()
@@ -46,8 +48,7 @@ class Looking:
             return dict(found)
 
     def _find(self, names: Sequence[str], found: dict[str, Standing]) -> None:
-        for name in names:
-            try:
-                found[name] = self._look(name)
-            except Exception as error:  # noqa: BLE001 - a metric says so, and the relay tells why
-                log.debug("Could not look how far %s has got: %s", name, error)
+        try:
+            found.update(self._look(names))  # each as it comes, should the time run out
+        except Exception as error:  # noqa: BLE001 - a metric says so, and the relay tells why
+            log.debug("Could not look how far exchanges have got: %s", error)
