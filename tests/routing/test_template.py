@@ -25,6 +25,7 @@ def filled(text: str, metadata: dict[str, Any] = METADATA, event: StoredEvent = 
         ("constant", "constant"),
         ("shop.{type_name}", "shop.order.placed"),
         ("{aggregate_id}", "order-1"),
+        ("a{{.{aggregate_id}.}}b", "a{.order-1.}b"),
         ("{metadata.tenant}.{type_name}", "acme.order.placed"),
         ("{metadata.tenant:unknown}", "acme"),
         ("{metadata.other:unknown}", "unknown"),

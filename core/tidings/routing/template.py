@@ -95,12 +95,16 @@ class Template:
     parts: tuple[str | Field, ...]
     _of_types: dict[str, str] | None = field(init=False, repr=False, compare=False)
     """What was made of types, if nothing else of an event decides about it: they come again."""
+    _around: tuple[str, str] | None = field(init=False, repr=False, compare=False)
+    """What stands before and behind the aggregate's id, if that is the only field."""
 
     def __post_init__(self) -> None:
-        """See once whether the type alone decides."""
+        """See once whether the type alone decides, or the aggregate alone."""
         fields = [part.name for part in self.parts if isinstance(part, Field)]
         of_type = all(name == "type_name" for name in fields)
         object.__setattr__(self, "_of_types", {} if of_type else None)
+        around = self._texts_around_it() if fields == ["aggregate_id"] else None
+        object.__setattr__(self, "_around", around)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -128,6 +132,8 @@ class Template:
 
     def of(self, event: StoredEvent, metadata: Mapping[str, Any]) -> str:
         """Return the text for an event; ``ValueError`` if it lacks a field without a default."""
+        if self._around is not None and (aggregate_id := event.aggregate_id):
+            return self._around[0] + aggregate_id + self._around[1]
         known = self._of_types
         if known is not None and (text := known.get(event.type_name)) is not None:
             return text
@@ -142,6 +148,11 @@ class Template:
                 known.clear()  # those that come again are made again
             known[event.type_name] = text
         return text
+
+    def _texts_around_it(self) -> tuple[str, str]:
+        texts = [part if isinstance(part, str) else None for part in self.parts]
+        place = texts.index(None)
+        return "".join(filter(None, texts[:place])), "".join(filter(None, texts[place + 1 :]))
 
 
 def check_template(text: str) -> str:
