@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pika
@@ -18,15 +18,32 @@ if TYPE_CHECKING:
     from tests.servers.given import Broker
 
 DEEP = "[" * 50_000 + "]" * 50_000
+"""What a Python before 3.14 does not read, and later ones do if their stack is large enough."""
+DEEPER = "[" * 10_000_000 + "]" * 10_000_000
+"""What none reads."""
+
+
+def is_read(text: str) -> bool:
+    try:
+        json.loads(text)
+    except RecursionError:
+        return False
+    return True
+
+
+def shown_body(line: dict[str, Any]) -> str:
+    if "body" in line:
+        return json.dumps(line["body"])
+    return base64.b64decode(line["body_base64"]).decode()
 
 
 def test_json_that_is_nested_too_deeply_is_refused_as_any_other_text() -> None:
     with pytest.raises(ValueError, match="nested too deeply"):
-        from_json(DEEP)
+        from_json(DEEPER)
 
 
 def test_append_names_the_line_that_is_nested_too_deeply(project: Project) -> None:
-    refused = project.run("append", stdin=f'{{"type_name": "A", "body": {DEEP}}}')
+    refused = project.run("append", stdin=f'{{"type_name": "A", "body": {DEEPER}}}')
     assert refused.code == 1
     assert refused.err.startswith("Error: standard input, line 1: not JSON: it is nested too deep")
 
@@ -56,10 +73,9 @@ def test_listen_prints_whatever_another_program_has_sent(
     assert len(written) == count
     lines = [json.loads(line) for line in (*written[:6], written[-1])]
     assert [line["event_id"] for line in lines[:3]] == ["\N{SUPERSCRIPT TWO}", "9" * 200, 7]
-    assert {line["metadata"] for line in lines[:3]} == {DEEP}
+    metadata = [line["metadata"] for line in lines[:3]]
+    assert [is_read(DEEP) == isinstance(each, list) for each in metadata] == [True] * 3
+    assert [each if isinstance(each, str) else json.dumps(each) for each in metadata] == [DEEP] * 3
     assert lines[3]["body"] == {}
-    assert [base64.b64decode(line["body_base64"]).decode() for line in lines[4:]] == [
-        DEEP,
-        "1e999",
-        bodies[-1],
-    ]
+    for line, body in zip(lines[4:], (DEEP, "1e999", bodies[-1]), strict=True):
+        assert shown_body(line) == body

@@ -37,7 +37,9 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines()]
 
 
 def order(folder: Path, total: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-W", "error", "shop.py", total]
+    # As it ends, it leaves its connection to SQLite to the process's end; Python 3.14 says so.
+    warnings = ["-W", "error", "-W", "ignore:unclosed database:ResourceWarning"]
+    command = [sys.executable, *warnings, "shop.py", total]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
