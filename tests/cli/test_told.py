@@ -46,7 +46,7 @@ def test_a_replay_from_a_pruned_id_says_what_is_gone(sent: Project) -> None:
 
     assert said == [
         "Exchange 'orders' gets every event from 5 again: 3 event(s).",
-        "What was stored from 5 to 7 is no longer in the event store, and cannot come again.",
+        "The event store begins with event 8: whatever was stored from 5 to 7 cannot come again.",
     ]
     assert len(sent.succeed("replay", "orders", "--from", "8").out.splitlines()) == 1
 
@@ -73,7 +73,7 @@ def test_a_replay_says_too_what_was_pruned_at_the_same_moment(
     said = said_here(sent, monkeypatch, "replay", "orders", "--all")
 
     assert said[-1] == (
-        "What was stored from 1 to 7 is no longer in the event store, and cannot come again."
+        "The event store begins with event 8: whatever was stored from 1 to 7 cannot come again."
     )
 
 
@@ -107,8 +107,8 @@ def test_a_new_exchange_says_what_was_pruned_before_it_came(sent: Project) -> No
 
     assert first.out == "3 notification(s) sent!\n"
     assert (
-        "late has had nothing yet. What was stored from 1 to 7 is no longer in the event store"
-        in first.err
+        "late has had nothing yet. The event store begins with event 8: whatever was stored from 1 "
+        "to 7 cannot come again." in first.err
     )
     assert second.err == ""
 

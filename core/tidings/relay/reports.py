@@ -18,13 +18,16 @@ _STEP = 100
 
 
 def describe_gone(store: EventStore, after: int) -> str | None:
-    """Say what is asked for after ``after`` and is no longer in ``store``; ``None``: nothing."""
+    """Say what is asked for after ``after`` and is not in ``store``; ``None``: nothing.
+
+    Nobody knows whether it was ever stored: ids are drawn by transactions that roll back, too.
+    """
     oldest = store.oldest_event_id()
     if oldest is None or oldest <= after + 1:
         return None
     return (
-        f"What was stored from {after + 1} to {oldest - 1} is no longer in the event store, and "
-        "cannot come again."
+        f"The event store begins with event {oldest}: whatever was stored from {after + 1} to "
+        f"{oldest - 1} cannot come again."
     )
 
 
