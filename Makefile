@@ -17,7 +17,7 @@ demo: .venv/demo ## events on their way through ZeroMQ; needs nothing but Python
 test: .venv/dev servers ## every test, against real servers
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(PYTEST_OPTIONS)
 
-quick: .venv/dev ## the tests that need no server and take no long time, two minutes in all
+quick: .venv/dev ## the tests that need no server and take no long time: three minutes on two cores
 	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile -m $(QUICK) $(PYTEST_OPTIONS)
 
 coverage: .venv/dev ## which lines the quick tests run: a report, no threshold
