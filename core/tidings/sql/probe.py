@@ -6,14 +6,16 @@ Asked of the driver itself, since SQLAlchemy's way there costs more than the ans
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tidings.errors import StoreUnavailableError
 from tidings.interfaces import Waited
-from tidings.sql.tables import quoted_name
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection, Dialect
 
     from tidings.sql.event_log import EventLog
 
@@ -31,13 +33,13 @@ class Probe:
     def __init__(self, dialect_name: str, log: EventLog) -> None:
         """Know nothing yet."""
         self._pause = PAUSES[dialect_name]
-        newest = f"SELECT max({log.table.c.event_id.name}) FROM {quoted_name(log.table)}"  # noqa: S608 - our own names
-        self._question = "PRAGMA data_version" if dialect_name == "sqlite" else newest
+        self._log = log
         self._answer: Any = None
+        self._ask: Callable[[], Any] | None = None
 
     def begin(self) -> None:
         """Take note of a new connection."""
-        self._answer = None
+        self._answer = self._ask = None
 
     def wait(self, connection: Connection, seconds: float) -> Waited:
         """Return whether there may be something new, or the time is up.
@@ -45,21 +47,44 @@ class Probe:
         Raises if the connection is found lost.
         """
         until = time.monotonic() + seconds
-        while (answer := self._ask(connection)) == self._answer:
-            if (left := until - time.monotonic()) <= 0:
-                return Waited.TIME_IS_UP
-            time.sleep(min(self._pause, left))
+        try:
+            ask = self._ask = self._ask or _asker(connection, self._log)
+            while (answer := ask()) == self._answer:
+                if (left := until - time.monotonic()) <= 0:
+                    return Waited.TIME_IS_UP
+                time.sleep(min(self._pause, left))
+        except connection.dialect.loaded_dbapi.Error as error:
+            raise StoreUnavailableError(f"The connection was lost: {error}") from error
         self._answer = answer
         return Waited.MAY_BE_NEW
 
-    def _ask(self, connection: Connection) -> tuple[Any, ...]:
-        driver = connection.connection
-        try:
-            cursor = driver.cursor()
-            try:
-                cursor.execute(self._question)
-                return tuple(cursor.fetchone() or ())
-            finally:
-                cursor.close()
-        except connection.dialect.loaded_dbapi.Error as error:
-            raise StoreUnavailableError(f"The connection was lost: {error}") from error
+
+def _asker(connection: Connection, log: EventLog) -> Callable[[], Any]:
+    """Return what asks the question once; it raises an error of the driver's."""
+    question = _question(connection.dialect, log)
+    if connection.dialect.driver == "psycopg":
+        # Its cursor is of Python, and takes twice as long as the library below it.
+        return partial(_ask_libpq, connection.connection.driver_connection, question.encode())
+    cursor = connection.connection.cursor()
+
+    def ask() -> Any:
+        cursor.execute(question)
+        return cursor.fetchall()  # all: an open statement would keep SQLite's read transaction
+
+    return ask
+
+
+def _ask_libpq(driver: Any, question: bytes) -> list[tuple[Any]]:
+    import psycopg  # noqa: PLC0415 - only where it is the driver
+
+    result = driver.pgconn.exec_(question)
+    if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
+        raise psycopg.OperationalError(result.error_message.decode(errors="replace"))
+    return [(result.get_value(0, 0),)]
+
+
+def _question(dialect: Dialect, log: EventLog) -> str:
+    if dialect.name == "sqlite":
+        return "PRAGMA data_version"
+    table = dialect.identifier_preparer.format_table(log.table)
+    return f"SELECT max({log.table.c.event_id.name}) FROM {table}"  # noqa: S608 - our own names
