@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.rabbitmq.client import Client, send
+from tests.rabbitmq.client import Client, notification, send
+from tests.rabbitmq.idle import stay_idle
 from tidings.plugins import BrokerUnavailableError, ExchangeLockedError, NotAcceptedError, Position
 from tidings.testing.samples import send_all
+from tidings_rabbitmq.silence import LONGEST
 
 if TYPE_CHECKING:
     from tests.rabbitmq.conftest import MakeProducer
@@ -285,6 +287,23 @@ def test_an_exchange_that_is_waited_for_keeps_another_ones_heartbeats_up(
     producer.flush(exchange)
 
     assert client.ids(exchange) == [1]
+
+
+def test_who_leaves_an_exchange_alone_no_longer_than_it_can_do_without_keeps_it(
+    make_producer: MakeProducer, client: Client, exchange: str
+) -> None:
+    idle = make_producer(heartbeat=1).open(exchange)
+    assert stay_idle(idle, 4)  # RabbitMQ gives a silent client up after two heartbeats
+    idle.send([notification(1)])
+    idle.flush()
+
+    assert client.ids(exchange) == [1]
+
+
+def test_without_a_heartbeat_an_exchange_is_still_looked_after(
+    make_producer: MakeProducer, exchange: str
+) -> None:
+    assert make_producer(heartbeat=0).open(exchange).longest_silence == LONGEST
 
 
 def test_opening_an_open_exchange_is_the_callers_mistake(

@@ -14,6 +14,7 @@ from pydantic import SecretStr, ValidationError
 
 from tests.producers import closing
 from tests.rabbitmq.client import Client, notification, send
+from tests.rabbitmq.idle import stay_idle
 from tests.rabbitmq.kills import Verdict, judge, kill_publishers
 from tests.remembered import newest_id
 from tests.servers.process import free_port
@@ -270,6 +271,17 @@ def test_every_open_exchange_keeps_its_heartbeats(
     producer.wait(other, 3.5)
     send(producer, exchange, 1)
     producer.flush(exchange)
+
+    assert [seen.event_id for seen in client.stream(exchange, 1)] == [1]
+
+
+def test_who_leaves_a_stream_alone_no_longer_than_it_can_do_without_keeps_it(
+    make: Make, client: Client, exchange: str
+) -> None:
+    idle = make(heartbeat=1).open(exchange)
+    assert stay_idle(idle, 3.5)
+    idle.send([notification(1)])
+    idle.flush()
 
     assert [seen.event_id for seen in client.stream(exchange, 1)] == [1]
 

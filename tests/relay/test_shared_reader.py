@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,9 +13,9 @@ from typing_extensions import override
 from tests.relay.parts import relay_threads
 from tests.relay.working import running
 from tidings import InMemoryEventStore, NewEvent, StoreUnavailableError
-from tidings.plugins import EventStore, Hold, OpenExchange, Waited
-from tidings.relay import exchange_worker, shared_reader, worker
-from tidings.relay.answer import NOTHING
+from tidings.plugins import Capability, EventStore, Hold, OpenExchange, Waited
+from tidings.relay import exchange_worker, poller, shared_reader, worker
+from tidings.relay.answer import NOTHING, Answer
 from tidings.relay.shared_reader import SharedReader
 from tidings.relay.shared_store import interrupt, look_at
 from tidings.testing import eventually
@@ -404,6 +405,61 @@ def test_a_look_that_was_under_way_as_a_run_began_shows_it_nothing(
     store.looks.clear()
     look_at(other, 1)
     assert store.looks == [1]
+
+
+class Telling(Counting):
+    """Says when there is something new."""
+
+    capabilities = InMemoryEventStore.capabilities | {Capability.WAKE_UP}
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.news = threading.Event()
+
+    @override
+    def wait(self, seconds: float) -> Waited:
+        told = self.news.wait(seconds)
+        self.news.clear()
+        return Waited.MAY_BE_NEW if told else Waited.TIME_IS_UP
+
+
+def test_a_store_that_tells_of_news_and_holds_nothing_is_not_read_again_and_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(poller, "LOOK_ANYWAY", LONG)
+    store = Telling()
+    (view,) = opened(SharedReader(lambda: store, POLL), 1)
+    with closing(view):
+        view.wait(20 * POLL)
+        assert len(store.polls) == 1
+
+        append(store)
+        store.news.set()
+        assert view.wait(LONG) is Waited.MAY_BE_NEW
+
+
+def test_the_end_of_a_hold_is_looked_for_at_every_poll(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poller, "LOOK_ANYWAY", LONG)
+    store = Telling()
+    store.held = Hold(1, "process 1", 0.0)
+    (view,) = opened(SharedReader(lambda: store, POLL), 1)
+    with closing(view):
+        view.wait(20 * POLL)
+        assert len(store.polls) > 1
+        append(store)  # as who holds it commits, of which nobody tells
+        assert view.wait(LONG) is Waited.MAY_BE_NEW
+
+
+def test_a_read_that_was_held_ends_what_an_earlier_one_said(
+    reader: SharedReader, store: Counting
+) -> None:
+    one, other = opened(reader, 2)
+    one.all_stored_events_since(0, 10)
+    store.held = Hold(1, "process 1", 0.0)
+    reader.polled(0, Answer((), store.held), time.monotonic())
+    other.all_stored_events_since(0, 10)
+
+    assert other.hold() == store.held
 
 
 def test_a_wait_that_is_interrupted_ends_and_none_begins_until_the_view_is_used_anew(

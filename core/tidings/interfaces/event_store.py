@@ -211,7 +211,7 @@ class EventStore(ABC):
     def watch(self) -> None:  # noqa: B027 - not every store can change under its reader
         """Raise if what :meth:`check` found is no longer so, as far as is cheap to see.
 
-        A database whose file was replaced, ids that begin again. Asked about once a second while
+        A database whose file was replaced, ids that begin again. Asked every second or two while
         there is nothing to read.
         """
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LOOK_FOR_A_PAUSE = 1.0
 LOOK_FOR_RETRIES = 2.0
-FRESH_SECONDS = 0.5
+FRESH_SECONDS = 1.0
 """How old an answer may be that stands for all exchanges."""
 
 

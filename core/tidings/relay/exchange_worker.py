@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 log = escaping_logger(__name__)
 
 SHORTEST_PAUSE = 0.005
-LONGEST_WAIT = 1.0
-LOOK_ANYWAY = 1.0
+LONGEST_WAIT = 2.0
+LOOK_ANYWAY = 2.0
 """Seconds after which an exchange that nobody woke looks by itself."""
 STANDBY_PAUSE = 1.0
 LAST_FLUSH = 3.0

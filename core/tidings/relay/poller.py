@@ -20,6 +20,8 @@ log = escaping_logger(__name__)
 
 POLL_AGAIN = 0.5
 """Seconds until it polls again after the store has failed; the exchanges have been told."""
+LOOK_ANYWAY = 1.0
+"""Seconds after which it looks if nothing held the last look up, and the store tells of news."""
 _LONGEST_JOIN = 3.0
 _SLICE = 0.25
 """Seconds after which one that waits for the store sees that it is to end."""
@@ -34,6 +36,7 @@ class Poller:
         self._reader = reader
         self._store = make_store()
         self._poll_seconds = poll_seconds
+        self._must_look = True
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tidings-reader", daemon=True)
         self._thread.start()
@@ -55,7 +58,9 @@ class Poller:
         try:
             self._pause()
             begun = time.monotonic()
-            self._reader.polled(since, ask(self._store, since, limit), begun)
+            answer = ask(self._store, since, limit)
+            self._must_look = bool(answer.events) or answer.hold is not None
+            self._reader.polled(since, answer, begun)
         except Exception as error:  # noqa: BLE001 - the exchanges meet it, and tell of it
             log.debug("Could not poll for new events: %s", error)
             self._reader.failed()
@@ -63,8 +68,10 @@ class Poller:
 
     def _pause(self) -> None:
         """Wait until it is time to look, or the store says that there may be something."""
-        until = time.monotonic() + self._poll_seconds
         can_tell = Capability.WAKE_UP in self._store.capabilities
+        # What no store tells of is the end of a hold.
+        rarely = can_tell and not self._must_look
+        until = time.monotonic() + max(self._poll_seconds, LOOK_ANYWAY if rarely else 0.0)
         while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
             came = self._store.wait(min(left, _SLICE)) if can_tell else Waited.CANNOT_TELL
             if came is Waited.MAY_BE_NEW:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tidings.event import StoredEvent
     from tidings.interfaces import EventStore, Lease, TrackedExchange
 
-LOOK_AGAIN = 1.0
+LOOK_AGAIN = 2.0
 """Seconds after which an idle relay looks again whether the store is still the one it was."""
 
 _AFTER_YEAR = len("0101T000000.000000")

@@ -32,7 +32,7 @@ KEPT_BYTES = 16 * 2**20
 WATCH_SECONDS = 1.0
 """How old an answer of ``watch`` may be that stands for all exchanges."""
 QUIET_SECONDS = 0.25
-"""How old a poll may be that found nothing, if it stands for another look."""
+"""How old a read may be that found nothing, if it stands for another look."""
 LOOK_SECONDS = 1.0
 """How old a look at the event at a position may be that stands for another one."""
 _OVERHEAD = 400
@@ -46,7 +46,7 @@ class _Kept(NamedTuple):
 
 
 class _Quiet(NamedTuple):
-    """A poll that found nothing behind an id, and nothing that holds a read there."""
+    """A read that found nothing behind an id, and nothing that holds a read there."""
 
     since: int
     begun: float
@@ -208,12 +208,9 @@ class SharedReader:
 
     def polled(self, since: int, answer: Answer, begun: float) -> None:
         """Give what was polled to those who wait for it; note if there was nothing."""
+        self._keep(since, answer, begun, for_one=True)
         if answer.events:
-            self._keep(since, answer, begun, for_one=True)
             self._wake(answer.events[-1].event_id)
-        elif answer.hold is None:
-            with self._changed:
-                self._quiet = _Quiet(since, begun) if begun >= self._forgot else None
 
     def failed(self) -> None:
         """Let all who wait ask for themselves: each meets the fault, and tells of it."""
@@ -252,11 +249,12 @@ class SharedReader:
 
     def _keep(self, since: int, answer: Answer, begun: float, *, for_one: bool = False) -> None:
         with self._changed:
-            if answer.events:
-                self._quiet = None
-            if len(self._views) < 2 and not for_one:  # noqa: PLR2004 - nobody else would ask
-                return
+            self._quiet = None
             if begun < self._forgot:
+                return
+            if not answer.events and answer.hold is None:
+                self._quiet = _Quiet(since, begun)
+            if len(self._views) < 2 and not for_one:  # noqa: PLR2004 - nobody else would ask
                 return
             self._drop(since)
             size = sum(_size(event) for event in answer.events)

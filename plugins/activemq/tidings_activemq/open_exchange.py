@@ -30,6 +30,8 @@ _LOOK = 5.0
 class OpenActiveMQExchange(OpenExchange):
     """Publishes to one exchange over one connection, until something fails."""
 
+    longest_silence = 2.0  # its heartbeats come from a thread of their own
+
     def __init__(
         self, settings: ActiveMQSettings, context: ExchangeContext, connection: StompConnection
     ) -> None:

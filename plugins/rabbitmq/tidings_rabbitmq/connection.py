@@ -17,6 +17,7 @@ from tidings.plugins import (
 )
 from tidings_rabbitmq.candidates import connect_in_turn
 from tidings_rabbitmq.failures import explain
+from tidings_rabbitmq.silence import longest_silence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,6 +173,11 @@ class AmqpConnection:
     def frame_max(self) -> int:
         """The size of frames that was agreed on."""
         return int(self._connection.params.frame_max)
+
+    @property
+    def longest_silence(self) -> float:
+        """How many seconds it can do without :meth:`step`, once it is open."""
+        return longest_silence(self._connection.params.heartbeat)
 
     @property
     def unsent(self) -> int:

@@ -111,6 +111,7 @@ class OpenRabbitMQExchange(OpenExchange):
             self._position if settings.resume == "tail" else self._position._replace(store=""),
         )
         keep(connection, layout)
+        self.longest_silence = connection.longest_silence
 
     def _queues(self) -> Mapping[str, Sequence[str]]:
         """Return the queues that we look after, and what they are bound with."""

@@ -20,6 +20,7 @@ from rstream.encoding import decode_frame, encode_frame
 from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, DeliveryError
 from tidings_rabbitmq.candidates import connect_in_turn
 from tidings_rabbitmq.diagnosis import Diagnosis, diagnose_socket, did_not_answer
+from tidings_rabbitmq.silence import longest_silence
 from tidings_rabbitmq.stream.failures import diagnose_code, lost
 from tidings_rabbitmq.stream.socket_stream import SocketStream
 
@@ -152,6 +153,11 @@ class StreamConnection:
     def unsent(self) -> int:
         """Bytes that the socket has not taken yet."""
         return 0 if self._stream is None else self._stream.unsent
+
+    @property
+    def longest_silence(self) -> float:
+        """How many seconds it can do without :meth:`step`, once it is open."""
+        return longest_silence(self._heartbeat)
 
     @property
     def descriptor(self) -> int:

@@ -86,6 +86,7 @@ class OpenRabbitMQStreamExchange(OpenExchange):
         arguments = self._settings.stream_arguments
         self._streams = make_sure_of_streams(link, self._partitions, arguments)
         link.declare(self._streams)
+        self.longest_silence = link.longest_silence
 
     @override
     def send(self, notifications: Sequence[Notification]) -> None:
