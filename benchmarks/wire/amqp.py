@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 from contextlib import contextmanager
@@ -14,13 +13,14 @@ import pika
 from pika import frame, spec
 
 from benchmarks.stored import messages
+from benchmarks.wire.bare_socket import push, received
 from benchmarks.wire.pieces import pieces
 from tidings.plugins import Position
 from tidings_rabbitmq.frames import OCCURRED_ON, MessageEncoder
 from tidings_rabbitmq.settings import RabbitMQSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from tidings import NotificationMessage, StoredEvent
 
@@ -43,7 +43,7 @@ def bare(
     )
     ready = [(b"".join(piece), len(piece)) for piece in pieces(encoded, window)]
     with _confirming_socket(url) as connection:
-        yield lambda: _push(connection, ready, window)
+        yield lambda: push(connection, ready, window, _Confirms().take)
 
 
 @contextmanager
@@ -105,42 +105,31 @@ def delete(url: str, exchange_name: str) -> None:
     connection.close()
 
 
-def _push(connection: socket.socket, pieces: Sequence[tuple[bytes, int]], window: int) -> int:
-    total = sum(size for _, size in pieces)
-    sent = confirmed = following = 0
-    singly: set[int] = set()
-    unsent, answers = memoryview(b""), bytearray()
-    while confirmed < total:
-        if not unsent and following < len(pieces):
-            piece, size = pieces[following]
-            if sent + size - confirmed <= window:
-                unsent, sent, following = memoryview(piece), sent + size, following + 1
-        readable, writable, _ = select.select([connection], [connection] if unsent else [], [])
-        if writable:
-            unsent = unsent[connection.send(unsent) :]
-        if readable:
-            answers += _received(connection)
-            confirmed = _confirmed(answers, confirmed, singly)
-    return total
+class _Confirms:
+    """Counts what was confirmed without a hole before it: RabbitMQ keeps to no order."""
 
+    def __init__(self) -> None:
+        self._confirmed = 0
+        self._singly: set[int] = set()
 
-def _confirmed(answers: bytearray, confirmed: int, singly: set[int]) -> int:
-    """Take whole confirms off ``answers``; return up to which message all are confirmed."""
-    whole = len(answers) // _ACK.size * _ACK.size
-    for fields in _ACK.iter_unpack(bytes(answers[:whole])):
-        if fields[3:5] != (spec.Basic.INDEX, 80):
-            raise RuntimeError(f"RabbitMQ did not confirm: {bytes(answers)!r}")
-        tag, multiple = fields[5], fields[6]
-        if multiple:
-            confirmed = max(confirmed, tag)
-        else:
-            singly.add(tag)
-        while confirmed + 1 in singly:
-            confirmed += 1
-            singly.remove(confirmed)
-    del answers[:whole]
-    singly.difference_update([tag for tag in singly if tag <= confirmed])
-    return confirmed
+    def take(self, answers: bytearray) -> int:
+        """Take whole confirms off ``answers``; return how many messages more are confirmed."""
+        before, singly = self._confirmed, self._singly
+        whole = len(answers) // _ACK.size * _ACK.size
+        for fields in _ACK.iter_unpack(bytes(answers[:whole])):
+            if fields[3:5] != (spec.Basic.INDEX, 80):
+                raise RuntimeError(f"RabbitMQ did not confirm: {bytes(answers)!r}")
+            tag, multiple = fields[5], fields[6]
+            if multiple:
+                self._confirmed = max(self._confirmed, tag)
+            else:
+                singly.add(tag)
+            while self._confirmed + 1 in singly:
+                self._confirmed += 1
+                singly.remove(self._confirmed)
+        del answers[:whole]
+        singly.difference_update([tag for tag in singly if tag <= self._confirmed])
+        return self._confirmed - before
 
 
 @contextmanager
@@ -173,16 +162,9 @@ def _say(connection: socket.socket, channel: int, method: Any) -> None:
 def _await(connection: socket.socket, kind: type) -> None:
     data = b""
     while True:
-        data += _received(connection)
+        data += received(connection)
         consumed, answer = frame.decode_frame(data)
         if consumed:
             if not isinstance(answer.method, kind):
                 raise RuntimeError(f"RabbitMQ answered {answer!r}")
             return
-
-
-def _received(connection: socket.socket) -> bytes:
-    data = connection.recv(65536)
-    if not data:
-        raise RuntimeError("RabbitMQ hung up on the bare client.")
-    return data

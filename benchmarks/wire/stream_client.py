@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import select
 import socket
 import struct
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from rstream import AMQPMessage, Producer, Properties, schema
 from rstream.encoding import decode_frame, encode_frame
 
 from benchmarks.stored import messages
+from benchmarks.wire.bare_socket import push, received
 from benchmarks.wire.pieces import pieces
 from tidings.plugins import Position
 from tidings_rabbitmq.stream.messages import APP_ID as BASIC_APP_ID
@@ -44,7 +44,7 @@ def bare(
     encoded = _encoded(database_url, count)
     ready = [(_frame(piece), len(piece)) for piece in pieces(encoded, window)]
     with _publishing_socket(url, stream) as connection:
-        yield lambda: _push(connection, ready, window)
+        yield lambda: push(connection, ready, window, _take_confirms)
 
 
 @contextmanager
@@ -114,30 +114,15 @@ def _frame(encoded: Sequence[bytes]) -> bytes:
     return head + body
 
 
-def _push(connection: socket.socket, pieces: Sequence[tuple[bytes, int]], window: int) -> int:
-    total = sum(size for _, size in pieces)
-    sent = confirmed = following = 0
-    unsent, answers = memoryview(b""), bytearray()
-    while confirmed < total:
-        if not unsent and following < len(pieces):
-            piece, size = pieces[following]
-            if sent + size - confirmed <= window:
-                unsent, sent, following = memoryview(piece), sent + size, following + 1
-        readable, writable, _ = select.select([connection], [connection] if unsent else [], [])
-        if writable:
-            unsent = unsent[connection.send(unsent) :]
-        if readable:
-            answers += _received(connection)
-            while (answer := _whole_frame(answers)) is not None:
-                confirmed += _confirmed(answer)
-    return total
-
-
-def _confirmed(answer: bytes) -> int:
-    key, _version, _publisher, count = _CONFIRM.unpack_from(answer)
-    if key != schema.PublishConfirm.key.value:
-        raise RuntimeError(f"RabbitMQ did not confirm: {decode_frame(answer)!r}")
-    return int(count)
+def _take_confirms(answers: bytearray) -> int:
+    """Take whole frames off ``answers``; return how many messages they confirm."""
+    confirmed = 0
+    while (answer := _whole_frame(answers)) is not None:
+        key, _version, _publisher, count = _CONFIRM.unpack_from(answer)
+        if key != schema.PublishConfirm.key.value:
+            raise RuntimeError(f"RabbitMQ did not confirm: {decode_frame(answer)!r}")
+        confirmed += int(count)
+    return confirmed
 
 
 @contextmanager
@@ -169,7 +154,7 @@ def _ask(connection: socket.socket, question: schema.Frame, kind: type[Answer]) 
         if answer is None:
             # No more than this frame: what follows it is for the next question.
             missing = _LENGTH.size if len(data) < _LENGTH.size else _LENGTH.unpack_from(data)[0]
-            data += _received(connection, missing - max(len(data) - _LENGTH.size, 0))
+            data += received(connection, missing - max(len(data) - _LENGTH.size, 0))
         elif isinstance(decode_frame(answer), kind):
             return
 
@@ -184,10 +169,3 @@ def _whole_frame(data: bytearray) -> bytes | None:
     frame = bytes(data[_LENGTH.size : end])
     del data[:end]
     return frame
-
-
-def _received(connection: socket.socket, most: int = 65536) -> bytes:
-    data = connection.recv(most)
-    if not data:
-        raise RuntimeError("RabbitMQ hung up on the bare client.")
-    return data
