@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tidings.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from tidings.bootstrap import Tidings
     from tidings.builtin.json_serializer import JsonSerializer
@@ -75,8 +77,6 @@ if TYPE_CHECKING:
     from tidings.relay.route import Route
     from tidings.relay.worker import Worker
     from tidings.sql import Inbox, record, record_from
-
-__version__ = "0.1.0"
 
 _NAMES = {
     "tidings.builtin.json_serializer": ("JsonSerializer",),

@@ -29,6 +29,7 @@ from tidings.relay.observers import Observers
 from tidings.relay.route import Route
 from tidings.relay.serialized_once import SerializedOnce
 from tidings.relay.shared_reader import SharedReader
+from tidings.relay.shared_store import SharedStore
 from tidings.relay.standings import standings
 from tidings.relay.stored_notifications import StoredNotifications
 from tidings.relay.worker import Worker
@@ -219,7 +220,7 @@ class Tidings:
             self._windows[exchange_name] = producer.window
         return Route(
             exchange_name=exchange_name,
-            event_store=self._reader(exchange_name).view(),
+            event_store=SharedStore(self._reader(exchange_name)),
             tracker=self.exchange_tracker(exchange_name),
             producer=producer,
             serializer=self.serializer(exchange_name),

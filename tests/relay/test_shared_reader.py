@@ -17,7 +17,7 @@ from tidings.plugins import Capability, EventStore, Hold, OpenExchange, Waited
 from tidings.relay import exchange_worker, poller, shared_reader, worker
 from tidings.relay.answer import NOTHING, Answer
 from tidings.relay.shared_reader import SharedReader
-from tidings.relay.shared_store import interrupt, look_at
+from tidings.relay.shared_store import SharedStore, interrupt, look_at
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def ids(events: Sequence[StoredEvent]) -> list[int]:
 
 
 def opened(reader: SharedReader, count: int) -> list[EventStore]:
-    views = [reader.view() for _ in range(count)]
+    views: list[EventStore] = [SharedStore(reader) for _ in range(count)]
     for view in views:
         view.check()
     return views
@@ -263,7 +263,7 @@ def test_many_exchanges_with_one_reader_each_get_every_event(
     parts: Parts, reader: SharedReader, store: Counting
 ) -> None:
     names = [f"x{number}" for number in range(12)]
-    routes = [parts.route(name, event_store=reader.view()) for name in names]
+    routes = [parts.route(name, event_store=SharedStore(reader)) for name in names]
     with running(*routes):
         for total in (1, 4, 9):
             append(store, total - (store.newest_event_id() or 0))
@@ -307,7 +307,7 @@ def test_a_run_that_begins_believes_no_poll_from_before(
     (view,) = opened(reader, 1)
     polled(view, store)
     append(store)
-    other = reader.view()
+    other = SharedStore(reader)
     other.check()
     assert ids(other.all_stored_events_since(0, 10)) == [1]
     assert ids(view.all_stored_events_since(0, 10)) == [1]
@@ -465,7 +465,7 @@ def test_a_read_that_was_held_ends_what_an_earlier_one_said(
 def test_a_wait_that_is_interrupted_ends_and_none_begins_until_the_view_is_used_anew(
     reader: SharedReader,
 ) -> None:
-    view = reader.view()
+    view = SharedStore(reader)
     view.check()
     ended: list[Waited] = []
     waiting = threading.Thread(target=lambda: ended.append(view.wait(LONG)))
@@ -488,6 +488,6 @@ def test_a_relay_that_waits_for_events_shuts_down_at_once(
         monkeypatch.setattr(exchange_worker, name, 2 * LONG)
     monkeypatch.setattr(worker, "LAST_JOIN", 2 * LONG)
     monkeypatch.setattr(OpenExchange, "longest_silence", 2 * LONG)
-    with running(parts.route(event_store=reader.view()), poll_seconds=LONG):
+    with running(parts.route(event_store=SharedStore(reader)), poll_seconds=LONG):
         eventually(lambda: store.polls, "the exchange to wait")
     assert relay_threads() == []

@@ -13,6 +13,7 @@ from typing_extensions import override
 from tests.sql.databases import application_engine
 from tidings.plugins import Capability, EventStore
 from tidings.relay.shared_reader import SharedReader
+from tidings.relay.shared_store import SharedStore
 from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyTracker
@@ -211,7 +212,7 @@ class Shared(Stores):
                 readers[via] = SharedReader(
                     lambda: SqlAlchemyEventStore(settings_for(url, via)), poll_seconds=0.1
                 )
-            return readers[via].view()
+            return SharedStore(readers[via])
 
         return make
 

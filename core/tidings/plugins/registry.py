@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import tidings
 from tidings import blame
 from tidings.errors import (
     BrokenPluginError,
@@ -34,6 +33,7 @@ from tidings.plugins.specs import (
     SerializerSpec,
     TrackerSpec,
 )
+from tidings.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -90,7 +90,7 @@ class PluginRegistry:
     ) -> None:
         if builtin is None:
             from tidings.builtin import plugin as builtin  # noqa: PLC0415 - it imports this package
-        origin = Origin("tidings", tidings.__version__)
+        origin = Origin("tidings", __version__)
         self._builtin = _Plugin(origin, collect("tidings", origin, builtin))
         self._find = entry_points or installed_entry_points
         self._loaded: dict[str, _Plugin] = {}

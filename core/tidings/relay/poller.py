@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tidings.interfaces import Capability, Waited
 from tidings.relay.answer import ask
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.interfaces import EventStore
-    from tidings.relay.shared_reader import SharedReader
+    from tidings.relay.answer import Answer
 
 log = escaping_logger(__name__)
 
@@ -27,13 +27,29 @@ _SLICE = 0.25
 """Seconds after which one that waits for the store sees that it is to end."""
 
 
+class Waiters(Protocol):
+    """Those who wait for new events. Its methods may be called from any thread."""
+
+    def wanted(self, poller: Poller) -> tuple[int, int] | None:
+        """Return, once anybody waits, what the one waits for who is the furthest behind.
+
+        ``None`` for a poller that is to end.
+        """
+
+    def polled(self, since: int, answer: Answer, begun: float) -> None:
+        """Give what was polled to those who wait for it; note if there was nothing."""
+
+    def failed(self) -> None:
+        """Let all who wait ask for themselves: each meets the fault, and tells of it."""
+
+
 class Poller:
     """Looks for new events, by a thread and on a connection of its own, while anybody waits."""
 
     def __init__(
-        self, reader: SharedReader, make_store: Callable[[], EventStore], poll_seconds: float
+        self, waiters: Waiters, make_store: Callable[[], EventStore], poll_seconds: float
     ) -> None:
-        self._reader = reader
+        self._waiters = waiters
         self._store = make_store()
         self._poll_seconds = poll_seconds
         self._must_look = True
@@ -42,14 +58,13 @@ class Poller:
         self._thread.start()
 
     def end(self) -> None:
-        """Let it end; a database that hangs is not waited for."""
+        """Let it end, as who waits says, too; a database that hangs is not waited for."""
         self._ending.set()
-        self._reader.wake_poller()
         self._thread.join(_LONGEST_JOIN)
 
     def _run(self) -> None:
         try:
-            while (wanted := self._reader.wanted(self)) is not None:
+            while (wanted := self._waiters.wanted(self)) is not None:
                 self._poll(*wanted)
         finally:
             self._store.close()
@@ -60,10 +75,10 @@ class Poller:
             begun = time.monotonic()
             answer = ask(self._store, since, limit)
             self._must_look = bool(answer.events) or answer.hold is not None
-            self._reader.polled(since, answer, begun)
+            self._waiters.polled(since, answer, begun)
         except Exception as error:  # noqa: BLE001 - the exchanges meet it, and tell of it
             log.debug("Could not poll for new events: %s", error)
-            self._reader.failed()
+            self._waiters.failed()
             self._ending.wait(POLL_AGAIN)
 
     def _pause(self) -> None:

@@ -15,11 +15,12 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
+from typing_extensions import override
+
 from tidings.event import MAX_EVENT_ID
 from tidings.interfaces import Waited
 from tidings.relay.answer import NOTHING, Answer, ask
-from tidings.relay.poller import Poller
-from tidings.relay.shared_store import SharedStore
+from tidings.relay.poller import Poller, Waiters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,8 +69,8 @@ class _Waiting(NamedTuple):
     came: threading.Event
 
 
-class SharedReader:
-    """Reads one event store for all who hold one of its :meth:`view` s.
+class SharedReader(Waiters):
+    """Reads one event store for all its views: :class:`~tidings.relay.shared_store.SharedStore` s.
 
     It has two connections at the most: one to read on, by turns, and one to poll on, while nobody
     has anything to send. Both are given back when the last view is closed.
@@ -86,9 +87,9 @@ class SharedReader:
         self._poll_seconds = poll_seconds
         self._changed = threading.Condition()
         """Guards all below; never held while the database is waited for. The poller waits on it."""
-        self._views: set[SharedStore] = set()
-        self._waiting: dict[SharedStore, _Waiting] = {}
-        self._interrupted: set[SharedStore] = set()
+        self._views: set[object] = set()
+        self._waiting: dict[object, _Waiting] = {}
+        self._interrupted: set[object] = set()
         self._kept: OrderedDict[int, _Kept] = OrderedDict()
         self._kept_bytes = 0
         self._poller: Poller | None = None
@@ -97,18 +98,14 @@ class SharedReader:
         self._quiet: _Quiet | None = None
         self._look: _Look | None = None
 
-    def view(self) -> EventStore:
-        """Return the store as one exchange uses it; it counts from its first call to its close."""
-        return SharedStore(self)
-
-    def enter(self, view: SharedStore) -> None:
+    def enter(self, view: object) -> None:
         """Count a view as in use."""
         if view not in self._views:
             with self._changed:
                 self._views.add(view)
                 self._interrupted.discard(view)
 
-    def leave(self, view: SharedStore) -> None:
+    def leave(self, view: object) -> None:
         """Count it no longer. The last one ends the poller, and gives back the connections."""
         with self._changed:
             self._views.discard(view)
@@ -117,6 +114,7 @@ class SharedReader:
                 return
             self._forget()
             poller, self._poller = self._poller, None
+            self._changed.notify_all()
         if poller is not None:
             poller.end()
         with self.turn:
@@ -173,7 +171,7 @@ class SharedReader:
             return None
         return look if time.monotonic() - look.begun <= LOOK_SECONDS else None
 
-    def wait(self, view: SharedStore, since: int, limit: int, seconds: float) -> Waited:
+    def wait(self, view: object, since: int, limit: int, seconds: float) -> Waited:
         """Wait until there is something behind ``since``, or the store has failed."""
         waiting = _Waiting(since, limit, threading.Event())
         with self._changed:
@@ -188,39 +186,31 @@ class SharedReader:
             self._waiting.pop(view, None)
         return Waited.MAY_BE_NEW if came else Waited.TIME_IS_UP
 
-    def interrupt(self, view: SharedStore) -> None:
+    def interrupt(self, view: object) -> None:
         """End the view's :meth:`wait`, and each that it begins before it is closed."""
         with self._changed:
             self._interrupted.add(view)
             if (waiting := self._waiting.get(view)) is not None:
                 waiting.came.set()
 
+    @override
     def wanted(self, poller: Poller) -> tuple[int, int] | None:
-        """Return, once anybody waits, what the one waits for who is the furthest behind.
-
-        ``None`` for a poller that is to end.
-        """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._poller is not poller)
             if self._poller is not poller:
                 return None
             return min((each.since, each.limit) for each in self._waiting.values())
 
+    @override
     def polled(self, since: int, answer: Answer, begun: float) -> None:
-        """Give what was polled to those who wait for it; note if there was nothing."""
         self._keep(since, answer, begun, for_one=True)
         if answer.events:
             self._wake(answer.events[-1].event_id)
 
+    @override
     def failed(self) -> None:
-        """Let all who wait ask for themselves: each meets the fault, and tells of it."""
         self.forget()
         self._wake(MAX_EVENT_ID)
-
-    def wake_poller(self) -> None:
-        """Let a poller that is to end see that."""
-        with self._changed:
-            self._changed.notify_all()
 
     def _wake(self, up_to: int) -> None:
         """Let those go who wait for an event up to that one."""

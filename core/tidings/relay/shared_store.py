@@ -22,7 +22,9 @@ Result = TypeVar("Result")
 
 
 class SharedStore(EventStore):
-    """What a :class:`~tidings.relay.shared_reader.SharedReader` gives to one exchange.
+    """A :class:`~tidings.relay.shared_reader.SharedReader` 's store as one exchange uses it.
+
+    It counts as in use from its first call to its close.
 
     It keeps every promise of the store that is read, and can always wait for new events. An event
     may be given as it was a second ago, but never as it was before the exchange's run began.

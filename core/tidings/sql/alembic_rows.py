@@ -10,9 +10,10 @@ from alembic.operations.ops import CreateTableOp, ExecuteSQLOp
 from alembic.util import to_list
 from sqlalchemy import MetaData, update
 
+from tidings.sql.found_tables import stated_version
 from tidings.sql.migration import now_of_this_version
 from tidings.sql.plain_tables import metadata
-from tidings.sql.schema import as_text, first_rows, stated_version
+from tidings.sql.schema import as_text, first_rows
 from tidings.sql.tables import SCHEMA_VERSION, tidings_schema
 from tidings.sql.types import MYSQL
 

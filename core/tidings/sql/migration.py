@@ -8,15 +8,8 @@ from sqlalchemy import case, text, update
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from tidings.errors import StoreNotReadyError
-from tidings.sql.schema import (
-    alone,
-    as_text,
-    columns_of,
-    fault_of_version,
-    is_there,
-    stated_version,
-    tables_of,
-)
+from tidings.sql.found_tables import columns_of, fault_of_version, is_there, stated_version
+from tidings.sql.schema import alone, as_text, tables_of
 from tidings.sql.tables import SCHEMA_VERSION, tidings_schema
 from tidings.sql.types import NewIdentity
 

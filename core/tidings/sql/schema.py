@@ -7,18 +7,13 @@ from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, inspect, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tidings.errors import StoreNotReadyError
 from tidings.sql.event_log import EVENTS, EventLog
-from tidings.sql.tables import (
-    FIRST_ROWS,
-    SCHEMA_VERSION,
-    tables_for,
-    tidings_schema,
-    wake_up_statements,
-)
+from tidings.sql.found_tables import columns_of, fault_of_version, is_there, stated_version
+from tidings.sql.tables import FIRST_ROWS, tables_for, tidings_schema, wake_up_statements
 from tidings.sql.types import NewIdentity
 
 if TYPE_CHECKING:
@@ -117,17 +112,6 @@ def tables_of(dialect_name: str, log: EventLog | None) -> list[Table]:
     return [*([log.table] if log else []), *tables_for(dialect_name)]
 
 
-def is_there(connection: Connection, table: Table) -> bool:
-    """Return whether the database has a table of that name in its place."""
-    return inspect(connection).has_table(table.name, connection.schema_for_object(table))
-
-
-def columns_of(connection: Connection, table: Table) -> set[str]:
-    """Return the names of the columns that are there."""
-    schema = connection.schema_for_object(table)
-    return {column["name"] for column in inspect(connection).get_columns(table.name, schema)}
-
-
 def first_rows(tables: Iterable[Table]) -> list[Insert]:
     """Return what inserts the rows that ``tables`` begin with."""
     return [insert(t).values(FIRST_ROWS[t.name]) for t in tables if t.name in FIRST_ROWS]
@@ -165,29 +149,3 @@ def _check_columns(connection: Connection, table: Table, database_name: str) -> 
             f"{', '.join(missing)}: it is another application's, or an older one. Rename it, or "
             "give tidings a database or schema of its own (`tidings schema` shows the tables)."
         )
-
-
-def stated_version(connection: Connection, table: Table = tidings_schema) -> int | None:
-    """Return the version that the tables bear; ``None`` if they bear none, or aren't there."""
-    if not is_there(connection, table):
-        return None
-    if "version" not in columns_of(connection, table):
-        return None
-    version: int | None = connection.execute(select(table.c.version)).scalar()
-    return version
-
-
-def fault_of_version(connection: Connection, database_name: str) -> StoreNotReadyError | None:
-    """Return what to do if another version of tidings has made the tables."""
-    version = stated_version(connection)
-    if version is None or version == SCHEMA_VERSION:
-        return None
-    if version > SCHEMA_VERSION:
-        return StoreNotReadyError(
-            f"The tables in {database_name} are of version {version}, newer than this tidings, "
-            f"which knows {SCHEMA_VERSION}: update tidings here too."
-        )
-    return StoreNotReadyError(
-        f"The tables in {database_name} are of version {version}, older than this tidings, "
-        f"which needs {SCHEMA_VERSION}: stop every relay, and run `tidings migrate`."
-    )
