@@ -207,11 +207,13 @@ class PostgreSQLCommitOrder(CommitOrder):
         transaction yet. Before it shows as a gap, the sequence shows the cache. Rows may be hidden
         from us, too, from one moment to the next.
         """
+        if self._sequence is None:  # nobody has let this reader check itself
+            self._sequence = sequence_of(connection, self.log)
         asked = {"sequence": self._sequence, "log": quoted_name(self.log.table)}
         since, cache, hides = connection.execute(_STILL, asked).one()
         if hides:
             refuse_hidden_rows(connection, self.log)
-        if self._sequence is not None and cache is not None:
+        if cache is not None:
             refuse_cache(self._sequence, cache)
         if since != self._server_since:
             raise StoreUnavailableError(
