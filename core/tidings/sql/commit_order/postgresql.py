@@ -178,7 +178,7 @@ class PostgreSQLCommitOrder(CommitOrder):
 
     @override
     def hold(self, connection: Connection) -> Hold | None:
-        """Name the oldest of the transactions that may fill the gap."""
+        """Name the oldest of the transactions that may fill the gap, or could at the last read."""
         missing = self._held_at
         if missing is None:
             return None
@@ -188,13 +188,13 @@ class PostgreSQLCommitOrder(CommitOrder):
         oldest = connection.execute(
             _OLDEST, {"holders": sorted(awaited.holders), "log": quoted_name(self.log.table)}
         ).one_or_none()
-        if oldest is None:
-            return None
+        waited = time.monotonic() - awaited.since
+        if oldest is None:  # nothing tells of what it has committed but the next read
+            return Hold(missing, "a transaction that has just ended", waited)
         pid, gid, seconds = oldest
         holder = f"process {pid}" if pid is not None else f"prepared transaction {gid!r}"
-        if seconds is None:  # the ages of other users' transactions are not shown to everybody
-            seconds = time.monotonic() - awaited.since
-        return Hold(missing, holder, float(seconds))
+        # The ages of other users' transactions are not shown to everybody.
+        return Hold(missing, holder, waited if seconds is None else float(seconds))
 
     def _refuse_what_changed(self, connection: Connection) -> None:
         """Raise if a gap was passed by what is known of another server, or is a cache of ids.
