@@ -27,10 +27,14 @@ def know(module: str, what: str, hidden: Callable[[str], str]) -> None:
 
     **Threads.** May be called from any thread, as everything here.
     """
-    package = module.rpartition(".")[0] or module
-    if package.partition(".")[0] != OURS:
+    if is_strange(module):
         with _lock:
-            _strangers[package] = _Stranger(what, hidden)
+            _strangers[module.rpartition(".")[0] or module] = _Stranger(what, hidden)
+
+
+def is_strange(module: str) -> bool:
+    """Return whether a plugin has brought that module, and not tidings' core."""
+    return module.partition(".")[0] != OURS
 
 
 def sentence_of(error: BaseException) -> str:

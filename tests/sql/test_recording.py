@@ -342,7 +342,8 @@ def test_an_aggregate_without_the_convention_is_named(engine: Engine) -> None:
 
 
 def test_what_is_no_session_is_named(store: SqlAlchemyEventStore) -> None:
-    with pytest.raises(TypeError, match="not Basket"):
+    with pytest.raises(TypeError, match="not Basket") as refused:
         record(Basket(), OrderPlaced("1"))
+    assert "Tidings.from_file().event_store()" in str(refused.value)
     with pytest.raises(TypeError, match="not Basket"):
         store.append(Basket(), NewEvent("A", {}))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from tidings import blame
 from tidings.errors import BrokenPluginError, TidingsError
 from tidings.interfaces import (
     Capability,
@@ -20,6 +21,7 @@ from tidings.interfaces import (
     PublishedMessageTracker,
     Serializer,
 )
+from tidings.plugins import answers
 from tidings.plugins.secrets import without_secrets
 from tidings.plugins.specs import (
     EventStoreSpec,
@@ -62,7 +64,7 @@ def settings(what: str, spec: Spec, values: Mapping[str, Any]) -> Settings:
 
 
 def make(what: str, spec: Spec, given: Settings, *arguments: object) -> Any:
-    """Call the spec's factory, and see that it made what it should."""
+    """Call the spec's factory, and see that it made what it should; hold that to its interface."""
     made = call(what, spec, "factory", given, *arguments)
     if not isinstance(made, MAKES[type(spec)]):
         raise BrokenPluginError(
@@ -71,6 +73,8 @@ def make(what: str, spec: Spec, given: Settings, *arguments: object) -> Any:
         )
     if isinstance(made, _CAPABLE):
         _check_capabilities(what, given, made)
+    if blame.is_strange(type(made).__module__):
+        answers.hold(what, made, MAKES[type(spec)])
     return made
 
 

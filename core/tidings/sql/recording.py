@@ -118,6 +118,7 @@ def _target(given: Any) -> Session | Connection:
         )
     raise TypeError(
         f"record takes a SQLAlchemy Session, AsyncSession or Connection, not "
-        f"{type(given).__name__}. An event store that is not SQL appends in its own transaction: "
-        "`with store.transaction() as transaction: store.append(transaction, event)`."
+        f"{type(given).__name__}. An event store that is not SQL, `store = "
+        "Tidings.from_file().event_store()`, appends in its own transaction: `with "
+        "store.transaction() as transaction: store.append(transaction, event)`."
     )
