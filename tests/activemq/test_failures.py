@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typing_extensions import override
 
 from tests.activemq.client import Client, ids, queue_of
 from tests.activemq.conftest import via
@@ -151,12 +152,22 @@ def test_a_server_that_speaks_another_protocol_is_unavailable(
     failure(lambda: producer.open(exchange), BrokerUnavailableError, "lost|did not answer")
 
 
-def test_what_is_sent_leaves_at_once(producer: ActiveMQProducer, exchange: str) -> None:
-    opened: Any = producer.open(exchange)
-    connected = opened._connection._connected().transport._socket
+def test_what_is_sent_leaves_at_once(
+    producer: ActiveMQProducer, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected: list[socket.socket] = []
+
+    class Noted(socket.socket):
+        @override
+        def connect(self, address: Any) -> None:
+            super().connect(address)
+            connected.append(self)
+
+    monkeypatch.setattr(socket, "socket", Noted)
+    producer.open(exchange)
 
     assert connected
-    assert connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    assert all(each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in connected)
 
 
 def test_what_is_not_flushed_is_accepted_soon(producer: ActiveMQProducer, exchange: str) -> None:

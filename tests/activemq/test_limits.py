@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from typing_extensions import override
 
 from tests.activemq.client import Client, ids, queue_of
-from tests.activemq.sending import send
+from tests.activemq.sending import notification, send
 from tests.remembered import newest_id
-from tidings.plugins import BrokerUnavailableError
+from tidings.plugins import BrokerUnavailableError, ExchangeContext
 from tidings.testing import eventually
-from tidings_activemq import arrivals, connection, memory
+from tidings_activemq import arrivals, connection, memory, pipeline
+from tidings_activemq.connection import StompConnection
 from tidings_activemq.memory import Pace
+from tidings_activemq.open_exchange import OpenActiveMQExchange
+from tidings_activemq.settings import ActiveMQSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.activemq.conftest import MakeConsumer, MakeProducer
     from tests.servers import ActiveMQ
+    from tests.servers.given import Broker
     from tidings.testing.proxy import TcpProxy
+    from tidings_activemq.arrivals import Arrival
     from tidings_activemq.producer import ActiveMQProducer
 
 KILOBYTE = b"x" * 1000
@@ -144,29 +152,54 @@ def test_a_window_is_bounded_in_bytes(
     assert 15 <= len(taken) <= 20
 
 
-def test_being_away_is_not_held_against_the_broker(
-    make_producer: MakeProducer, exchange: str
-) -> None:
-    producer = make_producer(batch_size=1, no_progress_timeout=0.3)
-    opened: Any = producer.open(exchange)
-    pipeline, connection = opened._pipeline, opened._connection
-    send(producer, exchange, 1)
-    send(producer, exchange, 2)
-    # The receipt of the first is taken in, and the token that the second waits for is not.
-    while pipeline.accepted_id is None:
-        arrival = connection.next(5)
-        assert arrival
-        if arrival.kind == "receipt":
-            pipeline.take(arrival)
-        else:
-            connection.put_back([arrival])
-            receipt = connection._take(5)
-            assert receipt
-            connection._set_aside.appendleft(receipt)
-    time.sleep(0.5)  # as a slow read of the database is
-    producer.flush(exchange)
+class HoldingBack(StompConnection):
+    """A connection that gives receipts, and if it shall hold them back, no messages."""
 
-    assert producer.accepted_id(exchange) == 2
+    def __init__(self, settings: ActiveMQSettings, exchange_name: str) -> None:
+        super().__init__(settings, exchange_name)
+        self.holds_back = False
+        self.held: list[Arrival] = []
+        self.receipts = 0
+
+    @override
+    def next(self, timeout: float) -> Arrival | None:
+        arrival = super().next(timeout)
+        if arrival is None or not self.holds_back:
+            return arrival
+        if arrival.kind == "receipt":
+            self.receipts += 1
+            return arrival
+        self.held.append(arrival)
+        return None
+
+    def give(self) -> None:
+        self.holds_back = False
+        self.put_back(self.held)
+
+
+def test_being_away_is_not_held_against_the_broker(
+    activemq: Broker, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + sum(away))
+    monkeypatch.setattr(pipeline, "time", clock)
+    settings = ActiveMQSettings(url=SecretStr(activemq.url), batch_size=1)
+    with closing(HoldingBack(settings, exchange)) as connection:
+        connection.open()
+        opened = OpenActiveMQExchange(settings, ExchangeContext(exchange), connection)
+        connection.holds_back = True
+        opened.send([notification(1), notification(2)])
+
+        def waits_for_its_token() -> bool:
+            # Of the three receipts two are for the events, and one for the first one's end.
+            return opened.accepted_id() == 1 and connection.receipts == 3 and bool(connection.held)
+
+        eventually(waits_for_its_token, "the second's end to wait for the token alone", 60)
+        away.append(2 * settings.no_progress_timeout)  # as a slow read of the database may be
+        connection.give()
+        opened.flush()
+
+        assert opened.accepted_id() == 2
 
 
 def test_the_pace_falls_with_each_stall_and_comes_back_after_a_while(

@@ -129,7 +129,7 @@ def test_a_page_that_fails_says_nothing_of_why(
 def test_of_too_many_clients_that_never_end_their_request_the_oldest_is_let_go(
     address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module._Handler, "timeout", 170)
+    monkeypatch.setattr(server_module, "LONGEST_SILENCE", 170)
     monkeypatch.setattr(server_module, "LONGEST_CONNECTION", 170)
     with ExitStack() as stack:
         silent = [

@@ -8,6 +8,7 @@ import sys
 import tracemalloc
 import uuid
 import zlib
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,17 +18,20 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pika import frame, spec
 from pydantic import SecretStr
+from rstream import schema
 
 from tests.rabbitmq.client import Client, send
 from tests.remembered import newest_id
+from tidings.testing import eventually
 from tidings_rabbitmq.consumer import RabbitMQConsumer
 from tidings_rabbitmq.readable import ReadableProtocol
 from tidings_rabbitmq.settings import RabbitMQSettings
 from tidings_rabbitmq.stream.chunks import MOST_UNPACKED
 from tidings_rabbitmq.stream.consumer import RabbitMQStreamConsumer
 from tidings_rabbitmq.stream.messages import decode
-from tidings_rabbitmq.stream.producer import RabbitMQStreamProducer
+from tidings_rabbitmq.stream.publishing import PublishingConnection
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
+from tidings_rabbitmq.stream.topology import make_sure_of_streams
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -299,14 +303,24 @@ def batch(messages: list[bytes], compression: int, packed: bytes | None = None) 
 
 def publish(rabbitmq: StreamBroker, exchange: str, *entries: bytes) -> None:
     """Publish entries as they are, and behind them the last message."""
-    producer = RabbitMQStreamProducer(RabbitMQStreamSettings(url=SecretStr(rabbitmq.stream_url)))
-    opened: Any = producer.open(exchange)
-    for event_id, entry in enumerate([*entries, long(LAST)], 1):
-        opened._tags[event_id] = opened._next_tag
-        opened._next_tag += 1
-        opened._pipeline.send(event_id, len(entry), event_id.to_bytes(8) + entry)
-    producer.flush(exchange)
-    producer.close(exchange)
+    settings = RabbitMQStreamSettings(url=SecretStr(rabbitmq.stream_url))
+    all_of_them = [*entries, long(LAST)]
+    confirmed: list[int] = []
+
+    def note(frame: schema.Frame) -> None:
+        if isinstance(frame, schema.PublishConfirm):
+            confirmed.extend(frame.publishing_ids)
+
+    def is_confirmed() -> bool:
+        link.step(0.1)
+        return len(confirmed) == len(all_of_them)
+
+    link = PublishingConnection(settings, exchange, note, "another program")
+    with closing(link):
+        link.open()
+        link.declare(make_sure_of_streams(link, 0, settings.stream_arguments))
+        link.write([number.to_bytes(8) + entry for number, entry in enumerate(all_of_them, 1)])
+        eventually(is_confirmed, "confirms", 60)
 
 
 def read_stream(rabbitmq: StreamBroker, exchange: str) -> list[bytes]:

@@ -34,10 +34,11 @@ from tidings.testing import TcpProxy, samples
 from tidings.testing.samples import send_all
 from tidings_rabbitmq.stream.consumer import RabbitMQStreamConsumer
 from tidings_rabbitmq.stream.producer import RabbitMQStreamProducer
+from tidings_rabbitmq.stream.publishing import PublishingConnection
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from tests.servers.given import StreamBroker
@@ -328,19 +329,23 @@ def test_large_messages_among_small_ones_arrive_whole(
 def test_no_frame_is_larger_than_was_agreed(
     make: Make, client: Client, exchange: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    producer = make()
-    opened: Any = producer.open(exchange)
-    link = opened._link
     frames: list[bytes] = []
-    send_bytes = link.send_bytes
+    declare, send_bytes = PublishingConnection.declare, PublishingConnection.send_bytes
 
-    def note_and_send(data: bytes) -> None:
+    def agree_and_declare(link: PublishingConnection, streams: Sequence[str]) -> None:
+        declare(link, streams)
+        link.frame_max = 2000
+        frames.clear()
+
+    def note_and_send(link: PublishingConnection, data: bytes) -> None:
         frames.append(data)
-        send_bytes(data)
+        send_bytes(link, data)
 
     # RabbitMQ 3.10 takes larger ones all the same: only looking at them shows a fault.
-    monkeypatch.setattr(link, "send_bytes", note_and_send)
-    link.frame_max = 2000
+    monkeypatch.setattr(PublishingConnection, "declare", agree_and_declare)
+    monkeypatch.setattr(PublishingConnection, "send_bytes", note_and_send)
+    producer = make()
+    producer.open(exchange)
     send_all(producer, exchange, range(1, 101))
     producer.flush(exchange)
 

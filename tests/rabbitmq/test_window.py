@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,12 +43,21 @@ def test_a_confirm_out_of_order_waits_for_those_before_it() -> None:
 
 
 def test_a_confirm_that_a_later_one_covers_is_not_kept() -> None:
+    let_go: list[int] = []
+
+    class Tag(int):
+        def __del__(self) -> None:
+            let_go.append(int(self))
+
     sent = window(10, 20, 30)
-    sent.accept(2, multiple=False)
+    sent.accept(Tag(2), multiple=False)
+    gc.collect()
+    assert let_go == [], "it waits for the one before it"
     sent.accept(3, multiple=True)
+    gc.collect()
 
     assert (sent.accepted_id, len(sent)) == (30, 0)
-    assert sent._early == set()
+    assert let_go == [2]
 
 
 def test_nothing_from_a_refused_message_on_is_accepted() -> None:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
+from typing_extensions import override
 
 from tests.relay.parts import Parts, Producer, at, relay_threads
 from tests.relay.working import running
@@ -103,14 +105,30 @@ def test_a_shutdown_from_a_signal_handler_ends_the_thread_that_it_interrupts(par
     assert parts.owner() is None
 
 
-def test_a_signal_handler_never_waits_for_a_lock_of_the_thread_it_interrupts(parts: Parts) -> None:
-    worker = Worker([parts.route()])
-    other = threading.Thread(target=worker.shut_down, daemon=True)
+def test_a_signal_handler_never_waits_for_a_lock_of_the_thread_it_interrupts(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goes_on = threading.Event()
 
-    with worker._shutdown._cond:  # type: ignore[attr-defined]  # as if interrupted within it
-        other.start()
-        other.join(5)
-        assert not other.is_alive()
+    class Interrupted(threading.Event):
+        """One whose lock is held until the interrupted thread goes on."""
+
+        @override
+        def set(self) -> None:
+            goes_on.wait()
+            super().set()
+
+    patched = SimpleNamespace(Event=Interrupted, Thread=threading.Thread)
+    monkeypatch.setattr(worker_module, "threading", patched)
+    worker = Worker([parts.route()])
+    handler = threading.Thread(target=worker.shut_down, daemon=True)
+    handler.start()
+    handler.join(5)
+    is_waiting = handler.is_alive()
+    goes_on.set()
+    worker.run()
+
+    assert not is_waiting
 
 
 HEARD_ELSEWHERE = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -50,7 +51,22 @@ def test_a_key_made_of_types_alone_is_each_types_own_however_many_there_are() ->
         keys = [template.of(EVENT._replace(type_name=name), {}) for name in names]
         assert keys == [f"shop.{name}" for name in names]
 
-    assert len(template._of_types or ()) <= KEPT
+
+def test_keys_made_of_types_take_no_more_memory_however_many_there_are() -> None:
+    template = Template.parse("shop.{type_name}")
+    events = [EVENT._replace(type_name=f"type-{number:06}") for number in range(4 * KEPT)]
+    taken = []
+    tracemalloc.start()
+    try:
+        for begin in range(0, len(events), KEPT):
+            for event in events[begin : begin + KEPT]:
+                template.of(event, {})
+            taken.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+
+    assert taken[0] > KEPT * len("shop.type-000000"), "the first ones are kept"
+    assert max(taken) < 1.2 * taken[0]
 
 
 @pytest.mark.parametrize("text", ["{type_name}.{aggregate_id}", "{type_name}.{metadata.n}"])

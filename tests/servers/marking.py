@@ -50,7 +50,7 @@ def _used_by(item: pytest.Function) -> Iterator[tuple[FunctionType, list[str]]]:
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     test = _function(item.function)
     yield test, _texts(parameters.values())
-    definitions = dict(item._fixtureinfo.name2fixturedefs)
+    definitions = dict(item._fixtureinfo.name2fixturedefs)  # noqa: SLF001 - pytest tells of it nowhere else
     waiting = [*definitions, *_asked_for(test)]
     seen: set[str] = set()
     while waiting:
@@ -58,7 +58,8 @@ def _used_by(item: pytest.Function) -> Iterator[tuple[FunctionType, list[str]]]:
         if name in seen:
             continue
         seen.add(name)
-        found = definitions.get(name) or item.session._fixturemanager.getfixturedefs(name, item)
+        manager = item.session._fixturemanager  # noqa: SLF001 - as above
+        found = definitions.get(name) or manager.getfixturedefs(name, item)
         for fixture in found or ():
             function = _function(fixture.func)
             yield function, _texts([parameters[name]] if name in parameters else [])

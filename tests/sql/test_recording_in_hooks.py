@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 
 from tidings.errors import EventStoreError
 from tidings.event import NewEvent
-from tidings.sql import listening
+from tidings.sql.pending_events import PendingEvents
 from tidings.sql.recording import record
 
 if TYPE_CHECKING:
@@ -226,19 +226,15 @@ def test_what_was_inserted_early_in_a_savepoint_that_fails_is_inserted_again(
 
 
 def test_an_event_that_was_not_stored_with_the_commit_is_an_error(
-    engine: Engine, store: SqlAlchemyEventStore
+    engine: Engine, store: SqlAlchemyEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ours = listening._before_commit
-    event.remove(Session, "before_commit", ours)
-    try:
-        with Session(engine) as session:
-            record(session, new("lost"), new("too"))
-            with pytest.raises(EventStoreError, match=r"committed without 2 event\(s\)"):
-                session.commit()
-            record(session, new("rolled back"))
-            session.rollback()
-    finally:
-        event.listen(Session, "before_commit", ours)
+    monkeypatch.setattr(PendingEvents, "before_commit", lambda _pending: None)
+    with Session(engine) as session:
+        record(session, new("lost"), new("too"))
+        with pytest.raises(EventStoreError, match=r"committed without 2 event\(s\)"):
+            session.commit()
+        record(session, new("rolled back"))
+        session.rollback()
     assert recorded(store) == []
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg.waiting import READY_R
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, event, text
 
 from tests.sql.databases import application_engine
 from tests.sql.waiting import Beside
@@ -77,6 +77,19 @@ def begin_to_listen(store: SqlAlchemyEventStore) -> None:
     store.all_stored_events_since(0, 10)
 
 
+def driver_connection(store: SqlAlchemyEventStore) -> Any:
+    """Return the driver's connection that the store reads on."""
+    found: list[Connection] = []
+
+    def note(connection: Connection, *_statement: object) -> None:
+        found.append(connection)
+
+    event.listen(store.database.engine, "before_cursor_execute", note)
+    store.newest_event_id()
+    event.remove(store.database.engine, "before_cursor_execute", note)
+    return found[0].connection.driver_connection
+
+
 def commit(engine: Engine) -> None:
     with engine.begin() as connection:
         connection.execute(INSERT)
@@ -120,9 +133,7 @@ def test_a_commit_that_came_right_behind_the_answer_to_a_query_is_not_missed(
     store: SqlAlchemyEventStore, engine: Engine
 ) -> None:
     """As in a process that was slow: the socket is empty then, and the news read already."""
-    connection = store._connection
-    assert connection is not None
-    driver: Any = connection.connection.driver_connection
+    driver = driver_connection(store)
     drive = driver.wait
 
     def let_news_arrive() -> None:

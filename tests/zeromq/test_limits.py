@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -19,7 +19,7 @@ from tidings_zeromq.supply import FRAME_BYTES
 from tidings_zeromq.wire import Request, encode_request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.zeromq.conftest import MakeRelay, Relay
 
@@ -114,14 +114,24 @@ def test_a_message_of_many_parts_is_read_away_a_turn_at_a_time(
     make_relay: MakeRelay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoint, "TURN", 10)
-    taken: list[int] = []
-    take_in = endpoint.Endpoint._take_in
+    taken = [0]
+    recv, requests, idle = zmq.Socket.recv, endpoint.Endpoint.requests, endpoint.Endpoint.idle
 
-    def counted(self: endpoint.Endpoint, limit: int) -> int:
-        taken.append(take_in(self, limit))
-        return taken[-1]
+    def counted(router: zmq.Socket[bytes], *arguments: Any, **options: Any) -> Any:
+        if router.type == zmq.ROUTER:
+            taken[-1] += 1
+        return recv(router, *arguments, **options)
 
-    monkeypatch.setattr(endpoint.Endpoint, "_take_in", counted)
+    def turn_of(method: Callable[..., Any]) -> Callable[..., Any]:
+        def turn(*arguments: Any) -> Any:
+            taken.append(0)
+            return method(*arguments)
+
+        return turn
+
+    monkeypatch.setattr(zmq.Socket, "recv", counted)
+    monkeypatch.setattr(endpoint.Endpoint, "requests", turn_of(requests))
+    monkeypatch.setattr(endpoint.Endpoint, "idle", turn_of(idle))
     relay = make_relay()
     relay.open()
     with peer(relay.address) as dealer, Reader(relay.address) as app:

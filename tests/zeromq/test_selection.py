@@ -239,8 +239,9 @@ def test_what_is_deleted_is_told_of_behind_what_was_left_out(make_relay: MakeRel
     relay.open(20)
     with reader(relay, "other", routing_keys=["rare.*"], last_id=0) as other:
         relay.wait_until(lambda: other.last_id == 20, "its last id")
+        relay.close()
         relay.store.ids = list(range(1001, 1101))
-        relay.opened._conversation.window.floor = relay.opened._conversation.window.newest_id = 1100
+        relay.open(1100)
         relay.wait_until(lambda: other.last_id == 1100, "its last id")
 
     assert other.gone == range(21, 1001)

@@ -121,13 +121,13 @@ class _Server(ThreadingTCPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    timeout = LONGEST_SILENCE
     sys_version = ""
     server_version = "tidings"
 
     @override
     def setup(self) -> None:
         super().setup()
+        self.connection.settimeout(LONGEST_SILENCE)
         self.rfile = _Bounded(self.rfile)  # type: ignore[assignment]
 
     @override
