@@ -161,7 +161,7 @@ def test_what_is_written_is_clean(
         module,
         "tests",
     ]
-    for tool in (["ruff", "check", "--isolated", "--line-length=100", "."], ["mypy", *strict]):
+    for tool in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy", *strict]):
         done = subprocess.run(
             [sys.executable, "-m", *tool], cwd=folder, capture_output=True, text=True, check=False
         )
