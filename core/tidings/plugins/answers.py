@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 import inspect
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
 from types import NoneType, UnionType
@@ -33,9 +34,17 @@ _NAMES = {
 class _Wanted(NamedTuple):
     """What a method is to return."""
 
-    hint: Any
+    kinds: tuple[type, ...]
+    item: type | None
+    """What a sequence is to hold; ``None`` if it is to be no sequence."""
     text: str
     """The same, as the interface writes it."""
+
+    def fits(self, answer: object) -> bool:
+        """Return whether it is one of these."""
+        if not isinstance(answer, self.kinds):
+            return False
+        return self.item is None or _are_all(answer, self.item)
 
 
 class _Held:
@@ -51,12 +60,12 @@ class _Held:
 
     def __call__(self, *arguments: Any, **more: Any) -> Any:
         answer = self._method(*arguments, **more)
-        if not _fits(answer, self._wanted.hint):
+        if not self._wanted.fits(answer):
             raise BrokenPluginError(
                 f"{self._what}: its {self._name} returned {_described(answer)}; "
                 f"{self._wanted.text} is wanted."
             )
-        if isinstance(answer, OpenExchange):
+        if OpenExchange in self._wanted.kinds:
             self._hold(answer)
         return answer
 
@@ -78,7 +87,7 @@ def hold(what: str, made: object, interface: type) -> None:
     """
     for name, wanted in _methods(interface).items():
         method = _method(what, made, name)
-        if wanted.hint is not NoneType and not isinstance(method, _Held):
+        if wanted.kinds != (NoneType,) and not isinstance(method, _Held):
             vars(made)[name] = _Held(what, name, method, wanted)
 
 
@@ -86,9 +95,7 @@ def hold(what: str, made: object, interface: type) -> None:
 def _methods(interface: type) -> Mapping[str, _Wanted]:
     """Return what the author of a plugin writes, or may write."""
     return {
-        name: _Wanted(
-            get_type_hints(function, localns=_NAMES)["return"], function.__annotations__["return"]
-        )
+        name: _wanted(function)
         for name, function in inspect.getmembers(interface, inspect.isfunction)
         if not name.startswith("_") and not hasattr(function, "__final__")
     }
@@ -112,16 +119,18 @@ def _method(what: str, made: object, name: str) -> Any:
     return found
 
 
-def _fits(answer: object, hint: Any) -> bool:
+def _wanted(function: Callable[..., object]) -> _Wanted:
+    hint = get_type_hints(function, localns=_NAMES)["return"]
     kind = get_origin(hint)
-    if kind is UnionType:
-        return isinstance(answer, get_args(hint))
-    if kind is collections.abc.Sequence:
-        (item,) = get_args(hint)
-        if not isinstance(answer, collections.abc.Sequence) or isinstance(answer, str):
-            return False
-        return all(isinstance(each, item) for each in answer)
-    return isinstance(answer, kind or hint)
+    kinds = get_args(hint) if kind is UnionType else (kind or hint,)
+    (item,) = get_args(hint) if kind is Sequence else (None,)
+    return _Wanted(kinds, item, function.__annotations__["return"])
+
+
+def _are_all(answer: object, item: type) -> bool:
+    if not isinstance(answer, Sequence) or isinstance(answer, str):
+        return False
+    return all(isinstance(each, item) for each in answer)
 
 
 def _described(value: object) -> str:
