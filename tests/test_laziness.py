@@ -45,6 +45,22 @@ def test_recording_needs_no_broker_and_no_configuration(tmp_path: Path) -> None:
     assert not loaded & (BROKERS | {"pluggy", "rich", "click"})
 
 
+def test_a_store_on_sqlite_imports_nothing_for_postgresql(tmp_path: Path) -> None:
+    (tmp_path / "tidings.toml").write_text('[event_store]\nurl = "sqlite:///events.db"\n')
+    code = (
+        "import sys\n"
+        "from tidings import Tidings\n"
+        "with Tidings.from_file(environ={}) as tidings:\n"
+        "    tidings.event_store().create()\n"
+        "    tidings.tracker.create()\n"
+        "found = {name for name in sys.modules if name.startswith('sqlalchemy.dialects.')}\n"
+        "assert 'sqlalchemy.dialects.sqlite' in found\n"
+        "assert 'sqlalchemy.dialects.postgresql' not in found\n"
+    )
+
+    assert "sqlalchemy" in imported_by(code, tmp_path)
+
+
 def test_listing_the_plugins_imports_no_brokers_library(tmp_path: Path) -> None:
     code = (
         "from tidings.plugins.registry import PluginRegistry\n"

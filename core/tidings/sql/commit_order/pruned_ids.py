@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, literal, select
-from sqlalchemy.dialects.postgresql import insert
 
 from tidings.sql.tables import pruned_event
 
@@ -26,6 +25,8 @@ def remember_pruned(connection: Connection, log: EventLog, up_to: int) -> None:
 
     What stays among them is older than the note, and so the note ends before the first of it.
     """
+    from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415 - slow; others do without
+
     event = log.table
     oldest = select(func.min(event.c.event_id)).scalar_subquery()
     newest = select(func.max(event.c.event_id)).scalar_subquery()
