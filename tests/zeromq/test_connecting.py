@@ -36,7 +36,7 @@ from tidings_zeromq import contact
 from tidings_zeromq.producer import ZeroMQProducer
 from tidings_zeromq.settings import ZeroMQSettings
 
-contact._RENEW_SECONDS = 0.2
+contact.RENEW_SECONDS = 0.2
 bind, *addresses = sys.argv[1:]
 names = [f"app{n}" for n in range(len(addresses))]
 producer = ZeroMQProducer(ZeroMQSettings(bind=bind, subscribers=names), Store().context)

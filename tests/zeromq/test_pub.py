@@ -281,7 +281,7 @@ from tidings_zeromq.pub.consumer import ZeroMQPubConsumer
 from tidings_zeromq.pub.producer import ZeroMQPubProducer
 from tidings_zeromq.pub.settings import ZeroMQPubSettings
 
-module._SWITCH_SECONDS = 0.2
+module.SWITCH_SECONDS = 0.2
 bind, connect = sys.argv[1:]
 consumer = ZeroMQPubConsumer(ZeroMQPubSettings(bind=bind, connect=connect))
 consumer.open(EXCHANGE)

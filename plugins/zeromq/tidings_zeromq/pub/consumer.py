@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tidings_zeromq.pub.settings import ZeroMQPubSettings
 
-_SWITCH_SECONDS = 1.0
+SWITCH_SECONDS = 1.0
 _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
 
@@ -82,7 +82,7 @@ class ZeroMQPubConsumer(MessageConsumer):
             self._socket.subscribe(beginning.encode())
         if self._choices[1:]:
             self._monitor = self._socket.get_monitor_socket(_EVENTS)
-            self._switch_at = time.monotonic() + _SWITCH_SECONDS
+            self._switch_at = time.monotonic() + SWITCH_SECONDS
         self._socket.connect(self._settings.connect_address)
 
     def _ipv6_choices(self, exchange_name: str) -> list[bool]:
@@ -120,14 +120,14 @@ class ZeroMQPubConsumer(MessageConsumer):
         while self._monitor.poll(0):
             found = parse_monitor_message(self._monitor.recv_multipart())["event"]
             gone = found == zmq.EVENT_DISCONNECTED
-            self._switch_at = time.monotonic() + _SWITCH_SECONDS if gone else math.inf
+            self._switch_at = time.monotonic() + SWITCH_SECONDS if gone else math.inf
         if time.monotonic() < self._switch_at:
             return
         self._socket.disconnect(self._settings.connect_address)
         self._choices.reverse()
         self._socket.ipv6 = self._choices[0]
         self._socket.connect(self._settings.connect_address)
-        self._switch_at = time.monotonic() + _SWITCH_SECONDS
+        self._switch_at = time.monotonic() + SWITCH_SECONDS
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
