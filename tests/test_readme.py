@@ -70,6 +70,6 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_readme_leads_to_the_list_of_all_pages_and_to_what_a_forge_looks_for() -> None:
-    """What the list lacks, the site's build finds (tests/docs/test_site.py)."""
+    """What the list lacks, the site's build finds (tests/docs/test_whole_site.py)."""
     linked = set(re.findall(r"\]\(([^)#]+\.md)\)", README))
     assert {"docs/README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"} <= linked

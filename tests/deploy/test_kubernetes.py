@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -45,12 +45,18 @@ def tidings() -> Any:
         yield made
 
 
+@pytest.fixture(scope="module")
+def kubernetes_validate() -> Any:
+    """Give what knows Kubernetes' schemas: it takes two seconds to import."""
+    return import_module("kubernetes_validate")
+
+
 @pytest.mark.parametrize("name", [path.stem for path in FILES if path.parent == FOLDER])
-def test_kubernetes_takes_each_manifest(name: str) -> None:
+def test_kubernetes_takes_each_manifest(name: str, kubernetes_validate: Any) -> None:
     kubernetes_validate.validate(manifest(name), "1.32", strict=True)
 
 
-def test_a_manifest_with_a_word_that_is_none_is_not_taken() -> None:
+def test_a_manifest_with_a_word_that_is_none_is_not_taken(kubernetes_validate: Any) -> None:
     wrong = manifest("deployment")
     wrong["spec"]["replica"] = 2
 

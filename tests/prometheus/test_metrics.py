@@ -185,7 +185,7 @@ def test_failures_are_counted_by_their_kind(parts: Parts, observer: PrometheusOb
 def test_a_lease_that_was_lost_is_counted_and_one_given_back_is_not(
     parts: Parts, observer: PrometheusObserver
 ) -> None:
-    with running(watched(parts, observer)):
+    with running(watched(parts, observer, lease_seconds=6)):
         eventually(lambda: scrape(observer).state() == "idle")
         first = scrape(observer).value("tidings_lease_epoch")
         parts.tracker.replay(X, 0)

@@ -59,6 +59,7 @@ def test_an_idle_exchange_takes_a_step_with_each_wait_of_a_long_pause(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits = parts.producer.waits
+    monkeypatch.setattr(exchange_worker, "LONGEST_WAIT", 0.3)
     monkeypatch.setattr(Pulse, "beat", lambda *_: waits.append(0))
     with running(parts.route(), poll_seconds=60):
         eventually(lambda: waits.count(exchange_worker.LONGEST_WAIT) > 1)

@@ -120,8 +120,9 @@ def test_wake_ups_that_bring_nothing_do_not_make_it_busy(parts: Parts, store: Te
 
 
 def test_after_a_quiet_time_it_listens_at_once_again(
-    parts: Parts, store: TellingStore, served: list[float]
+    parts: Parts, store: TellingStore, served: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(exchange_worker, "LONGEST_WAIT", 0.2)
     with running(parts.route(), poll_seconds=0.1):
         store.rings_for_ever = True
         eventually(lambda: max(served, default=0) > 0.09)  # the pauses are at their longest

@@ -266,7 +266,10 @@ def test_a_header_with_our_own_name_is_poison(make_relay: MakeRelay) -> None:
             relay.producer.send(EXCHANGE, *whole._replace(message=message))
 
 
-def test_a_relay_of_before_leaves_word_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_relay_of_before_leaves_word_in_the_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidings_zeromq.patience.SILENCE", 0.05)
     address = f"tcp://127.0.0.1:{free_port()}"
     with zmq.Context() as context, context.socket(zmq.ROUTER) as relay:
         relay.linger = 0

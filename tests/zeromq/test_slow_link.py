@@ -40,13 +40,14 @@ def verdicts(monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
 
 
 def test_events_arrive_once_and_in_order_when_answers_take_longer_than_the_silence(
-    make_relay: MakeRelay, verdicts: list[Verdict]
+    make_relay: MakeRelay, verdicts: list[Verdict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("tidings_zeromq.patience.SILENCE", 0.25)
     relay = make_relay(Store(range(1, 301)), window=100)
     relay.open(position=200)
     host, _, port = relay.address.removeprefix("tcp://").rpartition(":")
     with TcpProxy(host, int(port)) as proxy:
-        proxy.delay(0.4)
+        proxy.delay(0.2)
         with Reader("tcp://{}:{}".format(*proxy.address), last_id=0) as app:
             relay.wait_until(lambda: len(app.messages) >= 200, "what the store holds", 30)
             verdicts.clear()
