@@ -423,6 +423,14 @@ class Telling(Counting):
         return Waited.MAY_BE_NEW if told else Waited.TIME_IS_UP
 
 
+class Deaf(Telling):
+    """Could say so, and just now cannot."""
+
+    @override
+    def wait(self, seconds: float) -> Waited:
+        return Waited.CANNOT_TELL
+
+
 def test_a_store_that_tells_of_news_and_holds_nothing_is_not_read_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -435,6 +443,28 @@ def test_a_store_that_tells_of_news_and_holds_nothing_is_not_read_again_and_agai
 
         append(store)
         store.news.set()
+        assert view.wait(LONG) is Waited.MAY_BE_NEW
+
+
+def test_who_is_told_of_nothing_new_needs_no_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(poller, "LOOK_ANYWAY", LONG)
+    store = Telling()
+    one, other = opened(SharedReader(lambda: store, POLL), 2)
+    with closing(one), closing(other):
+        one.wait(4 * shared_reader.QUIET_SECONDS)
+        other.all_stored_events_since(0, 10)
+        assert store.reads == []
+
+
+def test_a_store_that_cannot_tell_just_now_is_read_at_every_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(poller, "LOOK_ANYWAY", 2 * LONG)
+    store = Deaf()
+    (view,) = opened(SharedReader(lambda: store, POLL), 1)
+    with closing(view):
+        view.wait(20 * POLL)
+        append(store)
         assert view.wait(LONG) is Waited.MAY_BE_NEW
 
 

@@ -23,7 +23,7 @@ POLL_AGAIN = 0.5
 LOOK_ANYWAY = 1.0
 """Seconds after which it looks if nothing held the last look up, and the store tells of news."""
 _LONGEST_JOIN = 3.0
-_SLICE = 0.25
+_SLICE = 0.2
 """Seconds after which one that waits for the store sees that it is to end."""
 
 
@@ -38,6 +38,9 @@ class Waiters(Protocol):
 
     def polled(self, since: int, answer: Answer, begun: float) -> None:
         """Give what was polled to those who wait for it; note if there was nothing."""
+
+    def still_quiet(self) -> None:
+        """Note that the store tells of nothing new since the last poll."""
 
     def failed(self) -> None:
         """Let all who wait ask for themselves: each meets the fault, and tells of it."""
@@ -89,7 +92,8 @@ class Poller:
         until = time.monotonic() + max(self._poll_seconds, LOOK_ANYWAY if rarely else 0.0)
         while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
             came = self._store.wait(min(left, _SLICE)) if can_tell else Waited.CANNOT_TELL
-            if came is Waited.MAY_BE_NEW:
-                return
             if came is Waited.CANNOT_TELL:
-                self._ending.wait(left)
+                self._ending.wait(min(left, self._poll_seconds))
+            if came is not Waited.TIME_IS_UP:
+                return
+            self._waiters.still_quiet()

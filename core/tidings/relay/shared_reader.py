@@ -33,7 +33,7 @@ KEPT_BYTES = 16 * 2**20
 WATCH_SECONDS = 1.0
 """How old an answer of ``watch`` may be that stands for all exchanges."""
 QUIET_SECONDS = 0.25
-"""How old a read may be that found nothing, if it stands for another look."""
+"""How old a poll may be that found nothing, if it stands for another look."""
 LOOK_SECONDS = 1.0
 """How old a look at the event at a position may be that stands for another one."""
 _OVERHEAD = 400
@@ -47,10 +47,11 @@ class _Kept(NamedTuple):
 
 
 class _Quiet(NamedTuple):
-    """A read that found nothing behind an id, and nothing that holds a read there."""
+    """A poll that found nothing behind an id, and nothing that holds a read there."""
 
     since: int
     begun: float
+    """When it began, or when the store last said that nothing was committed since."""
 
 
 class _Look(NamedTuple):
@@ -203,9 +204,15 @@ class SharedReader(Waiters):
 
     @override
     def polled(self, since: int, answer: Answer, begun: float) -> None:
-        self._keep(since, answer, begun, for_one=True)
+        self._keep(since, answer, begun, polled=True)
         if answer.events:
             self._wake(answer.events[-1].event_id)
+
+    @override
+    def still_quiet(self) -> None:
+        with self._changed:
+            if self._quiet is not None:
+                self._quiet = self._quiet._replace(begun=time.monotonic())
 
     @override
     def failed(self) -> None:
@@ -237,14 +244,15 @@ class SharedReader(Waiters):
             kept.answer.events and time.monotonic() - kept.begun <= KEPT_SECONDS
         )
 
-    def _keep(self, since: int, answer: Answer, begun: float, *, for_one: bool = False) -> None:
+    def _keep(self, since: int, answer: Answer, begun: float, *, polled: bool = False) -> None:
         with self._changed:
-            self._quiet = None
+            if answer.events or answer.hold is not None:
+                self._quiet = None
             if begun < self._forgot:
                 return
-            if not answer.events and answer.hold is None:
+            if polled and not answer.events and answer.hold is None:
                 self._quiet = _Quiet(since, begun)
-            if len(self._views) < 2 and not for_one:  # noqa: PLR2004 - nobody else would ask
+            if len(self._views) < 2 and not polled:  # noqa: PLR2004 - nobody else would ask
                 return
             self._drop(since)
             size = sum(_size(event) for event in answer.events)
