@@ -64,7 +64,7 @@ def record(root: Path, results: dict[str, Result], revision: str) -> None:
             "since": _since(earlier, result, today),
         }
     file.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
-    (root / PAGE).write_text(text(known))
+    (root / PAGE).write_text(text(json.loads(file.read_text())))  # in the file's order
 
 
 def text(known: dict[str, Any]) -> str:

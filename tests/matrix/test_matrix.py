@@ -16,7 +16,11 @@ from tests.matrix.rows import ROWS, is_own
 from tests.matrix.suite import SHORT, Result
 
 ROOT = Path(__file__).parents[2]
-VERSIONS = {"python": "3.13.5", "servers": {"RabbitMQ": "4.0.5"}, "libraries": {"pika": "1.3.2"}}
+VERSIONS = {
+    "python": "3.13.5",
+    "servers": {"RabbitMQ": "4.0.5"},
+    "libraries": {"pika": "1.3.2", "click": "8.5.1"},  # in no order, as they come
+}
 REPORT = """\
 <testsuites><testsuite>
   <testcase name="a"/>
