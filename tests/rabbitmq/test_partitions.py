@@ -41,7 +41,7 @@ def send(
     producer.send(exchange, sent, "OrderPlaced", event_id, NOON)
 
 
-def send_all(producer: RabbitMQProducer, exchange: str, first: int, last: int) -> None:
+def send_by_turns(producer: RabbitMQProducer, exchange: str, first: int, last: int) -> None:
     for event_id in range(first, last + 1):
         send(producer, exchange, event_id, event_id % PARTITIONS)
     producer.flush(exchange)
@@ -120,7 +120,7 @@ def test_a_queue_that_is_bound_as_before_goes_on_getting_everything(
     producer.open(exchange)
     producer.close(exchange)
     producer.open(exchange, partitions=PARTITIONS)
-    send_all(producer, exchange, 1, 8)
+    send_by_turns(producer, exchange, 1, 8)
 
     assert client.ids(exchange) == [*range(1, 9)]
     assert client.ids(f"{exchange}.1") == [1, 5]
@@ -179,7 +179,7 @@ def test_what_is_made_for_a_user_who_may_make_nothing_is_found(
     restricted: dict[str, Any] = {"url": url, "topology": "check", "queues": [billing]}
     producer = make_producer(**restricted, lock=False)
     producer.open(exchange, partitions=PARTITIONS)
-    send_all(producer, exchange, 1, 8)
+    send_by_turns(producer, exchange, 1, 8)
     consumer = RabbitMQConsumer(RabbitMQSettings(**restricted), None)
     consumer.select_partitions([3], PARTITIONS)
     consumer.open(exchange)
@@ -296,7 +296,7 @@ def test_consumers_share_the_partitions_and_take_over_in_order(
 
     def send_more() -> None:
         nonlocal last
-        send_all(producer, exchange, last + 1, last + 4 * PARTITIONS)
+        send_by_turns(producer, exchange, last + 1, last + 4 * PARTITIONS)
         last += 4 * PARTITIONS
 
     def shared_by(those: list[Process]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,13 @@ from tidings.cli.numbers import EVENT_ID
 from tidings.cli.output import echo, echo_json, sentences
 from tidings.errors import LeaseHeldError, TidingsError
 from tidings.interfaces import Capability
+from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
     from tidings.bootstrap import Tidings
     from tidings.interfaces import QuarantinedEvent
 
-log = logging.getLogger(__name__)
+log = escaping_logger(__name__)
 
 _PATIENCE = 30.0
 _LOOK = 0.2

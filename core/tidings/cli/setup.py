@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from tidings.cli.output import divert_foreign, echo, sentences
 from tidings.errors import ConfigurationError, ExchangeLockedError, TidingsError
 from tidings.interfaces import Capability, Position
 from tidings.relay.owner import label
+from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tidings.interfaces import EventStore
     from tidings.operations.state import State
 
-log = logging.getLogger(__name__)
+log = escaping_logger(__name__)
 
 STATEMENT_END = ";\n\n"
 

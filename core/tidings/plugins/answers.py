@@ -47,7 +47,7 @@ class _Wanted(NamedTuple):
         return self.item is None or _are_all(answer, self.item)
 
 
-class _Held:
+class _Checked:
     """A plugin's method, each answer of which is looked at."""
 
     __slots__ = ("_method", "_name", "_wanted", "_what")
@@ -87,8 +87,8 @@ def hold(what: str, made: object, interface: type) -> None:
     """
     for name, wanted in _methods(interface).items():
         method = _method(what, made, name)
-        if wanted.kinds != (NoneType,) and not isinstance(method, _Held):
-            vars(made)[name] = _Held(what, name, method, wanted)
+        if wanted.kinds != (NoneType,) and not isinstance(method, _Checked):
+            vars(made)[name] = _Checked(what, name, method, wanted)
 
 
 @cache
