@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.event import listen
 
-from tests.sql.waiting import Beside
+from tests.sql.waiting import Beside, waits_for_locks
 from tidings.errors import UnsafeStoreError
 from tidings.event import NewEvent
 from tidings.testing import eventually
@@ -27,11 +27,7 @@ def waits_for_a_lock(engine: Engine) -> bool:
         return True  # the second writer cannot even begin
     if engine.dialect.name == "postgresql":
         return False
-    # Not information_schema.innodb_trx: it is a copy, which isn't made anew while it is read
-    # more often than every 0.1 s.
-    with engine.connect() as connection:
-        waits = text("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'")
-        return int(connection.execute(waits).one()[1]) > 0
+    return waits_for_locks(engine) > 0
 
 
 def append_beside(engine: Engine, store: SqlAlchemyEventStore, name: str) -> Beside:

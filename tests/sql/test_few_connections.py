@@ -11,7 +11,7 @@ from sqlalchemy import Engine, text
 
 from tests.sql.databases import application_engine, url_of
 from tests.sql.test_tracker import stored
-from tests.sql.waiting import Beside
+from tests.sql.waiting import Beside, waits_for_locks
 from tidings import NewEvent, Tidings
 from tidings.sql.few_connections import MOST, Turns
 from tidings.sql.settings import SqlAlchemySettings
@@ -61,7 +61,7 @@ def test_calls_that_last_keep_no_other_exchange_and_no_lease_waiting(
     with locking.begin() as connection:
         connection.execute(lock)
         held = [Beside(lambda name=name: track(name)) for name in names]  # type: ignore[misc]  # a lambda in a loop
-        eventually(lambda: _waiting_for_a_lock(server_engine) > MOST)
+        eventually(lambda: waits_for_locks(server_engine) > MOST)
         Beside(lambda: _renew(server_tracker, free)).result(30)
         moved = Beside(
             lambda: server_tracker.track_most_recent_published_message("free", stored(2), free)
@@ -74,15 +74,6 @@ def test_calls_that_last_keep_no_other_exchange_and_no_lease_waiting(
 
 def _renew(tracker: SqlAlchemyTracker, lease: object) -> None:
     assert tracker.renew_leases([lease]) == {lease: True}  # type: ignore[list-item]
-
-
-def _waiting_for_a_lock(engine: Engine) -> int:
-    query = {
-        "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
-        "mysql": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
-    }[engine.dialect.name]
-    with engine.connect() as connection:
-        return int(connection.execute(text(query)).scalar_one())
 
 
 def test_many_exchanges_use_eight_connections_at_most(

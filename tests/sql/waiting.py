@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
 from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from sqlalchemy import Engine
 
 
 class Beside(threading.Thread):
@@ -32,3 +35,15 @@ class Beside(threading.Thread):
         assert not self.is_alive(), f"still at work after {seconds} s"
         if self._error is not None:
             raise self._error
+
+
+def waits_for_locks(engine: Engine) -> int:
+    """Return how many sessions of a server wait for somebody's lock, as it is just now."""
+    if engine.dialect.name == "postgresql":
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    else:
+        # Not information_schema.innodb_trx: it is a copy, which isn't made anew while it is read
+        # more often than every 0.1 s.
+        query = "SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'"
+    with engine.connect() as connection:
+        return int(connection.execute(text(query)).one()[-1])
