@@ -152,21 +152,38 @@ class Play:
         return min(found)
 
     def _kill(self, name: str) -> None:
-        """Kill that reader; start it again, once the one that stands by does its work."""
-        reader, at = self._backend.readers[name], len(handled(self._folder))
+        """Kill that reader; start it again, once others do its work.
+
+        Not before: it would ask for its partitions at once, those who stand by do so now and then,
+        and it might be given them again, each time.
+        """
+        at = len(handled(self._folder))
         assert self._readers[name].alive, f"{name} ended: {self._stage.log_end()}"
         self._readers[name].kill()
-        if STANDBY in self._readers and reader.partitions:
+        for who, partitions in self._stand_ins(name).items():
             self._stage.load()
-            eventually(
-                lambda: any(
-                    each.reader == STANDBY and each.partition in reader.partitions
-                    for each in handled(self._folder)[at:]
-                ),
-                f"{STANDBY} to go on with the partitions of {name}",
-                PATIENCE,
-            )
-        self._readers[name] = self._start(reader)
+            self._wait_until_works(who, partitions, at)
+        self._readers[name] = self._start(self._backend.readers[name])
+
+    def _wait_until_works(self, who: str, partitions: Sequence[int], at: int) -> None:
+        eventually(
+            lambda: any(
+                each.reader == who and each.partition in partitions
+                for each in handled(self._folder)[at:]
+            ),
+            f"{who} to go on with one of the partitions {list(partitions)}",
+            PATIENCE,
+        )
+
+    def _stand_ins(self, name: str) -> Mapping[str, Sequence[int]]:
+        """Return who goes on in place of that reader, if others share its work by a plan."""
+        readers = self._backend.readers
+        if STANDBY not in readers:
+            return {}
+        if name == STANDBY:
+            return {each.name: each.partitions for each in readers.values() if each.partitions}
+        partitions = readers[name].partitions
+        return {STANDBY: partitions} if partitions else {}
 
 
 def play(backend_name: str, rounds: int, seed: int) -> Outcome:
