@@ -44,8 +44,8 @@ ERRORS = {
 FOR_AUTHORS = {
     "API", "Accepted", "AcceptedBatch", "BrokerRefusedError", "BrokerUnavailableError",
     "Capability", "DeliveryError", "EventStore", "EventStoreError", "EventStoreSpec",
-    "ExchangeContext", "ExchangeLockedError", "Exposition", "Hold", "IdleRelay", "KeyPatterns",
-    "Lease", "LeaseHeldError", "LeaseLostError", "MAX_EVENT_ID", "MessageConsumer",
+    "ExchangeContext", "ExchangeLockedError", "ExchangeState", "Exposition", "Hold", "IdleRelay",
+    "KeyPatterns", "Lease", "LeaseHeldError", "LeaseLostError", "MAX_EVENT_ID", "MessageConsumer",
     "MessageConsumerSpec",
     "MessageProducer", "MessageProducerSpec", "NewEvent", "NotAcceptedError", "Notification",
     "NotificationMessage", "ObservedRelay", "Observer", "ObserverSpec", "OpenExchange", "Opening",

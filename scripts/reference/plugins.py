@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from scripts.reference.docstrings import WRITTEN, class_lines, class_tree, doc_below, markdown
 
@@ -61,7 +61,7 @@ def page() -> str:
             *_section("Beside the specs", _classes(OFFERING)),
             *_section("Interfaces", _classes(INTERFACES)),
             *_section("What they pass around", _classes(data)),
-            *_section("Functions and numbers", [*_functions(), *_numbers()]),
+            *_section("Functions, numbers and words", [*_functions(), *_numbers(), *_states()]),
             *_section("Errors", _errors(errors)),
             *_section("Suites", _suites()),
         ]
@@ -105,7 +105,7 @@ def _arguments(kind: type) -> str:
 def _functions() -> Iterator[str]:
     for name in tidings.plugins.__all__:
         found: object = getattr(tidings.plugins, name)
-        if callable(found) and not inspect.isclass(found) and name != "hookimpl":
+        if inspect.isfunction(found):
             made = str(inspect.signature(found)).replace("'", "")
             yield f"- `{name}{made}`  "
             yield textwrap.indent(markdown(inspect.getdoc(found)), "  ", lambda _line: True)
@@ -118,6 +118,12 @@ def _numbers() -> Iterator[str]:
             name = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
             if name in tidings.plugins.__all__ and isinstance(getattr(module, name), int):
                 yield f"- `{name} = {getattr(module, name)}`{doc_below(body, place)}"
+
+
+def _states() -> Iterator[str]:
+    words = ", ".join(f"`{word}`" for word in get_args(tidings.plugins.ExchangeState))
+    yield f"- `ExchangeState`: one of {words}  "
+    yield "  The [glossary](glossary.md#states-of-an-exchange) says what each means."
     yield ""
 
 

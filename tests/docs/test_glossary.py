@@ -1,26 +1,38 @@
-"""That every word of the glossary is somewhere in the code."""
+"""That every word of the glossary is somewhere in the code, and every module of the relay named."""
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 from sqlalchemy import MetaData
 
 from tests.docs.pages import ROOT, codes, rows, text_of
 from tidings.config import Configuration
+from tidings.interfaces import ExchangeState
 from tidings.sql import metadata
 from tidings.sql.outbox.table import outbox_table
 from tidings_activemq.settings import ActiveMQSettings
 from tidings_rabbitmq.settings import RabbitMQSettings
 from tidings_zeromq.settings import ZeroMQSettings
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PAGE = text_of(ROOT / "docs" / "glossary.md")
-ENTRIES = {row[0]: row[-1] for row in rows(PAGE) if row[0] != "word"}
+WORDS, _, STATES = PAGE.partition("\n## States of an exchange\n")
+ENTRIES = {row[0]: row[-1] for row in rows(WORDS) if row[0] != "word"}
 TABLES = {**metadata.tables, "outbox": outbox_table(metadata=MetaData())}
+TOLD_BY = {
+    "health": "core/tidings/relay/pulse.py",
+    "metrics": "plugins/prometheus/tidings_prometheus/exchange.py",
+    "status": "core/tidings/operations/state.py",
+}
+"""In which file each of those who tell of a state has its words."""
 SCHEMA = json.loads((ROOT / "docs" / "tidings.schema.json").read_text(encoding="utf-8"))
 
 
@@ -37,6 +49,18 @@ def resolve(name: str) -> Any:
             found = annotated[part] if part in annotated else getattr(found, part)
         return found
     raise LookupError(name)
+
+
+def states_in(path: str) -> set[str]:
+    """Return the words for states that a module has, its docstrings left out."""
+    tree = ast.parse(text_of(ROOT / path))
+    constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return {state for state in get_args(ExchangeState) if state in constants}
+
+
+def modules_named_in(package: Path) -> list[str]:
+    """Return the modules that a package's docstring has in its table."""
+    return re.findall(r"^``(\w+)``  ", text_of(package / "__init__.py"), re.MULTILINE)
 
 
 def is_setting(name: str) -> bool:
@@ -76,7 +100,23 @@ def test_the_words_stand_in_alphabetical_order_and_once() -> None:
     words = list(ENTRIES)
     assert words == sorted(set(words))
     assert len(words) >= 20
-    assert len(words) == len(rows(PAGE)) - 1
+    assert len(words) == len(rows(WORDS)) - 1
+
+
+def test_each_state_is_told_by_those_whom_the_glossary_names() -> None:
+    table = {row[0].strip("`"): row[-1].split(", ") for row in rows(STATES) if row[0] != "state"}
+
+    assert list(table) == list(get_args(ExchangeState))
+    for teller, path in TOLD_BY.items():
+        told = {state for state, tellers in table.items() if teller in tellers}
+        assert told == states_in(path), f"what {teller} tells has changed"
+
+
+def test_the_package_of_the_relay_names_each_of_its_modules_once() -> None:
+    package = ROOT / "core" / "tidings" / "relay"
+    there = {path.stem for path in package.glob("*.py")} - {"__init__"}
+
+    assert sorted(modules_named_in(package)) == sorted(there)
 
 
 @pytest.mark.parametrize(

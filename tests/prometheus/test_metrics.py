@@ -111,7 +111,7 @@ def test_what_a_worker_does_is_one_state_at_a_time(
     parts.broker.refuse()
     lease = parts.tracker.acquire_lease(X, "another", 60)
     with running(watched(parts, observer)):
-        eventually(lambda: state() == "standby")
+        eventually(lambda: state() == "standing by")
         parts.tracker.release_lease(lease)
         eventually(lambda: state() == "failing")
         parts.broker.admit()

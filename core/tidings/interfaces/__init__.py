@@ -2,6 +2,7 @@
 
 from tidings.interfaces.capability import Capability
 from tidings.interfaces.event_store import EventStore, Hold, Waited
+from tidings.interfaces.exchange_state import ExchangeState
 from tidings.interfaces.idle_relay import IdleRelay
 from tidings.interfaces.journal import Journal, JournalEntry
 from tidings.interfaces.lease import Lease, Position
@@ -29,6 +30,7 @@ __all__ = [
     "Capability",
     "EventStore",
     "ExchangeContext",
+    "ExchangeState",
     "Exposition",
     "Hold",
     "IdleRelay",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from tidings.errors import NotYetStoredError, PositionMismatchError
 from tidings.relay.owner import is_gone
@@ -12,17 +12,16 @@ from tidings.relay.position_check import Anchor
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings.interfaces import EventStore, Hold, IdleRelay, TrackedExchange
+    from tidings.interfaces import EventStore, ExchangeState, Hold, IdleRelay, TrackedExchange
 
-BROKEN = ("failing", "stopped", "mismatch")
+BROKEN: Final[Sequence[ExchangeState]] = ("failing", "stopped", "mismatch")
 """The words for an exchange that sends nothing until somebody, or something, mends it."""
 
 
 class State(NamedTuple):
     """What is to be said of an exchange."""
 
-    word: str
-    """``working``, ``held``, ``waiting``, ``paused``, ``no relay``, or one of :data:`BROKEN`."""
+    word: ExchangeState
     reason: str | None = None
     since: datetime | None = None
     next_try: datetime | None = None

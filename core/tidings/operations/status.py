@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidings.bootstrap import Tidings
-    from tidings.interfaces import EventStore, TrackedExchange
+    from tidings.interfaces import EventStore, ExchangeState, TrackedExchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Status:
 
     exchange: str
     producer: str
-    state: str
+    state: ExchangeState
     last_published_id: int | None
     newest_event_id: int | None
     events_behind: int

@@ -7,25 +7,25 @@ back. The worker starts one run after the other; the notification service makes 
 
                         another relay
      ┌──────────────┐   has the lease   ┌─────────────┐
-     │ standing by  │ ◀──────────────── │  beginning  │ ◀─────────────────────────┐
+     │ standing by  │ ◀──────────────── │  starting   │ ◀─────────────────────────┐
      └──────────────┘ ────────────────▶ └─────────────┘                           │
                         look again            │ lease taken, store checked,       │
                         each second           │ exchange open: leased_exchange.py │
                                               ▼                                   │
                      nothing new       ┌─────────────┐     poison, refused after  │
-                  ┌──────────────────▶ │  carrying   │ ──┐ it was sent: reopen,   │
+                  ┌──────────────────▶ │   working   │ ──┐ it was sent: reopen,   │
                   │   an event         │   run.py    │ ◀─┘ and send without it    │
      ┌──────────────┐ ◀────────────────└─────────────┘                           │
      │     idle     │                     │        │                              │
      └──────────────┘   poison, and the   │        │  broker, database or lease   │
           a hold, a     exchange stops    ▼        ▼  fails                       │
           retry asked   for it     ┌─────────────────────┐   wait: backoff.py     │
-                                   │       failed        │ ───────────────────────┘
+                                   │ failing, or stopped │ ───────────────────────┘
                                    │     trouble.py      │
                                    └─────────────────────┘
 
 Whichever way a run ends, what the broker has accepted by then is tracked, and the lease is given
-back or runs out.
+back or runs out. The states have the words of :data:`~tidings.interfaces.ExchangeState`.
 
 **What may go wrong between two relays.** The lease is checked by our own clock before each batch,
 and by the database with each move of the position. So a relay that was paused past its lease moves
@@ -33,16 +33,47 @@ nothing any more. It may still send what it had handed over to its producer in o
 (:mod:`~tidings.relay.batch`), if the broker has no lock of its own that stops it.
 
 ========================= =========================================================================
-``leased_exchange``       lease, checked event store, open exchange: everything, or nothing
-``run``                   read, send, track, retry; in order
-``in_flight``             what was read and is not tracked
-``tracked_position``      the one place where the position moves
-``poison``                which events a broker has refused
-``tally``                 how many were handed over and accepted; tells observers
-``batch``                 what is handed to a producer in one call
+*The threads*
 ``worker``                starts a thread for each exchange, and ends them
 ``exchange_worker``       such a thread: run after run, a pause after each failure
+``notification_service``  no thread: one run, then it returns
+``asked``                 what people ask of it meanwhile: to pause, to send from quarantine again
+``backoff``               when to try again after a failure
+``trouble``               what keeps an exchange from going on: told once, and noted
 ``elsewhere``             whether another relay does what this one could not
-``pulse``                 how each of these threads is, for those who look from beside it
+``owner``                 which relay, of which process, on which machine
+*A run*
+``route``                 what an exchange is made of: store, tracker, producer, filter
+``leased_exchange``       lease, checked event store, open exchange: everything, or nothing
+``beginning``             takes the lease; asks the broker what it already has
+``run``                   read, send, track, retry; in order
+``batch``                 what is handed to a producer in one call
+``in_flight``             what was read and is not tracked
+``tracked_position``      the one place where the position moves
+``position_check``        whether that position is one of this event store
+``poison``                which events a broker has refused
+``retry``                 sends events in quarantine again, if somebody asks
+``tally``                 how many were handed over and accepted; tells observers
+``kept_lease``            renews leases, and knows when one is lost
+``kept_connection``       keeps the broker's connection alive during a call to the database
+*Reading*
+``shared_reader``         one reader of a source for all its exchanges
+``shared_store``          that reader, as one exchange uses it
+``answer``                what an event store gives to a read
+``poller``                looks for new events while exchanges of a source are idle
+``serialized_once``       one serialisation of an event for all exchanges
+``stored_notifications``  what an exchange has had, for a producer without a memory
+``retention``             deletes what every exchange has had: ``tidings prune``
+*Telling*
+``observers``             all observers as one, each call guarded
+``stages``                where a run's time goes
+``pulse``                 how each exchange's thread is, for those who look from beside it
+``holding``               tells of a hold that lasts
+``journaled``             notes in the journal what happens to one exchange
+``journal_writer``        writes the journal, from a thread of its own
+``told``                  logs an error that stops nothing
+``reports``               whether events are gone, or a filter matches none: for the operator
+``lag``                   how far an exchange is behind
+``standings``             how far exchanges are, for all of them at once
 ========================= =========================================================================
 """

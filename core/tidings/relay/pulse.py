@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
@@ -15,11 +15,7 @@ from tidings.relay.observers import Observers
 from tidings.relay.owner import label
 
 if TYPE_CHECKING:
-    from tidings.interfaces import Lease, Pause
-
-State: TypeAlias = Literal[
-    "starting", "working", "standing by", "waiting", "paused", "failing", "ended", "dead"
-]
+    from tidings.interfaces import ExchangeState, Lease, Pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +24,7 @@ class Vitals:
 
     exchange_name: str
 
-    state: State
+    state: ExchangeState
     """``working``: what is sent is accepted, or there is nothing to send. ``starting``: neither is
     known yet. ``waiting``: a replay set it beyond the newest event. ``paused``: by somebody, until
     that is ended. ``failing``: it waits to try again. ``dead``: the thread ended by a fault of
@@ -72,7 +68,7 @@ class Pulse(Observer):
 
     def __init__(self, exchange_name: str) -> None:
         self._exchange_name = exchange_name
-        self._said: tuple[State, str | None] = ("starting", None)
+        self._said: tuple[ExchangeState, str | None] = ("starting", None)
         self._was_tried = False
         self._silent_from = time.monotonic()
 
@@ -113,8 +109,8 @@ class Pulse(Observer):
     @override
     def failed(self, exchange_name: str, error: Exception, retry_in: float) -> None:
         """Note the failure, and the pause that follows."""
-        state: State = "waiting" if isinstance(error, NotYetStoredError) else "failing"
-        self._says(state, sentence_of(error), retry_in)
+        waits = isinstance(error, NotYetStoredError)
+        self._says("waiting" if waits else "failing", sentence_of(error), retry_in)
 
     @override
     def standing_by(self, exchange_name: str, owner: str) -> None:
@@ -127,7 +123,7 @@ class Pulse(Observer):
         why = f": {pause.reason}" if pause.reason else ""
         self._says("paused", f"by {pause.paused_by}{why}")
 
-    def _says(self, state: State, reason: str | None = None, pause: float = 0.0) -> None:
+    def _says(self, state: ExchangeState, reason: str | None = None, pause: float = 0.0) -> None:
         self._said = state, reason
         self._was_tried = self._was_tried or state != "starting"
         self.beat(pause)

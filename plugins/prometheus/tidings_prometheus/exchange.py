@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tidings_prometheus.histogram import Histogram
 
 if TYPE_CHECKING:
-    from tidings.plugins import Hold
+    from collections.abc import Sequence
 
-STATES = ("starting", "working", "idle", "held", "stopped", "failing", "standby", "paused")
+    from tidings.plugins import ExchangeState, Hold
+
+STATES: Final[Sequence[ExchangeState]] = (
+    "starting", "working", "idle", "held", "stopped", "failing", "standing by", "paused",
+)  # fmt: skip
 
 _COMMIT_TO_ACCEPT = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
@@ -42,16 +46,16 @@ class Exchange:
         self.lease_losses = 0
         self.in_flight = 0
         self.connected = False
-        self._does = "starting"
+        self._does: ExchangeState = "starting"
         self._hold: tuple[Hold, float] | None = None
 
     @property
-    def state(self) -> str:
+    def state(self) -> ExchangeState:
         """One of :data:`STATES`."""
         does = self._does
         return "held" if self._hold is not None and does in ("working", "idle") else does
 
-    def does(self, state: str) -> None:
+    def does(self, state: ExchangeState) -> None:
         """Note what the exchange does now."""
         self._does = state
 

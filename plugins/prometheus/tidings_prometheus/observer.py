@@ -141,7 +141,7 @@ class PrometheusObserver(Observer):
     def standing_by(self, exchange_name: str, owner: str) -> None:
         exchange = self._of(exchange_name)
         exchange.hold(None)
-        exchange.does("standby")
+        exchange.does("standing by")
 
     def _of(self, exchange_name: str) -> Exchange:
         exchange = self._exchanges.get(exchange_name)
