@@ -238,6 +238,30 @@ def test_an_event_that_was_not_stored_with_the_commit_is_an_error(
     assert recorded(store) == []
 
 
+def test_no_commit_leaves_events_behind_after_a_hook_failed_while_a_savepoint_began(
+    store: SqlAlchemyEventStore, engine: Engine
+) -> None:
+    with Session(engine) as session:
+        session.begin_nested()
+
+        @event.listens_for(session, "after_transaction_create", once=True)
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        with suppress(ZeroDivisionError):
+            session.begin_nested()
+        session.begin_nested()
+        session.add(Order(id="1"))
+        record(session, new("A"))
+        with pytest.raises(EventStoreError, match="lost count of its savepoints"):
+            session.commit()
+        session.rollback()
+        assert session.get(Order, "1") is None
+        record(session, new("B"))
+        session.commit()
+    assert recorded(store) == ["B"]
+
+
 def test_a_record_that_failed_in_a_hook_is_not_recorded(
     engine: Engine, store: SqlAlchemyEventStore
 ) -> None:

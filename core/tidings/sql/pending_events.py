@@ -66,6 +66,8 @@ class PendingEvents:
     """The savepoint that has been released, and isn't closed yet."""
     committed: bool = False
     writing: bool = False
+    astray: bool = False
+    """Whether one was released that SQLAlchemy did not take for the innermost, with our events."""
 
     def record(self, rows: list[dict[str, Any]]) -> None:
         """Take the rows of one call; raises, and takes none, if they cannot be stored."""
@@ -86,7 +88,16 @@ class PendingEvents:
                 raise
 
     def before_commit(self) -> None:
-        """Write what waits if this is, for certain, not only the commit of a savepoint."""
+        """Write what waits if this is, for certain, not only the commit of a savepoint.
+
+        Raises if it is not known any more which events are the transaction's.
+        """
+        if self.astray:
+            raise EventStoreError(
+                "The session's transaction cannot commit: it has lost count of its savepoints, and "
+                "so of the events recorded in them, since a listener of after_transaction_create "
+                "failed. Roll back, and mend that listener."
+            )
         innermost = self._innermost()
         if innermost is self.root:
             if len(self.session.dispatch.before_commit) == 1:
@@ -107,6 +118,10 @@ class PendingEvents:
         released = self.session.get_nested_transaction()
         if released is None:
             self.committed = True
+            return
+        if released.is_active:
+            # A hook failed while another savepoint began in this one: it is that one.
+            self.astray |= any(_lies_in(one, released) for one in self.recorded)
             return
         self.released = released
         around = _around(released)
@@ -212,6 +227,12 @@ def _around(savepoint: SessionTransaction) -> SessionTransaction:
         if around.nested:
             break
     return around
+
+
+def _lies_in(one: _Recorded, savepoint: SessionTransaction) -> bool:
+    return _is_in(one.owner, savepoint) or (
+        one.written_in is not None and _is_in(one.written_in, savepoint)
+    )
 
 
 def _is_in(transaction: SessionTransaction, ended: SessionTransaction) -> bool:
