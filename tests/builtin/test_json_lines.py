@@ -11,7 +11,8 @@ import pytest
 
 from tests.builtin.lines import WHEN, ids, lines, message, opened, write
 from tests.remembered import newest_id
-from tidings import BrokerRefusedError
+from tidings import BrokerRefusedError, BrokerUnavailableError, ExchangeLockedError
+from tidings.builtin import json_lines_file
 from tidings.builtin.json_lines import JsonLinesProducer, JsonLinesSettings
 
 if TYPE_CHECKING:
@@ -125,6 +126,41 @@ def test_two_exchanges_in_one_file_each_find_their_own_end(tmp_path: Path) -> No
     assert newest_id(opened(path, "y"), "y") == 2999
     assert newest_id(opened(path, "z"), "z") is None
     assert newest_id(opened(path, ""), "") is None
+
+
+def test_a_relay_that_was_frozen_writes_nothing_behind_another_ones_lines(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    write(opened(path), 1)
+    frozen = opened(path)
+    frozen.send("x", message(), "A", 2, WHEN)
+    write(opened(path, "y"), *range(1, 1000), exchange="y")
+    write(opened(path), 2, 3)
+
+    with pytest.raises(ExchangeLockedError, match="another relay has written its events to"):
+        frozen.flush("x")
+    assert frozen.accepted_id("x") is None
+    assert [each["event_id"] for each in lines(path) if each["exchange"] == "x"] == [1, 2, 3]
+    frozen.close("x")
+    frozen.open("x")
+    assert newest_id(frozen, "x") == 3
+    write(frozen, 4, 5)
+    assert newest_id(opened(path), "x") == 5
+
+
+def test_a_file_that_stays_locked_is_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines_file, "PATIENCE", 0.1)
+    producer = opened(path := tmp_path / "out.jsonl")
+    told = "another process has kept it locked for 0.1 s"
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(BrokerUnavailableError, match=told):
+            write(producer, 1)
+        with pytest.raises(BrokerUnavailableError, match=told):
+            opened(path)
+    producer.flush("x")
+    assert ids(path) == [1]
 
 
 def test_writers_at_once_leave_only_whole_lines(tmp_path: Path) -> None:

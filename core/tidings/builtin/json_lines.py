@@ -11,11 +11,12 @@ from typing_extensions import override
 
 from tidings import standard_output
 from tidings.builtin import json_line
-from tidings.builtin.json_lines_file import LinesFile, NotOursError, write_all
+from tidings.builtin.json_lines_file import LinesFile, NotOursError, OvertakenError, write_all
 from tidings.errors import (
     BrokerRefusedError,
     BrokerUnavailableError,
     DeliveryError,
+    ExchangeLockedError,
     OutputClosedError,
 )
 from tidings.interfaces import Capability, MessageProducer, OpenExchange
@@ -51,8 +52,9 @@ class JsonLinesProducer(MessageProducer):
 
     A file: accepted means written and synced to the disk, in the file that has the path then. It
     may be renamed away at any time. The file itself remembers the newest id, so nothing is written
-    twice after a crash. A line of ours that a crash cut short is removed before the next one is
-    appended. Standard output: accepted means handed to the operating system; it remembers nothing.
+    twice: not after a crash, and not by a relay that was frozen while another one went on. A line
+    of ours that a crash cut short is removed before the next one is appended. Standard output:
+    accepted means handed to the operating system; it remembers nothing.
     """
 
     def __init__(self, settings: JsonLinesSettings) -> None:
@@ -75,6 +77,7 @@ class _OpenLines(OpenExchange):
     def __init__(self, context: ExchangeContext, path: str | None) -> None:
         self._exchange_name = context.exchange_name
         self._path = Path(path.replace("{exchange}", self._exchange_name)) if path else None
+        self._beginning = json_line.beginning(self._exchange_name)
         self._generation = context.position.generation
         self._file: LinesFile | None = None
         self._pending: list[bytes] = []
@@ -85,7 +88,7 @@ class _OpenLines(OpenExchange):
             if self._path is None:
                 self._standard_output()
             else:
-                self._file = LinesFile(self._path)
+                self._file = LinesFile(self._path, self._beginning)
         except OSError as error:
             raise self._told(error) from error
 
@@ -126,9 +129,8 @@ class _OpenLines(OpenExchange):
         """Return the event of the file's last line of this exchange."""
         if self._file is None:
             return None
-        beginning = json_line.beginning(self._exchange_name)
         for line in self._file.lines_backwards():
-            if line.startswith(beginning):
+            if line.startswith(self._beginning):
                 return json_line.accepted_of(line)
         return None
 
@@ -153,7 +155,14 @@ class _OpenLines(OpenExchange):
         where = self._path or "standard output"
         what = f"Exchange {self._exchange_name!r}: cannot write to {where}: {error.strerror}."
         kind: type[DeliveryError] = BrokerUnavailableError
-        if isinstance(error, NotOursError):
+        if isinstance(error, OvertakenError):
+            kind = ExchangeLockedError
+            what = (
+                f"Exchange {self._exchange_name!r}: another relay has written its events to "
+                f"{where} meanwhile. Nothing was written after them. It is opened anew, to go on "
+                "behind them."
+            )
+        elif isinstance(error, NotOursError):
             kind = BrokerRefusedError
             what += " Nothing in it was changed. Change `path`, or end that line with a newline."
         elif self._path is None and error.errno in _CLOSED:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -18,30 +20,43 @@ if TYPE_CHECKING:
 log = escaping_logger(__name__)
 
 _BLOCK = 64 * 1024
+PATIENCE = 10.0
+"""Seconds to wait for another process to let go of the file's lock."""
+_PAUSES = (0.0005, 0.02)
+"""Seconds between two looks at the lock, the first and the longest."""
 
 
 class NotOursError(OSError):
     """The file ends in a line without an end that was not begun by us: nothing may follow it."""
 
 
+class OvertakenError(OSError):
+    """Somebody else has appended lines that begin as ours do."""
+
+
 class LinesFile:
     """Appends lines, each whole or not at all, and reads them from the end.
+
+    ``beginning`` is what our lines begin with. If somebody else has appended such a line since the
+    file was opened, an append writes nothing: :class:`OvertakenError`.
 
     What is appended stands in the file that has the path *then*. One that was renamed or deleted
     since, as when logs are rotated, is let go, and another is made. A line cut short by a crash is
     cut off before the next is appended, and never before. One that is not ours stays, and is a
     :class:`NotOursError`.
 
-    A device, such as ``/dev/null``, is written to and nothing more. Raises ``OSError``.
+    A device, such as ``/dev/null``, is written to and nothing more. Raises ``OSError``, also if
+    another process keeps the file locked for long.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, beginning: bytes) -> None:
         self._path = path
+        self._beginning = b"\n" + beginning
         self._descriptor = -1
         try:
             self._reopen()
             with self._locked():
-                self._whole_end()
+                self._end = self._whole_end()
         except BaseException:
             self.close()
             raise
@@ -84,11 +99,24 @@ class LinesFile:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         # Other exchanges, of other processes perhaps, may append to the same file.
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        self._lock()
         try:
             yield
         finally:
             fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def _lock(self) -> None:
+        until = time.monotonic() + PATIENCE
+        pause, longest = _PAUSES
+        while True:
+            try:
+                return fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > until:
+                    why = f"another process has kept it locked for {PATIENCE:g} s. Does it hang?"
+                    raise TimeoutError(errno.ETIMEDOUT, why) from error
+            time.sleep(pause)
+            pause = min(pause * 2, longest)
 
     def _reopen(self) -> None:
         self.close()
@@ -111,6 +139,8 @@ class LinesFile:
 
     def _write(self, data: bytes) -> None:
         end = self._whole_end()
+        if self._is_overtaken(end):
+            raise OvertakenError
         if end < self._size():
             os.ftruncate(self._descriptor, end)
         self._warn_if_cut(end)
@@ -123,6 +153,17 @@ class LinesFile:
                 os.ftruncate(self._descriptor, end)
             raise
         self._end = end + len(data)
+
+    def _is_overtaken(self, end: int) -> bool:
+        """Return whether a line that begins as ours do stands between where we were and ``end``."""
+        position, before = self._end, b"\n"
+        while position < end:
+            block = os.pread(self._descriptor, min(end - position, _BLOCK), position)
+            if self._beginning in before + block:
+                return True
+            position += len(block)
+            before = (before + block)[-len(self._beginning) :]
+        return False
 
     def _warn_if_cut(self, end: int) -> None:
         if end < self._end:
