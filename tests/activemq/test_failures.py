@@ -296,17 +296,6 @@ def test_the_event_that_is_too_large_is_found_and_the_others_arrive(
     assert read == [each for each in event_ids if each != 8]
 
 
-def test_using_a_consumer_that_is_not_open_is_the_callers_error(
-    make_consumer: MakeConsumer, exchange: str
-) -> None:
-    consumer = make_consumer()
-    with pytest.raises(RuntimeError, match="is not open"):
-        consumer.receive(0)
-    consumer.open(exchange)
-    with pytest.raises(RuntimeError, match="open already"):
-        consumer.open(exchange)
-
-
 def test_tls_with_the_right_authority_works(
     own_activemq: Callable[..., ActiveMQ],
     certificates: Certificates,

@@ -174,12 +174,3 @@ def test_a_cut_connection_is_noticed(
     consumer.close()
     consumer.open(exchange)
     assert consumer.receive(0.1) is None
-
-
-def test_misuse_is_the_callers_mistake(make_consumer: MakeConsumer, exchange: str) -> None:
-    consumer = make_consumer()
-    with pytest.raises(RuntimeError, match="no exchange is open"):
-        consumer.receive(0)
-    consumer.open(exchange)
-    with pytest.raises(RuntimeError, match="an exchange is open"):
-        consumer.open(exchange)

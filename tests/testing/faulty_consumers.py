@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tidings.builtin.memory import InMemoryBroker, InMemoryConsumer
+from tidings.builtin.memory.state import InMemoryConnection
 from tidings.errors import (
     BrokerRefusedError,
     BrokerUnavailableError,
     DeliveryError,
     ExchangeLockedError,
 )
+from tidings.interfaces import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -176,22 +178,44 @@ class LosesTheTime(Base):
 class CannotReopen(Base):
     @override
     def close(self) -> None:
-        connection = self._connection
-        super().close()
-        self._connection = connection
+        pass
 
 
 class ClosesWithAnError(Base):
     @override
     def close(self) -> None:
-        self.broker.disconnect(self._open_connection())
-        self._connection = None
+        self.broker.disconnect(self._opening.connection)
+        self._opening.end()
 
 
 class LeaksItsConnection(Base):
     @override
     def close(self) -> None:
-        self._connection = None
+        self._opening.end()
+
+
+class OpensTwice(Base):
+    @override
+    def open(self, exchange_name: str) -> None:
+        self._opening = Opening[InMemoryConnection]()
+        super().open(exchange_name)
+
+
+class DoesNotSayWhatIsOpen(Base):
+    @override
+    def open(self, exchange_name: str) -> None:
+        try:
+            super().open(exchange_name)
+        except RuntimeError:
+            raise RuntimeError("The consumer is open already.") from None
+
+
+class ReceivesWhileClosed(Base):
+    @override
+    def receive(self, timeout: float) -> ReceivedMessage | None:
+        with contextlib.suppress(RuntimeError):
+            return super().receive(timeout)
+        return None
 
 
 class SaysThereIsNothing(Base):
@@ -238,8 +262,8 @@ class GivesBackOnlyWhenClosed(Base):
 
     @override
     def close(self) -> None:
-        if self._connection is not None:
-            done = self.broker._exchange(self._connection.exchange_name).acknowledged
+        with contextlib.suppress(RuntimeError):
+            done = self.broker._exchange(self._opening.connection.exchange_name).acknowledged
             for message in self.taken:
                 done[self.subscriber].discard(self._opening.name_of(message))
         super().close()

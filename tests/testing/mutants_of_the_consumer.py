@@ -26,8 +26,8 @@ MUTANTS = [
     ),
     Mutant(
         CONSUMER,
-        "        self._opening = Opening()",
-        '        self._opening = self.__dict__.setdefault("_opening", Opening())',
+        "        self._opening.begin(",
+        "        self._opening = Opening[redis.Redis]()\n        self._opening.begin(",
     ),
     Mutant(CONSUMER, ", mkstream=True)", ", mkstream=False)"),
     Mutant(
@@ -37,8 +37,8 @@ MUTANTS = [
     ),
     Mutant(
         CONSUMER,
-        "            try:\n                self._client.xgroup_create",
-        "            try:\n                self._client.xgroup_destroy(self._stream, self._group)\n                self._client.xgroup_create",
+        "            try:\n                client.xgroup_create",
+        "            try:\n                client.xgroup_destroy(self._stream, self._group)\n                client.xgroup_create",
     ),
     Mutant(
         CONSUMER,
@@ -65,8 +65,8 @@ MUTANTS = [
     ),
     Mutant(
         CONSUMER,
-        "entry = self._opened(), self._opening.name_of(message)",
-        "entry = self._opened(), message.token[1]",
+        "self._opening.name_of(message)",
+        "message.token[1]",
     ),
     Mutant(
         CONSUMER, "            client.xack(self._stream, self._group, entry)", "            pass"

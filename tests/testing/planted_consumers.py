@@ -91,6 +91,15 @@ FAULTS: dict[str, Finding] = {
     "LosesTheTime": Finding("messages_arrive_as_they_were_sent", ["and arrived as None"]),
     "CannotReopen": Finding("close_may_be_called_twice", ["is open already"]),
     "ClosesWithAnError": Finding("close_may_be_called_twice", ["close() raised RuntimeError"]),
+    "OpensTwice": Finding(
+        "misuse_is_refused", ["is open, and open() was called: it returned", "**Misuse.**"]
+    ),
+    "DoesNotSayWhatIsOpen": Finding(
+        "misuse_is_refused", ["RuntimeError('The consumer is open already.')"]
+    ),
+    "ReceivesWhileClosed": Finding(
+        "misuse_is_refused", ["Nothing is open, and receive() was called: it returned"]
+    ),
     "LeaksItsConnection": Finding(
         "close_leaves_no_connection", ["1 connection(s) are open after close()"]
     ),

@@ -159,7 +159,7 @@ def test_a_fork_of_the_process_ends_and_harms_nothing(make_relay: MakeRelay) -> 
                 try:
                     app.receive(0)
                 except RuntimeError as error:
-                    code = 0 if "forked off" in str(error) else 2
+                    code = 0 if "another process" in str(error) else 2
                 app.close()
                 relay.close()
             os._exit(code)

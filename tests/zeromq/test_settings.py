@@ -87,7 +87,7 @@ def test_a_subscriber_refuses_what_it_could_not_use(wrong: dict[str, object]) ->
 
 def test_a_subscriber_that_is_not_open_says_so() -> None:
     subscriber = Subscriber(connect="tcp://127.0.0.1:5556", exchange_name="x", name="app")
-    with pytest.raises(RuntimeError, match="not open"):
+    with pytest.raises(RuntimeError, match=r"No exchange is open; call open\(\) first"):
         subscriber.receive(0)
     subscriber.close()
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
+
+from typing_extensions import TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from tidings.interfaces.capability import Capability
+
+Connection = TypeVar("Connection", default=Any)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +38,65 @@ class ReceivedMessage:
     """Which partition of the exchange it came from; ``None`` if that is not parted."""
 
 
-class Opening:
-    """One opening of a consumer, for its own use: knows which messages came in it.
+class Opening(Generic[Connection]):
+    """What a consumer has open, for its own use: one exchange at a time, in one process.
 
-    What a broker calls a message often counts from the connection's beginning, so that the same
-    name means another message after the next one.
+    A consumer keeps one, and the ``RuntimeError`` for its misuse is raised here. It also knows
+    which messages came since :meth:`begin`. What a broker calls a message often counts from the
+    connection's beginning, so that the same name means another message after the next one.
     """
+
+    _exchange_name: str = ""
+    _connection: Connection | None = None
+    _process = 0
+
+    def __init__(self) -> None:
+        self._mark = object()
+
+    def begin(self, exchange_name: str, connect: Callable[[str], Connection]) -> Connection:
+        """Keep and return what ``connect`` returns, called with the exchange's name.
+
+        ``RuntimeError`` if an exchange is open already. If ``connect`` raises, none is open.
+        """
+        if self._connection is not None:
+            raise RuntimeError(f"Exchange {self._exchange_name!r} is open already; close it first.")
+        self._exchange_name, self._process = exchange_name, os.getpid()
+        self._mark = object()
+        self._connection = connect(exchange_name)
+        return self._connection
+
+    @property
+    def connection(self) -> Connection:
+        """What :meth:`begin` returned; ``RuntimeError`` if nothing is open in this process."""
+        if self._connection is None and not self._exchange_name:
+            raise RuntimeError("No exchange is open; call open() first.")
+        if self._connection is None:
+            raise RuntimeError(f"Exchange {self._exchange_name!r} is not open; call open() first.")
+        if self._process != os.getpid():
+            raise RuntimeError(
+                f"Exchange {self._exchange_name!r} was opened by another process, of which this "
+                "one is a fork. Open it in the process that uses it."
+            )
+        return self._connection
+
+    def end(self) -> Connection | None:
+        """Return what was open, to be closed; ``None`` if nothing was. Nothing is open then."""
+        connection, self._connection = self._connection, None
+        return connection
 
     def token(self, name: Any = None) -> Any:
         """Return the :attr:`ReceivedMessage.token` for what the broker calls a message."""
-        return self, name
+        return self._mark, name
 
     def name_of(self, message: ReceivedMessage) -> Any:
-        """Return what the broker calls ``message``; ``RuntimeError`` if it came earlier."""
-        opening, name = message.token or (None, None)
-        if opening is not self:
+        """Return what the broker calls ``message``; ``RuntimeError`` if it came earlier.
+
+        So it is, once :meth:`begin` was called, if nothing is open in this process.
+        """
+        if self._process:
+            _ = self.connection
+        mark, name = message.token or (None, None)
+        if mark is not self._mark:
             raise RuntimeError(
                 f"Message {message.message_id!r} came before this consumer was opened (again): it "
                 "cannot be acknowledged any more. Unless it had been, it comes again: acknowledge "
@@ -65,6 +114,10 @@ class MessageConsumer(ABC):
 
     **Subscribers.** Each has a queue of its own: what one has acknowledged comes to every other
     one all the same.
+
+    **Misuse.** Messages are received only while an exchange is open, and none is opened while one
+    is. Otherwise ``RuntimeError`` says so, and names the exchange that is open; nothing has
+    changed. :class:`Opening` sees to it.
 
     **Deadlines.** No call blocks for ever: a broker that stops answering looks like an empty
     exchange, or ends in :class:`~tidings.errors.BrokerUnavailableError`.

@@ -203,6 +203,24 @@ class ConsumingPromises:
             f"Message 2 of an earlier opening was acknowledged, and refused; then came {ids}.",
         )
 
+    def test_misuse_is_refused(
+        self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
+    ) -> None:
+        """See that a mistake in the application is said, and does no harm."""
+        consumer = consumers()
+        _expect_misuse("Nothing is open, and receive()", lambda: consumer.receive(0))
+        consumer.open(exchange_name)
+        _expect_misuse(
+            f"{exchange_name!r} is open, and open()",
+            lambda: consumer.open(exchange_name),
+            exchange_name,
+        )
+        sent = samples.notifications(1, 2)
+        published(exchange_name, sent)
+        consumer.receive_all(sent, acknowledge=True)
+        consumer.close()
+        _expect_misuse("Nothing is open any more, and receive()", lambda: consumer.receive(0))
+
     def test_nothing_passes_while_the_consumer_is_closed(
         self, consumers: Callable[..., DrivenConsumer], published: Publish, exchange_name: str
     ) -> None:
@@ -230,6 +248,16 @@ class ConsumingPromises:
         sent = samples.notifications(1, 1)
         published(exchange_name, sent)
         consumer.receive_all(sent, acknowledge=True)
+
+
+def _expect_misuse(what: str, call: Callable[[], object], names: str = "") -> None:
+    try:
+        outcome = f"it returned {call()!r}"
+        is_refused = False
+    except RuntimeError as error:
+        outcome = f"it raised {error!r}"
+        is_refused = names in str(error)
+    check(is_refused, Consumer.MISUSE, f"{what} was called: {outcome}.")
 
 
 def _numbered(values: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:

@@ -286,6 +286,11 @@ class Consumer:
         "A message belongs to the opening that it came in: a later one refuses it with "
         "``RuntimeError``."
     )
+    MISUSE = (
+        "**Misuse.** Messages are received only while an exchange is open, and none is opened "
+        "while one is. Otherwise ``RuntimeError`` says so, and names the exchange that is open; "
+        "nothing has changed."
+    )
     SUBSCRIBERS = (
         "Each has a queue of its own: what one has acknowledged comes to every other one all the "
         "same."

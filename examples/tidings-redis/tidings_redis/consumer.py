@@ -25,49 +25,51 @@ class RedisConsumer(MessageConsumer):
         self._settings = settings
         self._group = subscriber or settings.subscriber
         self._exchange_name = self._stream = ""
-        self._client: redis.Redis | None = None
+        self._opening = Opening[redis.Redis]()
 
     def open(self, exchange_name: str) -> None:
         """Connect; make the group if it isn't there, from the stream's first entry on."""
+        self._opening.begin(exchange_name, self._connect)
+
+    def _connect(self, exchange_name: str) -> redis.Redis:
         self._exchange_name = exchange_name
         self._stream = self._settings.stream_of(exchange_name)
         self._after = "0"
         self._read: deque[ReceivedMessage] = deque()
-        self._opening = Opening()
-        self._client = connect(self._settings)
+        client = connect(self._settings)
         with failures_of(exchange_name, self._settings):
             try:
-                self._client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+                client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
             except redis.ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
+        return client
 
     def receive(self, timeout: float) -> ReceivedMessage | None:
         """Return the next entry."""
-        deadline = time.monotonic() + timeout
+        client, deadline = self._opening.connection, time.monotonic() + timeout
         while not self._read:
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
             with failures_of(self._exchange_name, self._settings):
-                self._read_more(min(left, self._settings.timeout / 2))
+                self._read_more(client, min(left, self._settings.timeout / 2))
         return self._read.popleft()
 
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Take the entry off the group's list of those pending."""
-        client, entry = self._opened(), self._opening.name_of(message)
+        client, entry = self._opening.connection, self._opening.name_of(message)
         with failures_of(self._exchange_name, self._settings):
             client.xack(self._stream, self._group, entry)
 
     def close(self) -> None:
         """Disconnect."""
-        client, self._client = self._client, None
-        if client is not None:
+        if client := self._opening.end():
             with suppress(Exception):
                 client.close()
 
-    def _read_more(self, seconds: float) -> None:
-        found: Any = self._opened().xreadgroup(
+    def _read_more(self, client: redis.Redis, seconds: float) -> None:
+        found: Any = client.xreadgroup(
             self._group,
             self._group,  # always the same reader, so that it finds its own pending entries again
             {self._stream: self._after},
@@ -81,11 +83,6 @@ class RedisConsumer(MessageConsumer):
         self._read.extend(
             _received(self._opening.token(entry), fields) for entry, fields in entries if fields
         )
-
-    def _opened(self) -> redis.Redis:
-        if self._client is None:
-            raise RuntimeError("The consumer is not open.")
-        return self._client
 
 
 def _received(token: Any, fields: dict[bytes, bytes]) -> ReceivedMessage:

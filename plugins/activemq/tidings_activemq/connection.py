@@ -215,8 +215,8 @@ class StompConnection:
             raise RuntimeError("This connection is closed.")
         if self._client.transport.is_inherited():
             raise RuntimeError(
-                f"Exchange {self._exchange_name!r} was opened on ActiveMQ by another process, of "
-                "which this one is a fork. Open it in the process that uses it."
+                f"Exchange {self._exchange_name!r} was opened by another process, of which this "
+                "one is a fork. Open it in the process that uses it."
             )
         return self._client
 

@@ -44,8 +44,7 @@ class ActiveMQConsumer(MessageConsumer):
     def __init__(self, settings: ActiveMQSettings, subscriber: str | None) -> None:
         self._settings = settings
         self._subscriber = subscriber
-        self._connection: StompConnection | None = None
-        self._opening = Opening()
+        self._opening = Opening[StompConnection]()
         self._selected: Sequence[str] | None = None
         self._filter: KeyPatterns | None = None
         self._partitions: Sequence[int] = ()
@@ -78,8 +77,9 @@ class ActiveMQConsumer(MessageConsumer):
     @override
     def open(self, exchange_name: str) -> None:
         """Connect and subscribe; the queue is made if it isn't there yet."""
-        if self._connection is not None:
-            raise RuntimeError("This consumer is open already.")
+        self._opening.begin(exchange_name, self._connect)
+
+    def _connect(self, exchange_name: str) -> StompConnection:
         subscriptions = self._subscriptions(exchange_name)
         connection = StompConnection(self._settings, exchange_name)
         try:
@@ -91,12 +91,11 @@ class ActiveMQConsumer(MessageConsumer):
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
-        self._opening = Opening()
+        return connection
 
     @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        connection = self._opened()
+        connection = self._opening.connection
         deadline = time.monotonic() + timeout
         while arrival := connection.next(max(deadline - time.monotonic(), 0)):
             if arrival.kind == "message":
@@ -108,14 +107,13 @@ class ActiveMQConsumer(MessageConsumer):
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        connection = self._opened()
+        connection = self._opening.connection
         connection.write(frames.frame("ACK", {"id": self._opening.name_of(message)}))
 
     @override
     def close(self) -> None:
         """Let go; the broker gets up to a second to say that it has all acknowledgements."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection := self._opening.end():
             connection.close(politely=True)
 
     def _subscriptions(self, exchange_name: str) -> list[dict[str, str | int]]:
@@ -178,11 +176,6 @@ class ActiveMQConsumer(MessageConsumer):
                 f"Exchange {exchange_name!r} cannot be read by routing key: {error}.",
                 exchange_name=exchange_name,
             ) from error
-
-    def _opened(self) -> StompConnection:
-        if self._connection is None:
-            raise RuntimeError("This consumer is not open.")
-        return self._connection
 
     def _received(self, arrival: Arrival) -> ReceivedMessage:
         headers = dict(characters.unescaped(arrival.headers))

@@ -50,9 +50,8 @@ class RabbitMQConsumer(MessageConsumer):
     def __init__(self, settings: RabbitMQSettings, subscriber: str | None) -> None:
         self._settings = settings
         self._subscriber = subscriber
-        self._connection: AmqpConnection | None = None
         self._received: deque[ReceivedMessage] = deque()
-        self._opening = Opening()
+        self._opening = Opening[AmqpConnection]()
         self._selected: Sequence[str] = ()
         self._partitions: Sequence[int] = ()
         self._of = 0
@@ -79,14 +78,14 @@ class RabbitMQConsumer(MessageConsumer):
     @override
     def open(self, exchange_name: str) -> None:
         """Connect, declare exchange and queue, and begin to receive."""
-        if self._connection is not None:
-            raise RuntimeError("an exchange is open")
+        self._opening.begin(exchange_name, self._connect)
+
+    def _connect(self, exchange_name: str) -> AmqpConnection:
         check_name(exchange_name)
-        self._opening = Opening()
+        self._received.clear()
+        self._shares = None
         explain = partial(not_ours_to_make, self._settings)
-        connection = self._connection = AmqpConnection(
-            Loop(), self._settings, exchange_name, explain
-        )
+        connection = AmqpConnection(Loop(), self._settings, exchange_name, explain)
         try:
             connection.open()
             queue_name, is_parted = self._make_sure_of_queues(connection)
@@ -95,12 +94,13 @@ class RabbitMQConsumer(MessageConsumer):
             else:
                 self._consume(connection, queue_name)
         except BaseException:
-            self.close()
+            connection.close()
             raise
+        return connection
 
     def _consume(self, connection: AmqpConnection, queue_name: str) -> None:
         channel = connection.channel
-        channel.add_on_cancel_callback(lambda _frame: self._on_cancelled(queue_name))
+        channel.add_on_cancel_callback(lambda _frame: _on_cancelled(connection, queue_name))
         connection.call(channel.basic_qos, prefetch_count=self._settings.prefetch)
         connection.call(
             channel.basic_consume, queue=queue_name, on_message_callback=self._on_message
@@ -113,7 +113,7 @@ class RabbitMQConsumer(MessageConsumer):
             self._settings.prefetch,
             on_message=self._on_parted_message,
             on_release=self._drop,
-            on_cancelled=self._on_cancelled,
+            on_cancelled=partial(_on_cancelled, connection),
         )
         self._shares.open()
 
@@ -142,7 +142,7 @@ class RabbitMQConsumer(MessageConsumer):
 
     @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        connection = self._open_connection()
+        connection = self._opening.connection
         deadline = time.monotonic() + timeout
         while not self._received:
             connection.step(deadline - time.monotonic())
@@ -156,7 +156,7 @@ class RabbitMQConsumer(MessageConsumer):
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        connection = self._open_connection()
+        connection = self._opening.connection
         name = self._opening.name_of(message)
         if self._shares is None:
             connection.start(connection.channel.basic_ack, name)
@@ -167,7 +167,7 @@ class RabbitMQConsumer(MessageConsumer):
     @override
     def wait(self, seconds: float) -> None:
         """Keep heartbeats going; what comes meanwhile waits for :meth:`receive`."""
-        connection = self._open_connection()
+        connection = self._opening.connection
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             connection.step(left)
@@ -175,16 +175,8 @@ class RabbitMQConsumer(MessageConsumer):
     @override
     def close(self) -> None:
         """Close the connection: what was not acknowledged goes back to its place in the queue."""
-        self._received.clear()
-        self._shares = None
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _open_connection(self) -> AmqpConnection:
-        if self._connection is None:
-            raise RuntimeError("no exchange is open")
-        return self._connection
+        if connection := self._opening.end():
+            connection.close()
 
     def _on_message(self, _channel: object, method: Any, properties: Any, body: bytes) -> None:
         self._take(method.delivery_tag, method, properties, body)
@@ -227,13 +219,13 @@ class RabbitMQConsumer(MessageConsumer):
         kept = [each for each in self._received if self._opening.name_of(each)[0] is not reader]
         self._received = deque(kept)
 
-    def _on_cancelled(self, queue_name: str) -> None:
-        connection = self._open_connection()
-        connection.fail(
-            BrokerUnavailableError(
-                f"Exchange {connection.exchange_name!r}: RabbitMQ at {connection.address} ended "
-                f"our subscription: the queue {queue_name!r} was deleted, or its node is down. "
-                "Open the exchange again.",
-                exchange_name=connection.exchange_name,
-            )
+
+def _on_cancelled(connection: AmqpConnection, queue_name: str) -> None:
+    connection.fail(
+        BrokerUnavailableError(
+            f"Exchange {connection.exchange_name!r}: RabbitMQ at {connection.address} ended our "
+            f"subscription: the queue {queue_name!r} was deleted, or its node is down. Open the "
+            "exchange again.",
+            exchange_name=connection.exchange_name,
         )
+    )

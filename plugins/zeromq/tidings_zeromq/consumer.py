@@ -38,8 +38,7 @@ class ZeroMQConsumer(MessageConsumer):
         self._routing_keys: Sequence[str] | None = None
         self._partitions: Sequence[int | None] = (None,)
         self._of = 0
-        self._subscribers: list[Subscriber] = []
-        self._opening = Opening()
+        self._opening = Opening[list[Subscriber]]()
 
     @override
     def select(self, routing_keys: Sequence[str]) -> None:
@@ -55,17 +54,17 @@ class ZeroMQConsumer(MessageConsumer):
     @override
     def open(self, exchange_name: str) -> None:
         """Connect; the relay need not be there yet, and sends nothing past a required name."""
-        if self._subscribers:
-            raise RuntimeError("The consumer is open already.")
+        self._opening.begin(exchange_name, self._connect)
+
+    def _connect(self, exchange_name: str) -> list[Subscriber]:
+        subscribers = [self._subscriber(exchange_name, each) for each in self._partitions]
         try:
-            for partition in self._partitions:
-                subscriber = self._subscriber(exchange_name, partition)
+            for subscriber in subscribers:
                 subscriber.open()
-                self._subscribers.append(subscriber)
         except BaseException:
-            self.close()
+            _close(subscribers)
             raise
-        self._opening = Opening()
+        return subscribers
 
     def _subscriber(self, exchange_name: str, partition: int | None) -> Subscriber:
         settings = self._settings
@@ -84,7 +83,7 @@ class ZeroMQConsumer(MessageConsumer):
 
     @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        subscribers = self._opened()
+        subscribers = self._opening.connection
         deadline = time.monotonic() + timeout
         while True:
             for place, subscriber in enumerate(subscribers):
@@ -100,20 +99,17 @@ class ZeroMQConsumer(MessageConsumer):
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Say that ``message``, and all before it in its partition, need not come again."""
-        self._opened()
         subscriber: Subscriber = self._opening.name_of(message)
         subscriber.acknowledge(message)
 
     @override
     def close(self) -> None:
-        subscribers, self._subscribers = self._subscribers, []
-        for subscriber in subscribers:
-            subscriber.close()
+        _close(self._opening.end() or [])
 
-    def _opened(self) -> list[Subscriber]:
-        if not self._subscribers:
-            raise RuntimeError("The consumer is not open.")
-        return self._subscribers
+
+def _close(subscribers: Sequence[Subscriber]) -> None:
+    for subscriber in subscribers:
+        subscriber.close()
 
 
 def _wait_for_any(subscribers: Sequence[Subscriber], seconds: float) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import SecretStr
 
+from tidings.plugins import Opening
 from tidings_zeromq.contact import Contact, Trouble
 from tidings_zeromq.received_feed import Party, ReceivedFeed
 from tidings_zeromq.selection import Selection
@@ -103,7 +104,7 @@ class Subscriber:
         )
         self._feed = ReceivedFeed(self._party, last_id, store or "", selection.encode())
         self._trouble = Trouble(self._party)
-        self._contact: Contact | None = None
+        self._opening = Opening[Contact]()
 
     @property
     def last_id(self) -> int | None:
@@ -136,15 +137,11 @@ class Subscriber:
 
         After a :meth:`close`, begins behind the last event acknowledged.
         """
-        if self._contact is not None:
-            raise RuntimeError("The subscriber is open already.")
-        self._feed.begin()
-        self._contact = Contact(self._party, self._feed, self._trouble)
+        self._opening.begin(self._party.exchange_name, self._connect)
 
     def close(self) -> None:
         """Tell the relay the last acknowledgement, and hang up. Idempotent, never raises."""
-        contact, self._contact = self._contact, None
-        if contact is not None:
+        if contact := self._opening.end():
             contact.close()
 
     def __enter__(self) -> Self:
@@ -173,7 +170,7 @@ class Subscriber:
         not the one whose public key we were given. So it does if the relay's events are of another
         store than those received.
         """
-        contact = self._opened()
+        contact = self._opening.connection
         if message := self._feed.next_event():
             return message
         deadline = time.monotonic() + timeout
@@ -191,7 +188,7 @@ class Subscriber:
 
         Return in how many seconds it is to be called even if nothing arrives.
         """
-        return self._opened().watch(poller)
+        return self._opening.connection.watch(poller)
 
     def acknowledge(self, message: ReceivedMessage) -> None:
         """Say that the effect of ``message``, and of all before it, is safe.
@@ -199,16 +196,10 @@ class Subscriber:
         Reaches the relay soon, at the latest with the next :meth:`receive` that waits, or with
         :meth:`close`.
         """
-        contact = self._opened()
+        contact = self._opening.connection
         self._feed.acknowledge(int(message.message_id))
         contact.acknowledged()
 
-    def _opened(self) -> Contact:
-        if self._contact is None:
-            raise RuntimeError("The subscriber is not open.")
-        if self._contact.is_foreign:
-            raise RuntimeError(
-                "The subscriber was opened by another process, from which this one was forked off. "
-                "Open one here."
-            )
-        return self._contact
+    def _connect(self, _exchange_name: str) -> Contact:
+        self._feed.begin()
+        return Contact(self._party, self._feed, self._trouble)

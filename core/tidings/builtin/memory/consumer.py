@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
+from tidings.builtin.memory.state import InMemoryConnection
 from tidings.interfaces import Capability, MessageConsumer, Opening, ReceivedMessage
 from tidings.routing.patterns import KeyPatterns
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidings.builtin.memory.broker import InMemoryBroker
-    from tidings.builtin.memory.state import InMemoryConnection
 
 
 class InMemoryConsumer(MessageConsumer):
@@ -34,8 +34,7 @@ class InMemoryConsumer(MessageConsumer):
         self.broker = broker
         self.subscriber = subscriber
         self._no_progress = no_progress
-        self._connection: InMemoryConnection | None = None
-        self._opening = Opening()
+        self._opening = Opening[InMemoryConnection]()
         self._next_place = 0
         self._selected = KeyPatterns(["#"])
         self._partitions: frozenset[int] | None = None
@@ -53,12 +52,10 @@ class InMemoryConsumer(MessageConsumer):
     @override
     def open(self, exchange_name: str) -> None:
         """Connect, and begin with the first message that was not acknowledged."""
-        if self._connection is not None:
-            raise RuntimeError(
-                f"Exchange {self._connection.exchange_name!r} is open already; close it first."
-            )
-        self._connection = self.broker.connect(exchange_name, self._no_progress, publisher=False)
-        self._opening = Opening()
+        self._opening.begin(
+            exchange_name,
+            lambda name: self.broker.connect(name, self._no_progress, publisher=False),
+        )
         self._next_place = 0
 
     @override
@@ -67,7 +64,7 @@ class InMemoryConsumer(MessageConsumer):
         while True:
             left = max(deadline - time.monotonic(), 0)
             message = self.broker.next_message(
-                self._open_connection(), self.subscriber, self._next_place, left
+                self._opening.connection, self.subscriber, self._next_place, left
             )
             if message is None:
                 return None
@@ -77,21 +74,15 @@ class InMemoryConsumer(MessageConsumer):
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        connection = self._open_connection()
+        connection = self._opening.connection
         self.broker.acknowledge(connection, self.subscriber, self._opening.name_of(message))
 
     @override
     def close(self) -> None:
-        if self._connection is not None:
-            self.broker.disconnect(self._connection)
-            self._connection = None
+        if connection := self._opening.end():
+            self.broker.disconnect(connection)
 
     def _wants(self, message: ReceivedMessage) -> bool:
         if self._partitions is not None and message.partition not in self._partitions:
             return False
         return self._selected.match(message.routing_key)
-
-    def _open_connection(self) -> InMemoryConnection:
-        if self._connection is None:
-            raise RuntimeError("This consumer reads no exchange; call open() first.")
-        return self._connection

@@ -54,8 +54,7 @@ class RabbitMQStreamConsumer(MessageConsumer):
         self._partitions: Sequence[int | None] = [None]
         self._of = 0
         self._selected: KeyPatterns | None = None
-        self._readers: list[StreamReader] = []
-        self._opening = Opening()
+        self._opening = Opening[list[StreamReader]]()
 
     @override
     def select(self, routing_keys: Sequence[str]) -> None:
@@ -70,8 +69,9 @@ class RabbitMQStreamConsumer(MessageConsumer):
     @override
     def open(self, exchange_name: str) -> None:
         """Connect, create what is missing, and begin to receive."""
-        if self._readers:
-            raise RuntimeError("an exchange is open")
+        self._opening.begin(exchange_name, self._connect)
+
+    def _connect(self, exchange_name: str) -> list[StreamReader]:
         reference = self._subscriber or exchange_name
         if not exchange_name or len(reference.encode()) > SHORT_STRING:
             raise BrokerRefusedError(
@@ -79,19 +79,28 @@ class RabbitMQStreamConsumer(MessageConsumer):
                 f"and {SHORT_STRING} bytes for RabbitMQ. Use other names.",
                 exchange_name=exchange_name,
             )
-        self._opening = Opening()
+        readers = [
+            StreamReader(
+                self._settings,
+                exchange_name,
+                reference,
+                partition=partition,
+                selected=self._selected,
+                opening=self._opening,
+            )
+            for partition in self._partitions
+        ]
         try:
-            for partition in self._partitions:
-                reader = StreamReader(self._settings, reference, partition, self._selected)
-                self._readers.append(reader)
-                reader.open(exchange_name, self._of, self._opening)
+            for reader in readers:
+                reader.open(self._of)
         except BaseException:
-            self.close()
+            _close(readers)
             raise
+        return readers
 
     @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        readers = self._open_readers()
+        readers = self._opening.connection
         if len(readers) == 1:
             return readers[0].receive(timeout)
         deadline = time.monotonic() + timeout
@@ -104,18 +113,17 @@ class RabbitMQStreamConsumer(MessageConsumer):
             left = deadline - time.monotonic()
             if left <= 0:
                 return None
-            self._wait_for_any(min(left, LONGEST_WAIT))
+            _wait_for_any(readers, min(left, LONGEST_WAIT))
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        self._open_readers()
         reader, offset = self._opening.name_of(message)
         reader.acknowledge(offset)
 
     @override
     def wait(self, seconds: float) -> None:
         """Keep heartbeats going; what comes meanwhile waits for :meth:`receive`."""
-        readers = self._open_readers()
+        readers = self._opening.connection
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             share = min(left, LONGEST_WAIT) / len(readers)
@@ -125,18 +133,17 @@ class RabbitMQStreamConsumer(MessageConsumer):
     @override
     def close(self) -> None:
         """Store the position, and close the connection."""
-        for reader in self._readers:
-            with suppress(DeliveryError):
-                reader.close()
-        self._readers = []
+        _close(self._opening.end() or [])
 
-    def _wait_for_any(self, seconds: float) -> None:
-        poll = select.poll()
-        for reader in self._readers:
-            poll.register(reader.descriptor, select.POLLIN)
-        poll.poll(seconds * 1000)
 
-    def _open_readers(self) -> list[StreamReader]:
-        if not self._readers:
-            raise RuntimeError("no exchange is open")
-        return self._readers
+def _close(readers: Sequence[StreamReader]) -> None:
+    for reader in readers:
+        with suppress(DeliveryError):
+            reader.close()
+
+
+def _wait_for_any(readers: Sequence[StreamReader], seconds: float) -> None:
+    poll = select.poll()
+    for reader in readers:
+        poll.register(reader.descriptor, select.POLLIN)
+    poll.poll(seconds * 1000)

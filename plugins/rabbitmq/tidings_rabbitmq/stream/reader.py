@@ -39,17 +39,20 @@ class StreamReader:
     def __init__(
         self,
         settings: RabbitMQStreamSettings,
+        exchange_name: str,
         reference: str,
+        *,
         partition: int | None,
         selected: KeyPatterns | None,
+        opening: Opening,
     ) -> None:
         self._settings = settings
         self._reference = reference
         self._partition = partition
         self._selected = selected
         self._stream = ""
-        self._connection: StreamConnection | None = None
-        self._opening = Opening()
+        self._connection = StreamConnection(settings, exchange_name, self._on_frame)
+        self._opening = opening
         self._received: deque[tuple[Entry, bool]] = deque()
         """What is still to be unpacked, and whether it is the last of its chunk."""
         self._unpacked: deque[tuple[int, bytes]] = deque()
@@ -60,12 +63,9 @@ class StreamReader:
         self._next_offset = 0
         self._progress = Progress()
 
-    def open(self, exchange_name: str, partitions: int, opening: Opening) -> None:
+    def open(self, partitions: int) -> None:
         """Connect, create what is missing, and begin to receive."""
-        self._opening = opening
-        connection = self._connection = StreamConnection(
-            self._settings, exchange_name, self._on_frame
-        )
+        connection = self._connection
         connection.open()
         streams = make_sure_of_streams(connection, partitions, self._settings.stream_arguments)
         self._stream = streams[self._partition or 0]
@@ -74,11 +74,11 @@ class StreamReader:
     @property
     def descriptor(self) -> int:
         """What can be waited for until there is something to read."""
-        return self._open_connection().descriptor
+        return self._connection.descriptor
 
     def receive(self, timeout: float) -> ReceivedMessage | None:
         """Return the stream's next message, or ``None`` after ``timeout`` seconds."""
-        connection = self._open_connection()
+        connection = self._connection
         deadline = time.monotonic() + timeout
         message = self._next(connection)
         if message is None:
@@ -92,7 +92,7 @@ class StreamReader:
 
     def acknowledge(self, offset: int) -> None:
         """Go on behind this message, once all before it are acknowledged, too."""
-        connection = self._open_connection()
+        connection = self._connection
         connection.check()
         self._progress.acknowledge(offset)
         nothing_came = not self._unpacked and not self._received
@@ -100,21 +100,16 @@ class StreamReader:
 
     def wait(self, seconds: float) -> None:
         """Keep heartbeats going; what comes meanwhile waits for :meth:`receive`."""
-        connection = self._open_connection()
+        connection = self._connection
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             connection.step(left)
 
     def close(self) -> None:
         """Store the position, and close the connection."""
-        if self._connection is not None:
-            with suppress(DeliveryError):  # what is not stored comes again
-                self._store_position(self._connection, now=True)
-            self._connection.close()
-            self._connection = None
-        self._received.clear()
-        self._unpacked.clear()
-        self._progress = Progress()
+        with suppress(DeliveryError):  # what is not stored comes again
+            self._store_position(self._connection, now=True)
+        self._connection.close()
 
     def _subscribe(self, connection: StreamConnection) -> None:
         self._begins_at = self._next_offset = self._stored_position(connection)
@@ -149,22 +144,17 @@ class StreamReader:
         if offset is not None:
             connection.send(schema.StoreOffset(self._reference, self._stream, offset))
 
-    def _open_connection(self) -> StreamConnection:
-        if self._connection is None:
-            raise RuntimeError("no exchange is open")
-        return self._connection
-
     def _on_frame(self, frame: schema.Frame) -> None:
         if isinstance(frame, schema.Deliver):
             self._on_chunk(frame)
         elif isinstance(frame, schema.MetadataUpdate):
-            self._open_connection().fail(diagnose_code(frame.metadata_info.code, "receiving"))
+            self._connection.fail(diagnose_code(frame.metadata_info.code, "receiving"))
 
     def _on_chunk(self, chunk: schema.Deliver) -> None:
         # The broker sends whole chunks, also those that begin before our place.
         new = [each for each in entries(chunk) if each.offset + each.length > self._next_offset]
         if not new:
-            self._open_connection().send(schema.Credit(SUBSCRIPTION_ID, 1))
+            self._connection.send(schema.Credit(SUBSCRIPTION_ID, 1))
             return
         self._next_offset = new[-1].offset + new[-1].length
         self._received += ((entry, False) for entry in new[:-1])

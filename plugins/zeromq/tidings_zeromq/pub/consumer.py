@@ -16,6 +16,7 @@ from tidings.plugins import (
     Capability,
     KeyPatterns,
     MessageConsumer,
+    Opening,
     ReceivedMessage,
 )
 from tidings_zeromq.curve import encrypt_subscriber, subscriber_keys
@@ -42,8 +43,7 @@ class ZeroMQPubConsumer(MessageConsumer):
 
     def __init__(self, settings: ZeroMQPubSettings, _subscriber: str | None = None) -> None:
         self._settings = settings
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._socket: zmq.Socket[bytes] | None = None
+        self._opening = Opening[zmq.Socket[bytes]]()
         self._monitor: zmq.Socket[bytes] | None = None
         self._choices: list[bool] = []
         self._selected: KeyPatterns | None = None
@@ -57,33 +57,31 @@ class ZeroMQPubConsumer(MessageConsumer):
     @override
     def open(self, exchange_name: str) -> None:
         """Connect, and listen to every type, or to the routing keys that are selected."""
-        if self._socket is not None:
-            raise RuntimeError("The consumer is open already.")
-        try:
-            self._open(exchange_name)
-        except BaseException:
-            if self._context is not None:
-                self._context.destroy(linger=0)
-            self._socket = self._context = self._monitor = None
-            raise
+        self._opening.begin(exchange_name, self._connect)
 
-    def _open(self, exchange_name: str) -> None:
+    def _connect(self, exchange_name: str) -> zmq.Socket[bytes]:
         secret_key, relay_public_key = subscriber_keys(self._settings, exchange_name)
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.SUB)
-        self._socket.linger = 0
-        self._socket.rcvhwm = self._settings.high_water_mark
-        self._socket.tcp_keepalive = 1
         self._choices = self._ipv6_choices(exchange_name)
-        self._socket.ipv6 = self._choices[0]
-        if secret_key is not None and relay_public_key is not None:
-            encrypt_subscriber(self._socket, secret_key, relay_public_key)
-        for beginning in beginnings(self._selected):
-            self._socket.subscribe(beginning.encode())
-        if self._choices[1:]:
-            self._monitor = self._socket.get_monitor_socket(_EVENTS)
-            self._switch_at = time.monotonic() + SWITCH_SECONDS
-        self._socket.connect(self._settings.connect_address)
+        self._monitor, self._switch_at = None, math.inf
+        context = zmq.Context()
+        try:
+            socket = context.socket(zmq.SUB)
+            socket.linger = 0
+            socket.rcvhwm = self._settings.high_water_mark
+            socket.tcp_keepalive = 1
+            socket.ipv6 = self._choices[0]
+            if secret_key is not None and relay_public_key is not None:
+                encrypt_subscriber(socket, secret_key, relay_public_key)
+            for beginning in beginnings(self._selected):
+                socket.subscribe(beginning.encode())
+            if self._choices[1:]:
+                self._monitor = socket.get_monitor_socket(_EVENTS)
+                self._switch_at = time.monotonic() + SWITCH_SECONDS
+            socket.connect(self._settings.connect_address)
+        except BaseException:
+            context.destroy(linger=0)
+            raise
+        return socket
 
     def _ipv6_choices(self, exchange_name: str) -> list[bool]:
         address = self._settings.connect_address
@@ -97,25 +95,24 @@ class ZeroMQPubConsumer(MessageConsumer):
 
     @override
     def receive(self, timeout: float) -> ReceivedMessage | None:
-        if self._socket is None:
-            raise RuntimeError("The consumer is not open.")
+        socket = self._opening.connection
         deadline = time.monotonic() + timeout
         while True:
             left = max(0.0, min(deadline, self._switch_at) - time.monotonic())
-            if self._socket.poll(math.ceil(left * 1000)):
-                message = decode(self._socket.recv_multipart())
+            if socket.poll(math.ceil(left * 1000)):
+                message = decode(socket.recv_multipart())
                 if message is not None and self._wants(message):
                     return message
             elif time.monotonic() >= deadline:
                 return None
-            self._switch_version()
+            self._switch_version(socket)
 
     def _wants(self, message: ReceivedMessage) -> bool:
         return self._selected is None or self._selected.match(message.routing_key)
 
-    def _switch_version(self) -> None:
+    def _switch_version(self, socket: zmq.Socket[bytes]) -> None:
         """Go on with the other version of IP, if the host has both and nothing was found."""
-        if self._socket is None or self._monitor is None:
+        if self._monitor is None:
             return
         while self._monitor.poll(0):
             found = parse_monitor_message(self._monitor.recv_multipart())["event"]
@@ -123,10 +120,10 @@ class ZeroMQPubConsumer(MessageConsumer):
             self._switch_at = time.monotonic() + SWITCH_SECONDS if gone else math.inf
         if time.monotonic() < self._switch_at:
             return
-        self._socket.disconnect(self._settings.connect_address)
+        socket.disconnect(self._settings.connect_address)
         self._choices.reverse()
-        self._socket.ipv6 = self._choices[0]
-        self._socket.connect(self._settings.connect_address)
+        socket.ipv6 = self._choices[0]
+        socket.connect(self._settings.connect_address)
         self._switch_at = time.monotonic() + SWITCH_SECONDS
 
     @override
@@ -135,14 +132,12 @@ class ZeroMQPubConsumer(MessageConsumer):
 
     @override
     def close(self) -> None:
-        if self._socket is not None and self._context is not None:
+        if socket := self._opening.end():
             if self._monitor is not None:
-                self._socket.disable_monitor()
+                socket.disable_monitor()
                 self._monitor.close(linger=0)
-            self._socket.close()
-            self._context.term()
-            self._socket = self._context = self._monitor = None
-            self._switch_at = math.inf
+            socket.close()
+            socket.context.term()
 
 
 def beginnings(selected: KeyPatterns | None) -> list[str]:
