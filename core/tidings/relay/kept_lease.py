@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
 from tidings.errors import LeaseLostError
@@ -30,6 +31,14 @@ _TRY_AGAIN_AFTER = 1 / 10
 def now() -> float:
     """Return seconds that never go back, and that go on while the machine sleeps."""
     return time.clock_gettime(_CLOCK)
+
+
+class Renewal(Enum):
+    """What came of asking the tracker to renew a lease."""
+
+    RUNS_ON = auto()
+    LOST = auto()
+    NO_ANSWER = auto()
 
 
 class KeptLease:
@@ -67,14 +76,14 @@ class KeptLease:
         # Renewals of two threads may end in another order than they began.
         self._until = max(self._until, asked + self.lease.seconds)
 
-    def answered(self, runs_on: bool | None, asked: float) -> None:
-        """Note what came of a renewal asked for at ``asked``; ``None`` if it was not possible."""
-        if runs_on:
+    def answered(self, renewal: Renewal, asked: float) -> None:
+        """Note what came of a renewal asked for at ``asked``."""
+        if renewal is Renewal.RUNS_ON:
             self.renewed(asked)
-        elif runs_on is None:
-            self._not_before = now() + self.lease.seconds * _TRY_AGAIN_AFTER
-        else:
+        elif renewal is Renewal.LOST:
             self.lost = True
+        else:
+            self._not_before = now() + self.lease.seconds * _TRY_AGAIN_AFTER
 
     def due(self, after: float = _RENEW_AFTER) -> float:
         """Return when that part of its time is over since it was last renewed."""
@@ -157,7 +166,7 @@ class _Keeper:
             asked = now()
             answers = self._renew([each.lease for each in kept])
             for each in kept:
-                each.answered(answers.get(each.lease), asked)
+                each.answered(answers.get(each.lease, Renewal.NO_ANSWER), asked)
 
     def _wait_for_due(self) -> Sequence[KeptLease]:
         """Return, when one is to be renewed, all that may be by now; none at the end."""
@@ -170,9 +179,12 @@ class _Keeper:
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))
         return ()
 
-    def _renew(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
+    def _renew(self, leases: Sequence[Lease]) -> Mapping[Lease, Renewal]:
         try:
-            return dict(self._tracker.renew_leases(leases))
+            return {
+                lease: Renewal.RUNS_ON if runs_on else Renewal.LOST
+                for lease, runs_on in self._tracker.renew_leases(leases).items()
+            }
         except Exception as error:  # noqa: BLE001 - tried again soon, whatever it is
             # The relays themselves meet the same database, and tell of it.
             log.debug("Could not renew %d lease(s): %s", len(leases), error)
