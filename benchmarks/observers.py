@@ -13,6 +13,7 @@ from benchmarks.measuring import Sample, Spread, in_rounds, peak_bytes
 from benchmarks.stages import ToNobody
 from benchmarks.tables import show, spread
 from tidings import Observer, Observers
+from tidings.plugins import Settings
 from tidings.relay.owner import Owner
 from tidings.relay.run import running
 from tidings_opentelemetry.observer import OpenTelemetryObserver
@@ -64,13 +65,9 @@ def _calls(name: str) -> str:
     return f"{name}, its calls"
 
 
-def _prometheus() -> Observer:
-    return PrometheusObserver(PrometheusSettings())
-
-
 OBSERVERS: dict[str, Callable[[], Observer]] = {
-    "prometheus": _prometheus,
-    "opentelemetry, no SDK": OpenTelemetryObserver,
+    "prometheus": partial(PrometheusObserver, PrometheusSettings()),
+    "opentelemetry, no SDK": partial(OpenTelemetryObserver, Settings()),
 }
 
 

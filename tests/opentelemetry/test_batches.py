@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from tests.relay.parts import Parts, Producer, X, at, relay_threads
 from tests.relay.working import running
 from tidings import BrokerUnavailableError, NewEvent, UndeliverableEventError
-from tidings.plugins import ObservedRelay
+from tidings.plugins import ObservedRelay, Settings
 from tidings.testing import eventually
 from tidings_opentelemetry.observer import OpenTelemetryObserver
 from tidings_opentelemetry.under_way import Batch, UnderWay
@@ -44,7 +44,7 @@ class Heard:
         monkeypatch.setattr(trace, "get_tracer_provider", lambda: tracing)
         monkeypatch.setattr(trace, "get_tracer", tracing.get_tracer)
         monkeypatch.setattr(metrics, "get_meter", measuring.get_meter)
-        self.observer = OpenTelemetryObserver()
+        self.observer = OpenTelemetryObserver(Settings())
         self.observer.attached(ObservedRelay({X: "rabbitmq-stream"}, lambda _names: iter(())))
 
     @property
@@ -262,13 +262,14 @@ def test_without_an_sdk_nothing_comes_of_it_and_no_metadata_is_read() -> None:
         "import json, sys\n"
         "from tests.relay.parts import Parts, X\n"
         "from tidings import NewEvent, Observers\n"
+        "from tidings.plugins import Settings\n"
         "from tidings_opentelemetry import observer\n"
         "observer.links_to = None  # calling it would fail, and be logged\n"
         "parts = Parts()\n"
         "with parts.store.transaction() as transaction:\n"
         "    event = NewEvent('A', {}, metadata={'traceparent': 'x'})\n"
         "    parts.store.append(transaction, event)\n"
-        "observers = Observers([observer.OpenTelemetryObserver()])\n"
+        "observers = Observers([observer.OpenTelemetryObserver(Settings())])\n"
         "print(parts.service(observers=observers).publish_notifications(X))\n"
         "assert 'opentelemetry.sdk' not in sys.modules\n"
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.util.types import AttributeValue
 
-    from tidings.plugins import AcceptedBatch, Lease, ObservedRelay, StoredEvent
+    from tidings.plugins import AcceptedBatch, Lease, ObservedRelay, Settings, StoredEvent
 
 Attributes: TypeAlias = "dict[str, AttributeValue]"
 
@@ -35,7 +35,7 @@ class OpenTelemetryObserver(Observer):
     up, and without one it is nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, _settings: Settings) -> None:
         scope = "tidings", version("tidings")
         self._tracer = trace.get_tracer(*scope)
         meter = metrics.get_meter(*scope)
