@@ -1,4 +1,4 @@
-"""Where the relay's CPU goes: reading, serialising, its own loop, and each backend's producer."""
+"""Where the relay's CPU goes: reading, serializing, its own loop, and each backend's producer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(kind: str, backends: tuple[str, ...], events: int, rounds: int, folder: 
         stored.fill(url, events + stored.WARM_UP)
         ours: dict[str, Job] = {
             "reading": partial(_reading, database_url=url),
-            "serialising": partial(_serialising, database_url=url),
+            "serializing": partial(_serializing, database_url=url),
             "loop": partial(_to_nobody, database_url=url),
         }
         theirs = {}
@@ -45,10 +45,10 @@ def run(kind: str, backends: tuple[str, ...], events: int, rounds: int, folder: 
         alone = least["loop"]
         rows = [
             (f"reading from {kind}", least["reading"]),
-            ("checking and serialising", least["serialising"]),
+            ("checking and serializing", least["serializing"]),
             (
                 "the relay's loop, the lease, tracking",
-                alone - least["reading"] - least["serialising"],
+                alone - least["reading"] - least["serializing"],
             ),
             ("all of it, without a producer", alone),
         ]
@@ -127,15 +127,15 @@ def _reading(_run: str, *, database_url: str) -> Iterator[Callable[[], int]]:
 
 
 @contextmanager
-def _serialising(_run: str, *, database_url: str) -> Iterator[Callable[[], int]]:
+def _serializing(_run: str, *, database_url: str) -> Iterator[Callable[[], int]]:
     with stored.configured(database_url, [EXCHANGE]) as tidings:
         store, serializer = tidings.event_store(), tidings.serializer(EXCHANGE)
         events = store.all_stored_events_since(0, 10_000)
         store.close()
 
-        def serialise() -> int:
+        def serialize() -> int:
             for event in events:
                 serializer.serialize(event)
             return len(events)
 
-        yield serialise
+        yield serialize

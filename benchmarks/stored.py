@@ -120,7 +120,7 @@ def relaying(
     count: int = sys.maxsize,
     warm_up: int = WARM_UP,
 ) -> Iterator[Callable[[], int]]:
-    """Give what relays stored events: read, serialised, sent, accepted, tracked.
+    """Give what relays stored events: read, serialized, sent, accepted, tracked.
 
     They are those with greater ids than ``after``: the first to warm up, then up to ``count``.
     """
@@ -142,7 +142,7 @@ def relay_on(run: Run, count: int) -> int:
 
 
 def messages(database_url: str, count: int) -> Iterator[tuple[StoredEvent, NotificationMessage]]:
-    """Give the first stored events, as a relay would serialise them."""
+    """Give the first stored events, as a relay would serialize them."""
     with configured(database_url) as tidings:
         serializer = tidings.serializer("benchmark")
         store = tidings.event_store()

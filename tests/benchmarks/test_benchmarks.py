@@ -198,7 +198,7 @@ def test_the_stages_of_an_event_add_up_to_all_of_it() -> None:
 
     assert heading == ["", "CPU µs/event"]
     assert list(cpu)[-1] == "zeromq: all of it"
-    assert min(cpu["reading from sqlite"], cpu["checking and serialising"], everything) > 0
+    assert min(cpu["reading from sqlite"], cpu["checking and serializing"], everything) > 0
     assert sum(stages) == pytest.approx(alone, abs=0.2)
     assert alone + producer == pytest.approx(everything, abs=0.2)
 

@@ -307,7 +307,7 @@ def test_the_time_of_each_stage_is_told_and_a_stage_within_another_counts_for_it
     for _, _, seconds in parts.told.of("spent"):
         for stage, spent in seconds.items():
             total[stage] = total.get(stage, 0) + spent
-    assert total == {"read": 2, "serialise": 0, "send": 23, "track": 8, "await": 0}
+    assert total == {"read": 2, "serialize": 0, "send": 23, "track": 8, "await": 0}
 
 
 def slow_send(parts: Parts, clock: Clock) -> None:

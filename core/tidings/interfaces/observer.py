@@ -107,7 +107,7 @@ class Observer:
     def spent(self, exchange_name: str, seconds: Mapping[str, float]) -> None:
         """Hear how long the exchange was in each stage since the last such call.
 
-        The stages: ``read`` from the event store, ``serialise``, ``send`` (and wait for room in the
+        The stages: ``read`` from the event store, ``serialize``, ``send`` (and wait for room in the
         producer's window), ``await`` the broker's word, ``track`` the position. A stage without
         time is left out. The rest of the time the exchange was idle. Told about once a second while
         something is done, and at the end of a run.

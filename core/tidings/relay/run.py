@@ -208,7 +208,7 @@ class Run:
         """Send the first of ``events``; return those that may follow now."""
         # Before each batch: a process that was paused in the middle of many sends no more.
         self._leased.lease.check()
-        with self._stages.during("serialise"):
+        with self._stages.during("serialize"):
             batch = next_batch(self.route, events, self._poison)
         done, error = len(batch.events), batch.error
         try:

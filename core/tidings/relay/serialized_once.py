@@ -1,4 +1,4 @@
-"""One serialisation of an event, however many exchanges send it."""
+"""One serialization of an event, however many exchanges send it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SerializedOnce(Serializer):
     """Serializes for several exchanges: an event that one has had is ready for the others.
 
     Keeps the newest messages, a few megabytes of them; an exchange that lags behind further than
-    that has its events serialised again.
+    that has its events serialized again.
 
     **Threads.** May be called from any thread.
     """

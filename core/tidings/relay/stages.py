@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tidings.relay.observers import Observers
 
-Stage: TypeAlias = Literal["read", "serialise", "send", "await", "track"]
+Stage: TypeAlias = Literal["read", "serialize", "send", "await", "track"]
 
 TELL_AFTER = 1.0
 """Seconds between two tellings."""

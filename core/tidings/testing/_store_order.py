@@ -116,7 +116,7 @@ class OrderPromises:
             not early or errors,
             "concurrent_appends = False: the second append waits for the first to end",
             "A second transaction appended and committed while the first was open: declare "
-            "concurrent_appends = True (or ids_at_commit = True), or serialise the writers.",
+            "concurrent_appends = True (or ids_at_commit = True), or serialize the writers.",
         )
         check(not seen, Store.NO_GAP, f"Nothing was committed, and a reader saw {seen}.")
         check(not errors, Store.THREADS, f"The second writer failed: {errors[:1]}.")
