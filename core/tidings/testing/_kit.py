@@ -28,7 +28,7 @@ UNLOCK = 30.0
 """Seconds within which a broker lets go of the lock of a producer that was closed."""
 
 
-class StoredBefore:
+class StandInStore:
     """Stands in for the event store: every notification that a test sends is in it before."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Kit:
         self,
         make_producer: MakeProducer,
         read_back: Callable[[str, int], Sequence[ReceivedMessage]],
-        log: StoredBefore,
+        event_store: StandInStore,
         *,
         capabilities: frozenset[Capability],
         patience: float,
@@ -66,7 +66,7 @@ class Kit:
     ) -> None:
         self._make_producer = make_producer
         self._read_back = read_back
-        self._log = log
+        self._event_store = event_store
         self._secrets = secrets
         self._producers: list[DrivenProducer] = []
         self.capabilities = capabilities
@@ -103,7 +103,7 @@ class Kit:
 
     def store(self, exchange_name: str, notifications: Sequence[Notification]) -> None:
         """Put notifications into the store, where a relay would have read them."""
-        self._log.add(exchange_name, notifications)
+        self._event_store.add(exchange_name, notifications)
 
     def send_and_flush(
         self, producer: DrivenProducer, exchange_name: str, notifications: Sequence[Notification]

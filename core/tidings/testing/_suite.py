@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from tidings.testing._kit import StoredBefore
+from tidings.testing._kit import StandInStore
 from tidings.testing._plugin import PluginPromises, missing
 from tidings.testing.proxy import TcpProxy
 from tidings.testing.samples import LARGEST_BODY
@@ -69,11 +69,11 @@ class BrokerSuite(ServerSuite):
         return new_exchange()
 
     @pytest.fixture
-    def event_log(self) -> StoredBefore:
+    def event_store(self) -> StandInStore:
         """Return what stands in for the event store."""
-        return StoredBefore()
+        return StandInStore()
 
     @pytest.fixture
-    def context(self, event_log: StoredBefore) -> ProducerContext:
+    def context(self, event_store: StandInStore) -> ProducerContext:
         """Return what a producer's factory is given; knows what the tests send."""
-        return event_log.context
+        return event_store.context

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from tidings.interfaces import Capability, MessageConsumer, Notification
-    from tidings.testing._kit import StoredBefore
+    from tidings.testing._kit import StandInStore
     from tidings.testing._making import MakeConsumer
 
 
@@ -113,11 +113,11 @@ class MessageConsumerContract(
         raise missing("publish")
 
     @pytest.fixture
-    def published(self, publish: Publish, event_log: StoredBefore) -> Publish:
+    def published(self, publish: Publish, event_store: StandInStore) -> Publish:
         """Return ``publish`` behind what stores the events."""
 
         def store_and_publish(exchange_name: str, notifications: Sequence[Notification]) -> None:
-            event_log.add(exchange_name, notifications)
+            event_store.add(exchange_name, notifications)
             publish(exchange_name, notifications)
 
         return store_and_publish

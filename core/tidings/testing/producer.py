@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from tidings.testing._kit import Kit, StoredBefore
+from tidings.testing._kit import Kit, StandInStore
 from tidings.testing._plugin import missing
 from tidings.testing._producer_apart import ApartPromises
 from tidings.testing._producer_bounds import BoundsPromises
@@ -151,14 +151,14 @@ class MessageProducerContract(
         self,
         make_producer: MakeProducer,
         read_back: Callable[[str, int], Sequence[ReceivedMessage]],
-        event_log: StoredBefore,
+        event_store: StandInStore,
         secrets: Sequence[str],
     ) -> Iterator[Kit]:
         """Give what the tests work with."""
         kit = Kit(
             make_producer,
             read_back,
-            event_log,
+            event_store,
             capabilities=self.capabilities,
             patience=2 * self.no_progress_seconds + self.grace,
             secrets=secrets,
