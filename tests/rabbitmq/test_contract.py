@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from typing_extensions import override
 
 from tidings.plugins import Capability, Notification, NotificationMessage, ReceivedMessage
 from tidings.testing import MessageConsumerContract, MessageProducerContract
+from tidings.testing.waiting import until
 from tidings_rabbitmq.consumer import RabbitMQConsumer
 from tidings_rabbitmq.producer import RabbitMQProducer
 from tidings_rabbitmq.settings import RabbitMQSettings
@@ -156,10 +156,8 @@ class TestRabbitMQProducer(OnRabbitMQ, MessageProducerContract):
     @override
     def read_back(self, client: Client) -> Callable[[str, int], Sequence[ReceivedMessage]]:
         def read(exchange_name: str, count: int) -> list[ReceivedMessage]:
-            deadline = time.monotonic() + READ_SECONDS
             queues = queues_of(client, exchange_name)
-            while sum(map(client.count, queues)) < count and time.monotonic() < deadline:
-                time.sleep(0.02)  # between two looks
+            until(lambda: sum(map(client.count, queues)) >= count, READ_SECONDS)
             return [received(seen) for queue in queues for seen in client.drain(queue)]
 
         return read

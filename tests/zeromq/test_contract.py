@@ -7,7 +7,6 @@ suites read back, and the proxy stands between it and the relay.
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +17,7 @@ from tests.zeromq.events import event
 from tests.zeromq.readers import Reader
 from tidings.plugins import Capability
 from tidings.testing import MessageConsumerContract, MessageProducerContract
+from tidings.testing.waiting import until
 from tidings_zeromq.consumer import ZeroMQConsumer
 from tidings_zeromq.producer import ZeroMQProducer
 from tidings_zeromq.settings import ZeroMQSettings
@@ -57,9 +57,7 @@ class RequiredSubscriber:
     def read(self, exchange_name: str, count: int) -> Sequence[ReceivedMessage]:
         reader = self._readers[exchange_name]
         begin = self._read.get(exchange_name, 0)
-        deadline = time.monotonic() + 10
-        while len(reader.messages) < begin + count and time.monotonic() < deadline:
-            time.sleep(0.01)  # the pace of looking
+        until(lambda: len(reader.messages) >= begin + count, 10)
         messages = reader.messages[begin : begin + count]
         self._read[exchange_name] = begin + len(messages)
         return messages
