@@ -414,3 +414,22 @@ def test_a_cache_that_the_sequence_gets_under_a_reader_lets_no_gap_be_passed(
         one.execute(text("ALTER SEQUENCE event_event_id_seq CACHE 1"))
         one.commit()
     assert given(store, 1) == ["B", "late, under a low id", "far ahead"]
+
+
+def test_a_sequence_that_descends_under_a_reader_lets_no_gap_be_passed(
+    store: SqlAlchemyEventStore, engine: Engine
+) -> None:
+    commit(store, engine, "A")
+    store.check()
+    assert given(store) == ["A"]
+    with engine.begin() as connection:
+        connection.execute(
+            text("ALTER SEQUENCE event_event_id_seq INCREMENT -1 MINVALUE 1 RESTART 9")
+        )
+    commit(store, engine, "high")
+    with pytest.raises(UnsafeStoreError, match="does not only rise"):
+        given(store, 1)
+    commit(store, engine, "low")
+    with engine.begin() as connection:
+        connection.execute(text("ALTER SEQUENCE event_event_id_seq INCREMENT 1 RESTART 10"))
+    assert given(store, 1) == ["low", "high"]

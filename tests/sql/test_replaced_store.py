@@ -252,6 +252,29 @@ def test_a_sequence_that_is_set_back_stops_an_idle_relay(
     assert "below the newest event 6" in str(error)
 
 
+def carry(relay: Run) -> None:
+    """Carry a backlog to its end, never idle."""
+    while relay.step(1):
+        relay.flush()
+
+
+def test_a_sequence_that_is_set_back_stops_a_busy_relay(
+    postgresql_store: SqlAlchemyEventStore,
+    postgresql_engine: Engine,
+    parts: Parts,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tidings.relay.position_check.LOOK_AGAIN", 0.0)
+    append(postgresql_store, 1)
+    with running(parts.route(event_store=postgresql_store), Owner()) as relay:
+        relay.step()
+        append(postgresql_store, 6)
+        execute(postgresql_engine, "SELECT setval('event_event_id_seq', 6)")
+
+        with pytest.raises(UnsafeStoreError, match="below the newest event 7"):
+            carry(relay)
+
+
 @pytest.fixture
 def sqlite_route(parts: Parts, tmp_path: Path) -> Iterator[tuple[Route, Path]]:
     """Give an exchange that has had two events out of a file of SQLite's, and the file."""

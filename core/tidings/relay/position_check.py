@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tidings.interfaces import EventStore, Lease, TrackedExchange
 
 LOOK_AGAIN = 2.0
-"""Seconds after which an idle relay looks again whether the store is still the one it was."""
+"""Seconds after which a relay looks again whether the store is still the one it was."""
 
 _AFTER_YEAR = len("0101T000000.000000")
 """Characters behind the year of a fingerprint's time; a year before 1000 may be short."""
@@ -35,7 +35,7 @@ class Anchor:
     A database that was restored, truncated or exchanged gives its ids out again, also under a
     running relay. To go on behind the position would pass those events. So the event at the
     position is looked at, by its key. That is done when the lease was taken, before the position
-    moves beyond it (once for each batch), and now and then while idle. One that was pruned is fine.
+    moves beyond it (once for each batch), and every two seconds. One that was pruned is fine.
     """
 
     def __init__(self, store: EventStore, lease: Lease | TrackedExchange) -> None:
@@ -49,7 +49,6 @@ class Anchor:
 
     def check(self) -> None:
         """Raise :class:`~tidings.errors.PositionMismatchError` if the store is another now."""
-        self._looked = time.monotonic()
         if not self._event_id:
             return
         try:
@@ -79,9 +78,16 @@ class Anchor:
 
     def check_again(self) -> None:
         """Check that, and whatever else the store can see of itself, if it is due again."""
-        if time.monotonic() - self._looked >= LOOK_AGAIN:
-            self._store.watch()
+        if self.watch_again():
             self.check()
+
+    def watch_again(self) -> bool:
+        """Let the store look at whatever else it can see of itself; return whether that was due."""
+        if time.monotonic() - self._looked < LOOK_AGAIN:
+            return False
+        self._looked = time.monotonic()
+        self._store.watch()
+        return True
 
     def move(self, event: StoredEvent) -> None:
         """Look at that event from now on: the position is there.

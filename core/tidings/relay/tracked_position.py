@@ -65,6 +65,7 @@ class TrackedPosition:
     def move(self, event: StoredEvent) -> None:
         """Track that the exchange has had everything up to ``event``."""
         with self._connection.during_call():
+            self._anchor.watch_again()
             self._anchor.check()
             asked = now()
             self._route.tracker.track_most_recent_published_message(

@@ -23,6 +23,7 @@ from tidings.sql.commit_order.low_ids import renumber
 from tidings.sql.commit_order.postgresql_checks import (
     check_sequence,
     refuse_cache,
+    refuse_descent,
     refuse_low_sequence,
     refuse_pruned,
     refuse_replica,
@@ -52,10 +53,10 @@ _SERVER_SINCE = text("SELECT pg_postmaster_start_time()")
 
 _STILL = text(
     """
-    SELECT pg_postmaster_start_time(),
-           (SELECT seqcache FROM pg_sequence
-            WHERE seqrelid = to_regclass(CAST(:sequence AS text))),
+    SELECT pg_postmaster_start_time(), s.seqcache, s.seqincrement, s.seqcycle,
            row_security_active(CAST(:log AS regclass))
+    FROM (VALUES (1)) one
+    LEFT JOIN pg_sequence s ON s.seqrelid = to_regclass(CAST(:sequence AS text))
     """
 )
 
@@ -204,17 +205,19 @@ class PostgreSQLCommitOrder(CommitOrder):
         may be drawn again. Asked last: if the server is the old one now, it was all the while.
 
         Somebody may give the sequence a cache under us. An id that is drawn ahead is in nobody's
-        transaction yet. Before it shows as a gap, the sequence shows the cache. Rows may be hidden
-        from us, too, from one moment to the next.
+        transaction yet. Before it shows as a gap, the sequence shows the cache. The same goes for a
+        sequence that somebody lets descend. Rows may be hidden from us, too, from one moment to the
+        next.
         """
         if self._sequence is None:  # nobody has let this reader check itself
             self._sequence = sequence_of(connection, self.log)
         asked = {"sequence": self._sequence, "log": quoted_name(self.log.table)}
-        since, cache, hides = connection.execute(_STILL, asked).one()
+        since, cache, increment, cycles, hides = connection.execute(_STILL, asked).one()
         if hides:
             refuse_hidden_rows(connection, self.log)
         if cache is not None:
             refuse_cache(self._sequence, cache)
+            refuse_descent(self._sequence, increment, cycles=cycles)
         if since != self._server_since:
             raise StoreUnavailableError(
                 "PostgreSQL was restarted behind its pooler, or is another server now. What is "

@@ -77,10 +77,7 @@ def sequence_of(connection: Connection, log: EventLog) -> str:
         )
     name, cache, increment, cycles = sequences[0]
     refuse_cache(name, cache)
-    if increment < 1 or cycles:
-        raise UnsafeStoreError(
-            f"The sequence {name} does not only rise: ALTER SEQUENCE {name} INCREMENT 1 NO CYCLE."
-        )
+    refuse_descent(name, increment, cycles=cycles)
     return str(name)
 
 
@@ -91,6 +88,14 @@ def refuse_cache(name: str, cache: int) -> None:
             f"The sequence {name} hands out {cache} ids at a time to each connection (CACHE "
             f"{cache}). So a later event may get a lower id. Run ALTER SEQUENCE {name} CACHE 1, "
             "and let the writers connect anew."
+        )
+
+
+def refuse_descent(name: str, increment: int, *, cycles: bool) -> None:
+    """Refuse a sequence whose next id may be lower than the last one."""
+    if increment < 1 or cycles:
+        raise UnsafeStoreError(
+            f"The sequence {name} does not only rise: ALTER SEQUENCE {name} INCREMENT 1 NO CYCLE."
         )
 
 
