@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from tests.testing.mutants import Mutant
 
-CONNECTION, SETTINGS, PLUGIN, PRODUCER, EXCHANGE = (
+CONNECTION, FAILURES, SETTINGS, PLUGIN, PRODUCER, EXCHANGE = (
     f"tidings_redis/{name}.py"
-    for name in ("connection", "settings", "plugin", "producer", "open_exchange")
+    for name in ("connection", "failures", "settings", "plugin", "producer", "open_exchange")
 )
 
 MUTANTS = [
@@ -21,26 +21,26 @@ MUTANTS = [
     Mutant(CONNECTION, "socket_connect_timeout=seconds,", "socket_connect_timeout=600,"),
     Mutant(CONNECTION, "Retry(NoBackoff(), 0)", "Retry(NoBackoff(), 3)"),
     Mutant(
-        CONNECTION,
+        FAILURES,
         "    except redis.RedisError as error:",
         "    except redis.ResponseError as error:",
     ),
     Mutant(
-        CONNECTION,
+        FAILURES,
         "        raise _explained(error, exchange_name, settings) from None",
         "        return",
     ),
-    Mutant(CONNECTION, "(Redis at {settings.address})", "({settings.url.get_secret_value()})"),
-    Mutant(CONNECTION, 'f"exchange {exchange_name!r} (Redis', 'f"the exchange (Redis'),
-    Mutant(CONNECTION, "exchange_name=exchange_name)", "exchange_name=None)"),
+    Mutant(FAILURES, "(Redis at {settings.address})", "({settings.url.get_secret_value()})"),
+    Mutant(FAILURES, 'f"exchange {exchange_name!r} (Redis', 'f"the exchange (Redis'),
+    Mutant(FAILURES, "exchange_name=exchange_name)", "exchange_name=None)"),
     Mutant(
-        CONNECTION,
+        FAILURES,
         "redis.AuthenticationError | redis.exceptions.NoPermissionError):",
         "redis.exceptions.NoPermissionError):",
     ),
-    Mutant(CONNECTION, "redis.ConnectionError | redis.TimeoutError):", "redis.TimeoutError):"),
-    Mutant(CONNECTION, 'elif "equal or smaller" in reason:', "elif False:"),
-    Mutant(CONNECTION, "elif any(word in reason for word in FULL):", "elif False:"),
+    Mutant(FAILURES, "redis.ConnectionError | redis.TimeoutError):", "redis.TimeoutError):"),
+    Mutant(FAILURES, 'elif "equal or smaller" in reason:', "elif False:"),
+    Mutant(FAILURES, "elif any(word in reason for word in FULL):", "elif False:"),
     Mutant(
         SETTINGS, "class RedisSettings(Settings):", 'class RedisSettings(Settings, extra="ignore"):'
     ),
@@ -208,13 +208,13 @@ MUTANTS = [
 
 HARMLESS = [
     Mutant(
-        CONNECTION,
+        FAILURES,
         '.rpartition(" of pipeline caused error: ")[2]',
         "",
         "today's library cuts what it quotes before it comes to the body",
     ),
     Mutant(
-        CONNECTION,
+        FAILURES,
         "settings) from None",
         "settings) from error",
         "the library's own error shows in a traceback only, and holds no secret",

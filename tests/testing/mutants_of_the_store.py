@@ -10,20 +10,20 @@ from __future__ import annotations
 
 from tests.testing.mutants import Mutant
 
-CONNECTION, RECORD, STORE, TRACKER = (
-    f"tidings_redis_store/{name}.py" for name in ("connection", "record", "event_store", "tracker")
+FAILURES, RECORD, STORE, TRACKER = (
+    f"tidings_redis_store/{name}.py" for name in ("failures", "record", "event_store", "tracker")
 )
 
 MUTANTS = [
-    Mutant(CONNECTION, "if NOT_READY in reason:", "if False:"),
-    Mutant(CONNECTION, "redis.ConnectionError | redis.TimeoutError):", "redis.TimeoutError):"),
+    Mutant(FAILURES, "if NOT_READY in reason:", "if False:"),
+    Mutant(FAILURES, "redis.ConnectionError | redis.TimeoutError):", "redis.TimeoutError):"),
     Mutant(
-        CONNECTION,
+        FAILURES,
         "    except redis.RedisError as error:",
         "    except redis.ResponseError as error:",
     ),
     Mutant(
-        CONNECTION,
+        FAILURES,
         'return StoreUnavailableError(f"Redis at {settings.address} does',
         'return StoreUnavailableError(f"{settings.url.get_secret_value()} does',
     ),
@@ -82,7 +82,7 @@ MUTANTS = [
     Mutant(STORE, "            transaction.pipeline.execute()", "            pass"),
     Mutant(
         STORE,
-        "        with failures(self._settings):\n            if not self._client.exists(self._store):",
+        "        with failures_of(self._settings):\n            if not self._client.exists(self._store):",
         "        if True:\n            if not self._client.exists(self._store):",
     ),
     Mutant(
@@ -218,7 +218,7 @@ MUTANTS = [
     ),
     Mutant(
         TRACKER,
-        "        with failures(self._settings):\n            return self._client.eval",
+        "        with failures_of(self._settings):\n            return self._client.eval",
         "        if True:\n            return self._client.eval",
     ),
     Mutant(TRACKER, "            mark or None,", "            mark,"),

@@ -61,7 +61,7 @@ nothing any more. It may still send what it had handed over to its producer in o
 ``shared_store``          that reader, as one exchange uses it
 ``answer``                what an event store gives to a read
 ``poller``                looks for new events while exchanges of a source are idle
-``serialized_once``       one serialisation of an event for all exchanges
+``serialized_once``       one serialization of an event for all exchanges
 ``stored_notifications``  what an exchange has had, for a producer without a memory
 ``retention``             deletes what every exchange has had: ``tidings prune``
 *Telling*

@@ -21,7 +21,8 @@ from tidings.plugins import (
     StoredEvent,
     UnreadableEventError,
 )
-from tidings_redis_store.connection import NOT_READY, connect, failures, not_ready
+from tidings_redis_store.connection import connect
+from tidings_redis_store.failures import NOT_READY, failures_of, not_ready
 from tidings_redis_store.record import event_of, record_of
 from tidings_redis_store.settings import RedisStoreSettings
 
@@ -84,7 +85,7 @@ class RedisEventStore(EventStore):
         """Begin a transaction: everything in it is done at its end, or nothing is."""
         transaction = RedisTransaction(self._client)
         yield transaction
-        with failures(self._settings):
+        with failures_of(self._settings):
             if not self._client.exists(self._store):
                 raise not_ready(self._settings)
             if transaction.records:
@@ -113,21 +114,21 @@ class RedisEventStore(EventStore):
 
     def stored_event(self, event_id: int) -> StoredEvent | None:
         """Return the event of that id."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._check_ready()
             record: Any = self._client.hget(self._events, str(event_id))
         return None if record is None else event_of(event_id, record)
 
     def newest_event_id(self) -> int | None:
         """Return the greatest id."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._check_ready()
             newest: Any = self._client.zrange(self._ids, -1, -1)
         return int(newest[0]) if newest else None
 
     def count_stored_events_since(self, event_id: int) -> int:
         """Return how many ids are greater."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._check_ready()
             count: Any = self._client.zcount(self._ids, f"({event_id}", "+inf")
         return int(count)
@@ -145,7 +146,7 @@ class RedisEventStore(EventStore):
         dry_run: bool = False,
     ) -> int:
         """Delete page by page, so that no writer waits for long."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._check_ready()
             kept: Any = self._client.zrange(self._ids, -max(keep, 1), -max(keep, 1))
         if not kept:
@@ -165,24 +166,24 @@ class RedisEventStore(EventStore):
 
     def identity(self) -> str:
         """Return what `create` has made once."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             identity: Any = self._client.hget(self._store, "identity")
         return str(identity or "")
 
     def create(self) -> None:
         """Give the store its identity, unless it has one."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._client.hsetnx(self._store, "identity", uuid.uuid4().hex)
 
     def check(self) -> None:
         """See that the store was made, and remember which one it is."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._check_ready()
             self._known = self._look()
 
     def watch(self) -> None:
         """See that it is still that store, and that none of its ids was taken back."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             identity, newest = self._look()
         if self._known != ("", 0) and (identity != self._known[0] or newest < self._known[1]):
             raise EventStoreError(
@@ -196,7 +197,7 @@ class RedisEventStore(EventStore):
 
     def _page(self, event_id: int, count: int) -> list[tuple[int, str | None]]:
         """Return ids after ``event_id`` with their records: one, or as many as 4 MB hold."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._check_ready()
             found: Any = self._client.eval(
                 READ, 2, self._ids, self._events, str(event_id), str(count), str(PAGE_BYTES)
@@ -204,7 +205,7 @@ class RedisEventStore(EventStore):
         return [(int(each), record) for each, record in found]
 
     def _delete(self, ids: Sequence[int]) -> None:
-        with failures(self._settings), self._client.pipeline(transaction=True) as pipeline:
+        with failures_of(self._settings), self._client.pipeline(transaction=True) as pipeline:
             pipeline.zrem(self._ids, *ids)
             pipeline.hdel(self._events, *map(str, ids))
             pipeline.execute()

@@ -17,7 +17,8 @@ from tidings.plugins import (
     TrackedExchange,
     fingerprint,
 )
-from tidings_redis_store.connection import NOT_READY, connect, failures, not_ready
+from tidings_redis_store.connection import connect
+from tidings_redis_store.failures import NOT_READY, failures_of, not_ready
 from tidings_redis_store.settings import RedisStoreSettings
 
 HEAD = f"""
@@ -135,7 +136,7 @@ class RedisTracker(PublishedMessageTracker):
 
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:
         """Return every row, by name."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             if not self._client.exists(self._names):
                 raise not_ready(self._settings)
             names: Any = self._client.smembers(self._names)
@@ -143,7 +144,7 @@ class RedisTracker(PublishedMessageTracker):
 
     def create(self) -> None:
         """Make the set of names, which Redis keeps only if there is something in it."""
-        with failures(self._settings):
+        with failures_of(self._settings):
             self._client.sadd(self._names, "")
 
     def close(self) -> None:
@@ -164,5 +165,5 @@ class RedisTracker(PublishedMessageTracker):
 
     def _run(self, script: str, exchange_name: str, *arguments: str | float) -> Any:
         row = f"{self._settings.prefix}:exchange:{exchange_name}"
-        with failures(self._settings):
+        with failures_of(self._settings):
             return self._client.eval(script, 2, self._names, row, *map(str, arguments))

@@ -9,7 +9,8 @@ from typing import Any
 import redis
 
 from tidings.plugins import MessageConsumer, Opening, ReceivedMessage
-from tidings_redis.connection import connect, failures_of
+from tidings_redis.connection import connect
+from tidings_redis.failures import failures_of
 from tidings_redis.open_exchange import OWN_FIELDS
 from tidings_redis.settings import RedisSettings
 

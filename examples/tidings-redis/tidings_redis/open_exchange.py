@@ -20,7 +20,8 @@ from tidings.plugins import (
     UndeliverableEventError,
     fingerprint_of,
 )
-from tidings_redis.connection import connect, failures_of
+from tidings_redis.connection import connect
+from tidings_redis.failures import failures_of
 from tidings_redis.settings import RedisSettings
 
 OWN_FIELDS = (
