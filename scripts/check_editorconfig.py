@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-def faults(path: Path) -> Iterator[str]:
+def problems(path: Path) -> Iterator[str]:
     """Give what is wrong with one file, a sentence each."""
     content = path.read_bytes()
     if not content or b"\0" in content:
@@ -36,12 +36,14 @@ def faults(path: Path) -> Iterator[str]:
 
 
 def main(names: list[str]) -> int:
-    """Print the faults; return the exit code."""
+    """Print the problems; return the exit code."""
     if not names:
         listed = subprocess.run(["git", "ls-files", "-z"], check=True, capture_output=True)  # noqa: S607
         names = [name for name in listed.stdout.decode().split("\0") if name]
-    found = [fault for name in names if (path := Path(name)).is_file() for fault in faults(path)]
-    sys.stdout.writelines(f"{fault}\n" for fault in found)
+    found = [
+        problem for name in names if (path := Path(name)).is_file() for problem in problems(path)
+    ]
+    sys.stdout.writelines(f"{problem}\n" for problem in found)
     return 1 if found else 0
 
 

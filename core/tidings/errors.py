@@ -57,7 +57,7 @@ class TidingsError(Exception):
 
 
 class ConfigurationError(TidingsError):
-    """The configuration does not say what it must; ``problems`` holds every fault found."""
+    """The configuration does not say what it must; ``problems`` holds every one found."""
 
     def __init__(self, problems: Sequence[str], source: str = "") -> None:
         self.problems = list(problems)

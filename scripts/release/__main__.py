@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
 
 
 def release(chosen: argparse.Namespace, scratch: Path) -> None:
-    """Write everything to ``chosen.out``, or raise :class:`ReleaseError` at the first fault."""
+    """Write everything to ``chosen.out``, or raise :class:`ReleaseError` at the first problem."""
     text = notes((ROOT / "CHANGELOG.md").read_text("utf-8"), __version__, draft=chosen.draft)
     if not chosen.draft and (changed := run("git", "-C", ROOT, "status", "--porcelain")):
         raise ReleaseError(f"There are changes that are not committed:\n{changed.rstrip()}")
@@ -49,11 +49,11 @@ def release(chosen: argparse.Namespace, scratch: Path) -> None:
         readme.write_text(shown, encoding="utf-8")
     built = build(source, out)
     _say(f"built {built.sdist.name} and {built.wheel.name}")
-    if found := list(contents.faults(built.wheel, ROOT)):
+    if found := list(contents.problems(built.wheel, ROOT)):
         raise ReleaseError("\n".join(found))
     _say("the wheel holds the packages, and nothing else")
     run(sys.executable, "-m", "twine", "check", "--strict", *built)
-    _say("twine finds no fault")
+    _say("twine finds no problem")
     for name in chosen.extra or trying.extras(ROOT):
         trying.try_extra(scratch / f"with-{name}", built.wheel, name)
         _say(f"tidings[{name}] installs and works")

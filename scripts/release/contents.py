@@ -18,7 +18,7 @@ ENDINGS = {".py", ".typed", ".template", ".toml", ".md"}
 METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
 
 
-def faults(wheel: Path, root: Path) -> Iterator[str]:
+def problems(wheel: Path, root: Path) -> Iterator[str]:
     """Say what is missing, what is there without need, and what no package should hold."""
     holds = set(zipfile.ZipFile(wheel).namelist())
     version = wheel.name.split("-")[1]

@@ -21,7 +21,7 @@ extensions = ["myst_parser"]
 exclude_patterns = ["_files"]
 myst_heading_anchors = 4  # as a forge gives them to headings
 myst_enable_extensions = ["attrs_inline"]
-# An example that shows a part of a language's text, or a template of it, is no fault.
+# An example that shows a part of a language's text, or a template of it, is no problem.
 suppress_warnings = ["misc.highlighting_failure"]
 
 highlight_language = "none"  # a block that names no language is a terminal, or an answer

@@ -125,7 +125,7 @@ def test_an_outbox_keeps_no_event_of_the_store_from_being_pruned(
     assert empty.succeed("prune", "--keep", "1").out.splitlines()[0] == "8 event(s) deleted."
 
 
-def test_faults_of_a_source_are_told_with_the_others(empty: Project) -> None:
+def test_problems_of_a_source_are_told_with_the_others(empty: Project) -> None:
     text = CONFIGURATION.format(url="sqlite:///events.db", then="delete")
     empty.configure(text.replace('source = "outbox"', 'source = "outbocks"'))
 

@@ -145,7 +145,7 @@ def test_check_names_each_part_and_fails_with_the_broker(project: Project) -> No
     assert "geheim" not in result.out + result.err
 
 
-def test_check_shows_every_fault_of_the_configuration_at_once(empty: Project) -> None:
+def test_check_shows_every_problem_of_the_configuration_at_once(empty: Project) -> None:
     empty.configure(
         '[event_stor]\nurl = "x"\n[event_store]\nurl = "nothing"\n'
         '[exchanges.orders]\nproducer = "jsonline"\nbatch_sise = 3\n'

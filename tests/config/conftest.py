@@ -19,7 +19,7 @@ class Load(Protocol):
     def __call__(self, text: str, environ: Mapping[str, str] = ...) -> Tidings: ...
 
 
-class Faults(Protocol):
+class Problems(Protocol):
     def __call__(self, text: str, environ: Mapping[str, str] = ...) -> list[str]: ...
 
 
@@ -36,12 +36,12 @@ def load(tmp_path: Path) -> Load:
 
 
 @pytest.fixture
-def faults(load: Load) -> Faults:
+def problems(load: Load) -> Problems:
     """Give a function that says what is wrong with a configuration of that text."""
 
-    def faults(text: str, environ: Mapping[str, str] = {}) -> list[str]:
+    def problems(text: str, environ: Mapping[str, str] = {}) -> list[str]:
         with pytest.raises(ConfigurationError) as caught:
             load(text, environ)
         return caught.value.problems
 
-    return faults
+    return problems

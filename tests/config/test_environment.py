@@ -10,7 +10,7 @@ from tests.config.conftest import MEMORY
 from tidings import ConfigurationError
 
 if TYPE_CHECKING:
-    from tests.config.conftest import Faults, Load
+    from tests.config.conftest import Load, Problems
 
 ONE = MEMORY + '[exchanges.my-bc-app]\nproducer = "archive"\n[producers.archive]\n'
 
@@ -30,8 +30,8 @@ def test_a_name_in_a_list_is_read_from_the_environment(load: Load) -> None:
     assert load(text, {"TYPE": "order"}).configuration.exchanges["a"].events == ["order.*", "b"]
 
 
-def test_every_missing_variable_is_named_with_its_place(faults: Faults) -> None:
-    found = faults(
+def test_every_missing_variable_is_named_with_its_place(problems: Problems) -> None:
+    found = problems(
         ONE + 'backend = "jsonlines"\npath = "${A}${B}"\n'
         '[exchanges.b]\nproducer = "memory"\nevents = ["x", "${C}"]'
     )
@@ -43,8 +43,8 @@ def test_every_missing_variable_is_named_with_its_place(faults: Faults) -> None:
     ]
 
 
-def test_a_variable_that_several_keys_ask_for_gives_one_line(faults: Faults) -> None:
-    found = faults(
+def test_a_variable_that_several_keys_ask_for_gives_one_line(problems: Problems) -> None:
+    found = problems(
         '[event_store]\nurl = "postgresql://app:${PASSWORD}@db/${DB}"\n'
         '[relay]\nlease_seconds = "${SECONDS}"\n'
         '[exchanges.b]\nproducer = "${P}"\n[exchanges.c]\nproducer = "mq"\nbatch_size = "${N}"\n'
@@ -68,13 +68,13 @@ def test_a_variable_that_several_keys_ask_for_gives_one_line(faults: Faults) -> 
     ]
 
 
-def test_beside_an_unset_variable_other_faults_are_told(faults: Faults) -> None:
-    found = faults(
+def test_beside_an_unset_variable_other_problems_are_told(problems: Problems) -> None:
+    found = problems(
         MEMORY + '[exchanges.a]\nproducer = "rabbitmq"\nbatch_size = 0\n'
         '[producers.rabbitmq]\nurl = "${URL}"\nwindow = "many"'
     )
 
-    assert [fault.partition(": ")[0] for fault in found] == [
+    assert [problem.partition(": ")[0] for problem in found] == [
         "producers.rabbitmq.url",
         "exchanges.a.batch_size",
         "producers.rabbitmq.window",
@@ -82,7 +82,9 @@ def test_beside_an_unset_variable_other_faults_are_told(faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("group", ["producers", "sources", "serializers"])
-def test_an_unset_variable_in_a_table_that_is_not_used_is_no_fault(load: Load, group: str) -> None:
+def test_an_unset_variable_in_a_table_that_is_not_used_is_no_problem(
+    load: Load, group: str
+) -> None:
     load(
         MEMORY + '[exchanges.a]\nproducer = "memory"\n'
         f'[{group}.other]\nbackend = "${{B}}"\nurl = ["${{UNSET}}"]'
@@ -114,21 +116,25 @@ def test_a_consumer_does_without_the_relays_variables(load: Load) -> None:
         ]
 
 
-def test_beside_the_consumers_own_faults_the_relays_variables_are_told(faults: Faults) -> None:
+def test_beside_the_consumers_own_problems_the_relays_variables_are_told(
+    problems: Problems,
+) -> None:
     for text in [SHARED.replace("tcp://127.0.0.1:1", "${BIND}"), SHARED + "windowed = 1"]:
-        found = faults(text)
+        found = problems(text)
 
         assert found[0] == "event_store.url: the environment variable EVENTS_URL is not set."
         assert found[-1].startswith("producers.zeromq.")
 
 
 @pytest.mark.parametrize("group", ["producers", "sources", "serializers"])
-def test_an_unset_variable_in_a_table_that_is_used_is_a_fault(faults: Faults, group: str) -> None:
+def test_an_unset_variable_in_a_table_that_is_used_is_a_problem(
+    problems: Problems, group: str
+) -> None:
     key = group.removesuffix("s")
     used = {"producer": "memory", key: "in.use"}
     words = "".join(f'{word} = "{value}"\n' for word, value in used.items())
 
-    assert f'{group}."in.use".url[0]: the environment variable UNSET is not set.' in faults(
+    assert f'{group}."in.use".url[0]: the environment variable UNSET is not set.' in problems(
         MEMORY + f'[exchanges.a]\n{words}[{group}."in.use"]\nurl = ["${{UNSET}}"]'
     )
 
@@ -148,17 +154,17 @@ def test_a_default_stands_in_for_what_is_unset_or_empty(
 @pytest.mark.parametrize(
     "text", ["${", "${}", "${A-b}", "${A:?no}", "${1}", "${A", "${A:-{exchange}}", "${A:-${B}}"]
 )
-def test_a_reference_that_is_not_understood_is_a_fault(faults: Faults, text: str) -> None:
-    fault = faults(ONE + f'backend = "jsonlines"\npath = "x{text}"', {"A": "1", "B": "2"})[0]
+def test_a_reference_that_is_not_understood_is_a_problem(problems: Problems, text: str) -> None:
+    problem = problems(ONE + f'backend = "jsonlines"\npath = "x{text}"', {"A": "1", "B": "2"})[0]
 
-    assert fault.startswith("producers.archive.path: a ${ that is not understood. Write ${NAME}")
+    assert problem.startswith("producers.archive.path: a ${ that is not understood. Write ${NAME}")
 
 
 @pytest.mark.parametrize(
     "value", ["Order*,Invoice*", "[Order*, InvoiceSent]", "Order* Invoice*", "Order*", "", '["a",']
 )
-def test_a_list_by_a_variable_has_one_form(faults: Faults, value: str) -> None:
-    found = faults(
+def test_a_list_by_a_variable_has_one_form(problems: Problems, value: str) -> None:
+    found = problems(
         MEMORY + '[exchanges.a]\nproducer = "memory"\n[exchanges.b]\nproducer = "zeromq"',
         {"TIDINGS_EXCHANGES__A__EVENTS": value, "TIDINGS_PRODUCERS__ZEROMQ__SUBSCRIBERS": value},
     )
@@ -170,8 +176,8 @@ def test_a_list_by_a_variable_has_one_form(faults: Faults, value: str) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["", " ", "Order* "])
-def test_a_pattern_that_can_match_nothing_is_refused(faults: Faults, pattern: str) -> None:
-    found = faults(
+def test_a_pattern_that_can_match_nothing_is_refused(problems: Problems, pattern: str) -> None:
+    found = problems(
         MEMORY + '[exchanges.a]\nproducer = "memory"',
         {"TIDINGS_EXCHANGES__A__EVENTS": f'["Order*", "{pattern}"]'},
     )
@@ -216,8 +222,8 @@ def test_a_variable_finds_a_name_with_dashes_and_dots(load: Load) -> None:
     assert list(tidings.configuration.exchanges) == ["my-bc.app"]
 
 
-def test_a_variable_that_may_mean_two_names_is_refused(faults: Faults) -> None:
-    found = faults(
+def test_a_variable_that_may_mean_two_names_is_refused(problems: Problems) -> None:
+    found = problems(
         MEMORY + '[exchanges.a-b]\nproducer = "memory"\n[exchanges.a_b]\nproducer = "memory"',
         {"TIDINGS_EXCHANGES__A_B__BATCH_SIZE": "7"},
     )
@@ -255,8 +261,8 @@ def test_a_table_can_be_overridden_as_a_whole(load: Load) -> None:
     assert (table.backend, table.settings()) == ("jsonlines", {"path": "b"})
 
 
-def test_a_variable_below_what_is_no_table_is_refused(faults: Faults) -> None:
-    found = faults(
+def test_a_variable_below_what_is_no_table_is_refused(problems: Problems) -> None:
+    found = problems(
         MEMORY + '[exchanges.a]\nproducer = "memory"', {"TIDINGS_EXCHANGES__A__PRODUCER__URL": "x"}
     )
 
@@ -264,10 +270,10 @@ def test_a_variable_below_what_is_no_table_is_refused(faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("variable", ["TIDINGS_EVENT_STOR__URL", "TIDINGS___X", "TIDINGS_A____B"])
-def test_a_misspelt_variable_is_a_fault(faults: Faults, variable: str) -> None:
-    (fault,) = faults(MEMORY, {variable: "x"})
+def test_a_misspelt_variable_is_a_problem(problems: Problems, variable: str) -> None:
+    (problem,) = problems(MEMORY, {variable: "x"})
 
-    assert "unknown word" in fault
+    assert "unknown word" in problem
 
 
 def test_variables_of_others_are_left_alone(load: Load) -> None:

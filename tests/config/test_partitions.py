@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.config.conftest import Faults, Load
+    from tests.config.conftest import Load, Problems
     from tidings.interfaces import OpenExchange
 
 
@@ -71,8 +71,8 @@ def test_a_subscriber_says_which_partitions_it_wants(load: Load) -> None:
     consumer.close()
 
 
-def test_everything_wrong_with_it_is_told_with_the_keys_path(faults: Faults) -> None:
-    assert faults(
+def test_everything_wrong_with_it_is_told_with_the_keys_path(problems: Problems) -> None:
+    assert problems(
         EXCHANGE + 'partition_by = "aggregate"\npartitions = 8\n'
         '[exchanges.b]\nproducer = "memory"\npartition_by = "type_name"\n'
         '[exchanges.c]\nproducer = "memory"\npartitions = 8\n'

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from tests.config.conftest import Faults, Load
+    from tests.config.conftest import Load, Problems
 
 
 EXCHANGE = MEMORY + '[exchanges.shop]\nproducer = "memory"\n'
@@ -43,8 +43,8 @@ def test_a_routing_key_and_headers_are_put_on_what_is_sent(load: Load) -> None:
     assert [each.headers.get("tenant") for each in arrived] == ["acme", None]
 
 
-def test_everything_wrong_with_it_is_told_with_the_keys_path(faults: Faults) -> None:
-    assert faults(
+def test_everything_wrong_with_it_is_told_with_the_keys_path(problems: Problems) -> None:
+    assert problems(
         EXCHANGE + 'routing_key = "shop.{typ_name}"\n[exchanges.b]\nproducer = "memory"\n'
         'routing_key = "shop.{type_name"\n[exchanges.b.headers]\ntenant = "metadta.tenant"\n'
         'traceparent = "metadata.trace"\n"a b" = "type_name"\n'

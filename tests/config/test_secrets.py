@@ -21,7 +21,7 @@ secrets = st.text(st.characters(codec="utf-8", exclude_characters="\0")).map("s3
 
 
 def everything_shown(secret: str, text: str) -> str:
-    """Load a configuration that is full of faults, and return all that is said of it."""
+    """Load a configuration that is full of problems, and return all that is said of it."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "tidings.toml"
         path.write_text(text, encoding="utf-8")

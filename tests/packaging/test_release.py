@@ -104,8 +104,8 @@ def made(tmp_path: Path) -> Path:
     return wheel
 
 
-def test_a_wheel_of_what_git_knows_has_no_fault(made: Path) -> None:
-    assert list(contents.faults(made, ROOT)) == []
+def test_a_wheel_of_what_git_knows_has_no_problem(made: Path) -> None:
+    assert list(contents.problems(made, ROOT)) == []
 
 
 def test_a_file_too_many_or_too_few_is_named(made: Path, tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_file_too_many_or_too_few_is_named(made: Path, tmp_path: Path) -> None
         new.writestr("tidings/secrets.env", "")
         new.writestr("tests/test_all.py", "")
 
-    assert list(contents.faults(other, ROOT)) == [
+    assert list(contents.problems(other, ROOT)) == [
         "tidings/py.typed is missing in the wheel",
         "tests/test_all.py is in the wheel, and git does not know it",
         "tidings/secrets.env is in the wheel, and git does not know it",
@@ -137,15 +137,15 @@ def test_a_file_that_no_package_should_hold_is_named(tmp_path: Path) -> None:
             archive.writestr(f"tidings-1.0.dist-info/{name}", "")
     run("git", "init", "-q", tmp_path)
 
-    faults = list(contents.faults(wheel, tmp_path))
+    problems = list(contents.problems(wheel, tmp_path))
 
-    assert faults == ["tidings/notes.env has an ending that no package of ours has: see ENDINGS"]
+    assert problems == ["tidings/notes.env has an ending that no package of ours has: see ENDINGS"]
 
 
 @pytest.mark.packaging
 @pytest.mark.timeout(900)
-def test_the_wheel_that_is_built_has_no_fault(wheel: Path) -> None:
-    assert list(contents.faults(wheel, ROOT)) == []
+def test_the_wheel_that_is_built_has_no_problem(wheel: Path) -> None:
+    assert list(contents.problems(wheel, ROOT)) == []
 
 
 @pytest.mark.packaging
@@ -158,7 +158,7 @@ def test_a_release_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
     said = capsys.readouterr().out
     assert "ok      tidings[zeromq] installs and works\n" in said
-    assert "twine finds no fault" in said
+    assert "twine finds no problem" in said
     lines = (line.split("  ") for line in text_of(tmp_path / "SHA256SUMS").splitlines())
     sums = {name: stated for stated, name in lines}
     assert set(sums) == {

@@ -72,7 +72,7 @@ def echo_json(value: Any, indent: int | None = 2) -> None:
 
 
 def sentences(error: Exception) -> Iterable[str]:
-    """Return what an error says: a line for each fault of a configuration, else one."""
+    """Return what an error says: a line for each problem of a configuration, else one."""
     if isinstance(error, ConfigurationError):
         where = f"{error.source}: " if error.source else ""
         return [f"{where}{problem}" for problem in error.problems]

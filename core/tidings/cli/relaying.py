@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = escaping_logger(__name__)
 
-LIMIT = click.option("--limit", type=COUNT, metavar="N", help="Stop after N notifications.")
+LIMIT = click.option("--limit", type=COUNT, metavar="N", help="Stop after N events are sent.")
 
 
 @click.command()
@@ -49,7 +49,7 @@ def run(context: Context, exchanges: tuple[str, ...], limit: int | None, log_for
     """Keep publishing to every EXCHANGE named, or to all that are configured.
 
     SIGTERM and SIGINT finish the batch in hand. A lost broker or database is retried for ever.
-    With --limit, each exchange ends after N notifications.
+    With --limit, each exchange ends after N events are sent.
     """
     from tidings.health.watching import watched  # noqa: PLC0415 - not needed for --help
 

@@ -222,7 +222,7 @@ def _check_tracker(tidings: Tidings) -> str:
 def _check_exchange(tidings: Tidings, name: str) -> str:
     """Try the broker, and see that the exchange can go on from where it stands."""
     from tidings.operations.state import state_of  # noqa: PLC0415 - not needed for --help
-    from tidings.relay.beginning import fault_of_broker  # noqa: PLC0415 - not needed for --help
+    from tidings.relay.beginning import problem_of_broker  # noqa: PLC0415 - not needed for --help
     from tidings.relay.lag import lag  # noqa: PLC0415 - not needed for --help
 
     rows = {row.exchange_name: row for row in tidings.tracker.tracked_exchanges()}
@@ -242,9 +242,9 @@ def _check_exchange(tidings: Tidings, name: str) -> str:
             if Capability.MOST_RECENT_ACCEPTED in producer.capabilities:
                 accepted = exchange.most_recent_accepted()
                 for each in (accepted, *exchange.accepted_ahead()):
-                    fault = fault_of_broker(name, each, store, position)
-                    if fault is not None:
-                        raise fault
+                    problem = problem_of_broker(name, each, store, position)
+                    if problem is not None:
+                        raise problem
         except ExchangeLockedError as locked:
             if state.relay is None:  # also if one was killed, whose lease still runs
                 raise TidingsError(

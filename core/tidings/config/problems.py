@@ -29,7 +29,7 @@ def explain(
     *,
     unset: Collection[str] = (),
 ) -> list[str]:
-    """Return pydantic's findings as sentences with key paths and a did-you-mean.
+    """Return the problems that pydantic found as sentences with key paths and a did-you-mean.
 
     Nothing is said of ``unset`` keys, nor of what they may be the cause of.
     """

@@ -58,26 +58,26 @@ def remembered_by_broker(
         return 0
     accepted = exchange.most_recent_accepted()
     for each in (accepted, *exchange.accepted_ahead()):
-        error = fault_of_broker(route.exchange_name, each, route.event_store, position)
+        error = problem_of_broker(route.exchange_name, each, route.event_store, position)
         if error is not None:
             route.note_stop(None, str(error), lease)
             raise error
     return accepted.event_id if accepted is not None and _counts(accepted, position) else 0
 
 
-def fault_of_broker(
+def problem_of_broker(
     exchange_name: str, accepted: Accepted | None, store: EventStore, position: Position
 ) -> PositionMismatchError | None:
     """Return what is wrong between the broker's memory and the store; ``None``: nothing."""
     if accepted is None or not _counts(accepted, position):
         return None
     foreign = _is_foreign(accepted, position)
-    fault = _foreign(accepted) if foreign else _mismatch(store, accepted, position)
-    if fault is None:
+    problem = _foreign(accepted) if foreign else _mismatch(store, accepted, position)
+    if problem is None:
         return None
     ids = "" if foreign else LET_IDS_BEGIN_ABOVE
     return PositionMismatchError(
-        f"Exchange {exchange_name!r}: the broker already has event {accepted.event_id}, {fault}. "
+        f"Exchange {exchange_name!r}: the broker already has event {accepted.event_id}, {problem}. "
         f"Going on behind that id would pass events that were never sent. {ids}Say from which "
         f"event on this exchange is to have them: `tidings replay {exchange_name} --all`, or "
         f"`tidings replay {exchange_name} --from ID` with the first that it lacks."

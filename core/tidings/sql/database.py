@@ -18,7 +18,7 @@ from tidings.errors import (
 from tidings.sql import driver
 from tidings.sql.database_url import TITLES, file_of, name_of, place, unreadable, url_of
 from tidings.sql.failures import is_missing_table, is_read_only, shown, translated
-from tidings.sql.found_tables import fault_of_version
+from tidings.sql.found_tables import problem_of_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -80,7 +80,7 @@ class Database:
             return None
         try:
             with self.engine.connect() as connection:
-                return fault_of_version(connection, self.name)
+                return problem_of_version(connection, self.name)
         except SQLAlchemyError:
             return None
 

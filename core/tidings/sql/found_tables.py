@@ -34,7 +34,7 @@ def stated_version(connection: Connection, table: Table = tidings_schema) -> int
     return version
 
 
-def fault_of_version(connection: Connection, database_name: str) -> StoreNotReadyError | None:
+def problem_of_version(connection: Connection, database_name: str) -> StoreNotReadyError | None:
     """Return what to do if another version of tidings has made the tables."""
     version = stated_version(connection)
     if version is None or version == SCHEMA_VERSION:

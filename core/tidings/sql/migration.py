@@ -8,7 +8,7 @@ from sqlalchemy import case, text, update
 from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from tidings.errors import StoreNotReadyError
-from tidings.sql.found_tables import columns_of, fault_of_version, is_there, stated_version
+from tidings.sql.found_tables import columns_of, is_there, problem_of_version, stated_version
 from tidings.sql.schema import alone, as_text, tables_of
 from tidings.sql.tables import SCHEMA_VERSION, tidings_schema
 from tidings.sql.types import NewIdentity
@@ -55,8 +55,8 @@ def _steps(connection: Connection, database: Database, log: EventLog | None) -> 
         )
     if version == SCHEMA_VERSION:
         return []
-    if version > SCHEMA_VERSION and (fault := fault_of_version(connection, database.name)):
-        raise fault
+    if version > SCHEMA_VERSION and (problem := problem_of_version(connection, database.name)):
+        raise problem
     steps: list[Step] = []
     for table in tables_of(database.dialect_name, log):
         if not is_there(connection, table):

@@ -118,7 +118,7 @@ class Reader:
         """Find out what is wrong with the event; raises what is wrong with more than that."""
         self._run(lambda connection: self._log.ids_since(connection, event_id - 1, 1))
         type_name: str | None = None
-        fault = _reason(cause) if cause else "it is no event"
+        problem = _reason(cause) if cause else "it is no event"
         for field in reversed(StoredEvent._fields):
             try:
                 value = self._run(
@@ -127,15 +127,15 @@ class Reader:
             except Exception as error:
                 if not _may_be_of_a_row(error):
                     raise
-                fault = f"{field}: {_reason(error)}"
+                problem = f"{field}: {_reason(error)}"
                 continue
             if field == "type_name" and isinstance(value, str):
                 type_name = value
             if not isinstance(value, _TYPES[field]):
-                fault = f"{field} is {_shown(value)}"
+                problem = f"{field} is {_shown(value)}"
         named = "" if type_name is None else f" ({type_name})"
         return UnreadableEventError(
-            f"Event {event_id}{named} in {self._database_name} cannot be read: {fault}. Mend "
+            f"Event {event_id}{named} in {self._database_name} cannot be read: {problem}. Mend "
             f"that row of the table {self._log.table.name!r}.",
             event_id=event_id,
             type_name=type_name,

@@ -12,7 +12,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tidings.errors import StoreNotReadyError
 from tidings.sql.event_log import EVENTS, EventLog
-from tidings.sql.found_tables import columns_of, fault_of_version, is_there, stated_version
+from tidings.sql.found_tables import columns_of, is_there, problem_of_version, stated_version
 from tidings.sql.tables import FIRST_ROWS, tables_for, tidings_schema, wake_up_statements
 from tidings.sql.types import NewIdentity
 
@@ -37,8 +37,8 @@ def create(database: Database, log: EventLog | None) -> None:
     """
     database.make_file()
     with database.transaction() as connection, alone(connection):
-        if fault := fault_of_version(connection, database.name):
-            raise fault
+        if problem := problem_of_version(connection, database.name):
+            raise problem
         for table in tables_of(database.dialect_name, log):
             table.create(connection, checkfirst=True)
             _check_columns(connection, table, database.name)
@@ -59,8 +59,8 @@ def ensure_rows(connection: Connection) -> None:
 
 def check(connection: Connection, database: Database, log: EventLog) -> None:
     """Raise :class:`~tidings.errors.StoreNotReadyError` if the tables aren't as they must be."""
-    if fault := fault_of_version(connection, database.name):
-        raise fault
+    if problem := problem_of_version(connection, database.name):
+        raise problem
     tables = [t for t in tables_of(database.dialect_name, log) if not t.info.get("optional")]
     missing = [table.name for table in tables if not is_there(connection, table)]
     if missing:

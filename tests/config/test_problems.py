@@ -15,16 +15,16 @@ from tidings import ConfigurationError, Tidings
 from tidings.config import parse
 
 if TYPE_CHECKING:
-    from tests.config.conftest import Faults, Load
+    from tests.config.conftest import Load, Problems
 
 
 def shortened(found: list[str]) -> list[str]:
     """Leave out the lists of backends: they grow."""
-    return [re.sub(r"Known are: .*, .*", "Known…", fault) for fault in found]
+    return [re.sub(r"Known are: .*, .*", "Known…", problem) for problem in found]
 
 
-def test_faults_of_structure_and_of_plugins_come_together(faults: Faults) -> None:
-    found = faults("""
+def test_problems_of_structure_and_of_plugins_come_together(problems: Problems) -> None:
+    found = problems("""
         evnt_store = 1
         [event_store]
         url = "oracle://host/db"
@@ -73,7 +73,7 @@ def test_faults_of_structure_and_of_plugins_come_together(faults: Faults) -> Non
     ]
 
 
-def test_each_fault_is_said_to_be_in_the_file(load: Load, tmp_path: Path) -> None:
+def test_each_problem_is_said_to_be_in_the_file(load: Load, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load("a = 1\nb = 2")
 
@@ -82,8 +82,8 @@ def test_each_fault_is_said_to_be_in_the_file(load: Load, tmp_path: Path) -> Non
     assert all(line.startswith(f"{tmp_path / 'tidings.toml'}: ") for line in lines)
 
 
-def test_a_misspelt_table_of_producers_gets_a_hint_at_the_table(faults: Faults) -> None:
-    found = faults(
+def test_a_misspelt_table_of_producers_gets_a_hint_at_the_table(problems: Problems) -> None:
+    found = problems(
         MEMORY + '[exchanges.a]\nproducer = "archve"\n'
         '[producers.archive]\nbackend = "jsonlines"\npath = "x"'
     )
@@ -93,8 +93,8 @@ def test_a_misspelt_table_of_producers_gets_a_hint_at_the_table(faults: Faults) 
     ]
 
 
-def test_a_table_of_the_same_wrong_name_is_no_hint(faults: Faults) -> None:
-    found = faults(
+def test_a_table_of_the_same_wrong_name_is_no_hint(problems: Problems) -> None:
+    found = problems(
         MEMORY + '[exchanges.a]\nproducer = "json-lines"\n[producers.json-lines]\npath = "x"'
     )
 
@@ -107,13 +107,13 @@ def test_a_table_of_the_same_wrong_name_is_no_hint(faults: Faults) -> None:
     assert "json-lines" not in found[0].partition("Known are")[2]
 
 
-def test_a_missing_setting_is_asked_for_where_it_belongs(faults: Faults) -> None:
-    assert faults(MEMORY + '[exchanges.a]\nproducer = "rabbitmq"') == [
+def test_a_missing_setting_is_asked_for_where_it_belongs(problems: Problems) -> None:
+    assert problems(MEMORY + '[exchanges.a]\nproducer = "rabbitmq"') == [
         "producers.rabbitmq.url: missing."
     ]
 
 
-def test_a_producer_that_no_exchange_uses_is_no_fault(load: Load) -> None:
+def test_a_producer_that_no_exchange_uses_is_no_problem(load: Load) -> None:
     tidings = load(MEMORY + "[producers.not-installed]\nurl = 1")
 
     assert tidings.configuration.producers.keys() == {"not-installed"}
@@ -127,27 +127,27 @@ def test_a_good_name_of_an_exchange_is_taken(load: Load, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "-a", ".a", "a/b", "a b", "ä", "a\\n", "x" * 128, "a:b"])
-def test_a_name_that_some_broker_cannot_hold_is_refused(faults: Faults, name: str) -> None:
-    (fault,) = faults(f'{MEMORY}[exchanges."{name}"]\nproducer = "memory"')
+def test_a_name_that_some_broker_cannot_hold_is_refused(problems: Problems, name: str) -> None:
+    (problem,) = problems(f'{MEMORY}[exchanges."{name}"]\nproducer = "memory"')
 
-    assert "an exchange's name has 1 to 127 letters" in fault
+    assert "an exchange's name has 1 to 127 letters" in problem
 
 
 @pytest.mark.parametrize(
     ("value", "setting"),
     [("0", "batch_size"), ("100001", "batch_size"), ("1.5", "batch_size"), ('"a"', "batch_size")],
 )
-def test_a_value_out_of_bounds_is_refused(faults: Faults, value: str, setting: str) -> None:
-    (fault,) = faults(f'{MEMORY}[exchanges.a]\nproducer = "memory"\n{setting} = {value}')
+def test_a_value_out_of_bounds_is_refused(problems: Problems, value: str, setting: str) -> None:
+    (problem,) = problems(f'{MEMORY}[exchanges.a]\nproducer = "memory"\n{setting} = {value}')
 
-    assert fault.startswith(f"exchanges.a.{setting}: ")
+    assert problem.startswith(f"exchanges.a.{setting}: ")
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "0", "3601"])
-def test_a_lease_that_never_ends_or_never_begins_is_refused(faults: Faults, value: str) -> None:
-    (fault,) = faults(f"{MEMORY}[relay]\nlease_seconds = {value}")
+def test_a_lease_that_never_ends_or_never_begins_is_refused(problems: Problems, value: str) -> None:
+    (problem,) = problems(f"{MEMORY}[relay]\nlease_seconds = {value}")
 
-    assert fault.startswith("relay.lease_seconds: ")
+    assert problem.startswith("relay.lease_seconds: ")
 
 
 toml = st.recursive(
@@ -231,11 +231,11 @@ def test_the_path_is_taken_from_the_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["inf", "nan"])
-def test_a_time_without_an_end_is_refused(faults: Faults, value: str) -> None:
-    found = faults(
+def test_a_time_without_an_end_is_refused(problems: Problems, value: str) -> None:
+    found = problems(
         MEMORY + f'[exchanges.a]\nproducer = "zeromq"\n[relay]\npoll_seconds = {value}\n'
         f"[producers.zeromq]\nno_progress_timeout = {value}"
     )
 
     assert len(found) == 2, found
-    assert all("finite number" in fault or "less than" in fault for fault in found)
+    assert all("finite number" in problem or "less than" in problem for problem in found)
