@@ -18,7 +18,7 @@ from benchmarks.wire.bare_socket import push, received
 from benchmarks.wire.pieces import pieces
 from tidings.plugins import Position
 from tidings_rabbitmq.stream.messages import APP_ID as BASIC_APP_ID
-from tidings_rabbitmq.stream.messages import OCCURRED_ON, MessageEncoder
+from tidings_rabbitmq.stream.messages import OCCURRED_ON, StreamMessageEncoder
 from tidings_rabbitmq.stream.messages import TYPE as BASIC_TYPE
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
@@ -75,7 +75,7 @@ def blocking(
 
 
 def _encoded(database_url: str, count: int) -> Iterator[bytes]:
-    encoder = MessageEncoder(APP_ID, Position())
+    encoder = StreamMessageEncoder(APP_ID, Position())
     for event, message in messages(database_url, count):
         data = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
         yield event.event_id.to_bytes(8) + len(data).to_bytes(4) + data

@@ -16,7 +16,7 @@ from tests.servers import free_port
 from benchmarks.stored import messages, relaying
 from tidings_zeromq import Subscriber
 from tidings_zeromq.event_wire import encode_event
-from tidings_zeromq.selection import address_of
+from tidings_zeromq.selection import traits_of
 from tidings_zeromq.supply import FRAME_BYTES, FRAME_EVENTS
 from tidings_zeromq.window import Window
 from tidings_zeromq.wire import decode_request, encode_beginning, encode_events
@@ -166,7 +166,7 @@ def _frames(database_url: str, count: int, together: int) -> list[Frame]:
     window = Window(0, count, sys.maxsize)
     for event, message in messages(database_url, count):
         encoded = encode_event(message, event.type_name, event.event_id, event.occurred_on)
-        window.append(event.event_id, encoded, address_of(message))
+        window.append(event.event_id, encoded, traits_of(message))
     frames: list[Frame] = []
     last_id = 0
     while last_id < window.newest_id:

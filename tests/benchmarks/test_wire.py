@@ -25,7 +25,7 @@ from tests.servers import ActiveMQ, RabbitMQ
 from tests.servers.given import missing
 from tidings.plugins import Position
 from tidings_rabbitmq.pipeline import PIECE_BYTES, PIECE_MESSAGES
-from tidings_rabbitmq.stream.messages import MessageEncoder
+from tidings_rabbitmq.stream.messages import StreamMessageEncoder
 from tidings_zeromq import Subscriber
 from tidings_zeromq.event_wire import encode_event
 
@@ -97,7 +97,7 @@ def test_every_contender_publishes_the_very_messages_of_the_relay(
 
 
 def test_rstream_sends_what_the_relay_sends_to_a_stream(filled_url: str) -> None:
-    encoder = MessageEncoder(stream_client.APP_ID, Position())
+    encoder = StreamMessageEncoder(stream_client.APP_ID, Position())
 
     for event, message in stored.messages(filled_url, EVENTS):
         encoded = encoder.encode(message, event.type_name, event.event_id, event.occurred_on)

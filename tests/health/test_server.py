@@ -22,16 +22,16 @@ from tidings.testing import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidings.health.answer import Answer
+    from tidings.health.answer import PageAnswer
 
 SECRET = "geheim"
 
 
-def well(_accept: str) -> Answer:
+def well(_accept: str) -> PageAnswer:
     return as_json(HTTPStatus.OK, {"well": True, "foreign": "\n\x7f\u202e\ud800"})
 
 
-def broken(_accept: str) -> Answer:
+def broken(_accept: str) -> PageAnswer:
     raise ValueError(SECRET)
 
 

@@ -21,7 +21,7 @@ from tidings import BrokerUnavailableError, NewEvent, UndeliverableEventError
 from tidings.plugins import ObservedRelay, Settings
 from tidings.testing import eventually
 from tidings_opentelemetry.observer import OpenTelemetryObserver
-from tidings_opentelemetry.under_way import Batch, UnderWay
+from tidings_opentelemetry.under_way import SentBatch, UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,11 +164,11 @@ def test_what_is_current_where_the_relay_works_is_no_recording_context(
 
 def test_what_was_accepted_before_a_replay_says_nothing_of_what_comes_after_it() -> None:
     under_way = UnderWay()
-    under_way.add(Batch([1, 2], 0, ()))
+    under_way.add(SentBatch([1, 2], 0, ()))
     under_way.accepted(2)
     assert len(list(under_way.take_accepted())) == 1
     assert list(under_way.take_all()) == []
-    under_way.add(Batch([1, 2], 0, ()))
+    under_way.add(SentBatch([1, 2], 0, ()))
 
     under_way.accepted(1)
 

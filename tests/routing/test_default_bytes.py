@@ -18,7 +18,7 @@ from tidings.plugins import Position
 from tidings.relay.route import notification
 from tidings_activemq.frames import EventFrames
 from tidings_rabbitmq.frames import MessageEncoder
-from tidings_rabbitmq.stream.messages import MessageEncoder as StreamMessageEncoder
+from tidings_rabbitmq.stream.messages import StreamMessageEncoder
 from tidings_zeromq.event_wire import encode_event
 from tidings_zeromq.pub.frames import encode
 

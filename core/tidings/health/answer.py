@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from http import HTTPStatus
 
 
-class Answer(NamedTuple):
+class PageAnswer(NamedTuple):
     """A page's answer."""
 
     status: HTTPStatus
@@ -18,13 +18,15 @@ class Answer(NamedTuple):
     content_type: str = "application/json"
 
 
-Page: TypeAlias = Callable[[str], Answer]
+Page: TypeAlias = Callable[[str], PageAnswer]
 """Makes the answer; told what the client accepts, as the header says it."""
 
 Pages: TypeAlias = Mapping[str, Page]
 """By path."""
 
 
-def as_json(status: HTTPStatus, value: Any) -> Answer:
+def as_json(status: HTTPStatus, value: Any) -> PageAnswer:
     """Return ``value`` as JSON, in which everything foreign is escaped."""
-    return Answer(status, f"{json.dumps(value, indent=2)}\n".replace("\x7f", "\\u007f").encode())
+    return PageAnswer(
+        status, f"{json.dumps(value, indent=2)}\n".replace("\x7f", "\\u007f").encode()
+    )

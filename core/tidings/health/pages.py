@@ -7,7 +7,7 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from tidings.blame import sentence_of
-from tidings.health.answer import Answer, as_json
+from tidings.health.answer import PageAnswer, as_json
 from tidings.health.looking import Looking
 from tidings.operations.status import status_json, statuses
 
@@ -42,7 +42,7 @@ def metrics(observers: Observers) -> Page:
     """Return the page of what the observers show."""
     scrapes = BoundedSemaphore(MOST_SCRAPES)
 
-    def page(accept: str) -> Answer:
+    def page(accept: str) -> PageAnswer:
         if not scrapes.acquire(blocking=False):
             said = f"{MOST_SCRAPES} others are being answered. Ask less often."
             return as_json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": said})
@@ -53,12 +53,12 @@ def metrics(observers: Observers) -> Page:
         if shown is None:
             said = "No observer shows metrics: add [observers.prometheus]."
             return as_json(HTTPStatus.NOT_FOUND, {"error": said})
-        return Answer(HTTPStatus.OK, shown.body, shown.content_type)
+        return PageAnswer(HTTPStatus.OK, shown.body, shown.content_type)
 
     return page
 
 
-def _live(worker: Worker, stuck_seconds: float) -> Answer:
+def _live(worker: Worker, stuck_seconds: float) -> PageAnswer:
     return _all(
         worker,
         "live",
@@ -72,7 +72,7 @@ def _all(
     word: str,
     is_so: Callable[[Vitals], bool],
     reason: Callable[[Vitals], str | None] = lambda each: each.reason,
-) -> Answer:
+) -> PageAnswer:
     """Say whether it is so of every exchange, and how each of them is."""
     said = {
         each.exchange_name: {
@@ -88,9 +88,9 @@ def _all(
     return as_json(status, {word: every, "exchanges": said})
 
 
-def status_page(status: Looking[str]) -> Answer:
+def status_page(status: Looking[str]) -> PageAnswer:
     """Return what `tidings status --json` says, or why it cannot be said."""
     try:
-        return Answer(HTTPStatus.OK, f"{status.ask()}\n".encode())
+        return PageAnswer(HTTPStatus.OK, f"{status.ask()}\n".encode())
     except Exception as error:  # noqa: BLE001 - a plugin's fault, too, is an answer
         return as_json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": sentence_of(error)})

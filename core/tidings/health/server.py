@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tidings.config.address import Address
-    from tidings.health.answer import Answer, Page, Pages
+    from tidings.health.answer import Page, PageAnswer, Pages
 
 log = escaping_logger(__name__)
 
@@ -162,14 +162,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
 
-    def _made_by(self, page: Page) -> Answer:
+    def _made_by(self, page: Page) -> PageAnswer:
         try:
             return page(self.headers.get("Accept", ""))
         except Exception:
             log.exception("%s could not be answered", self.path)
             return as_json(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "see the relay's log"})
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: PageAnswer) -> None:
         self.close_connection = True
         self.request_version = self.protocol_version  # of what was no request, too
         self.send_response(answer.status)

@@ -54,7 +54,7 @@ class _Quiet(NamedTuple):
     """When it began, or when the store last said that nothing was committed since."""
 
 
-class _Look(NamedTuple):
+class _FoundEvent(NamedTuple):
     """The event that somebody's position is at, as it was found."""
 
     event: StoredEvent | None
@@ -97,7 +97,7 @@ class SharedReader(Waiters):
         self._forgot = 0.0
         self._watched: float | None = None
         self._quiet: _Quiet | None = None
-        self._look: _Look | None = None
+        self._look: _FoundEvent | None = None
 
     def enter(self, view: object) -> None:
         """Count a view as in use."""
@@ -160,12 +160,12 @@ class SharedReader(Waiters):
             if (look := self._recent_look(event_id, not_before)) is not None:
                 return look.event
             begun = time.monotonic()
-            look = _Look(self.store.stored_event(event_id), event_id, begun)
+            look = _FoundEvent(self.store.stored_event(event_id), event_id, begun)
         with self._changed:
             self._look = look if begun >= self._forgot else None
         return look.event
 
-    def _recent_look(self, event_id: int, not_before: float) -> _Look | None:
+    def _recent_look(self, event_id: int, not_before: float) -> _FoundEvent | None:
         with self._changed:
             look = self._look
         if look is None or look.event_id != event_id or look.begun < not_before:

@@ -26,7 +26,7 @@ NO_SUBSCRIBER = (
 
 
 @dataclass(slots=True)
-class Failures:
+class DeliveryFailures:
     """What went wrong during one delivery."""
 
     errors: list[DeliveryError] = field(default_factory=list)
@@ -125,13 +125,13 @@ class DrivenProducer:
         *,
         after: int = 0,
         seconds: float = 60.0,
-    ) -> Failures:
+    ) -> DeliveryFailures:
         """Deliver everything as a relay would: after a transient failure it tries again.
 
         ``at`` says what is to happen before the event of that id is sent, once; ``after`` is the
         last id that was accepted before. Leaves the exchange open.
         """
-        failures, happenings, tracked = Failures(), dict(at or {}), after
+        failures, happenings, tracked = DeliveryFailures(), dict(at or {}), after
         deadline = time.monotonic() + seconds
         while True:
             opened = False

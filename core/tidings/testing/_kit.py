@@ -11,7 +11,7 @@ import pytest
 from tidings.errors import ExchangeLockedError
 from tidings.interfaces import Capability, Notification, ReceivedMessage
 from tidings.plugins.specs import ProducerContext
-from tidings.testing._driver import NO_SUBSCRIBER, DrivenProducer, Failures
+from tidings.testing._driver import NO_SUBSCRIBER, DeliveryFailures, DrivenProducer
 from tidings.testing._judging import broken, check
 from tidings.testing._making import make_at
 from tidings.testing.promises import Producer, Wire
@@ -154,7 +154,7 @@ class Kit:
         expect_contents(sent, arrived)
 
     def expect_first_deliveries(
-        self, exchange_name: str, sent: Sequence[Notification], failures: Failures
+        self, exchange_name: str, sent: Sequence[Notification], failures: DeliveryFailures
     ) -> None:
         """Fail unless all arrived, first deliveries in order, again only what may."""
         arrived = self.read(exchange_name, sent)

@@ -10,7 +10,7 @@ from tidings.interfaces import Capability, JournalEntry
 from tidings.testing._capabilities import need
 from tidings.testing._judging import check
 from tidings.testing._tracker_position import NAMES
-from tidings.testing.promises import Journal
+from tidings.testing.promises import Journaling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,15 +37,21 @@ class JournalPromises:
         _write(tracker, entries)
         found = list(new_tracker().journal())
         plain = [entry._replace(entry_id=0) for entry in found]
-        check(plain == entries, Journal.WRITE, f"It holds {_brief(found)}, not {_brief(entries)}.")
+        check(
+            plain == entries, Journaling.WRITE, f"It holds {_brief(found)}, not {_brief(entries)}."
+        )
         ids = [entry.entry_id for entry in found]
-        check(ids == sorted(set(ids)) and ids[0] > 0, Journal.IDS, f"Three entries have ids {ids}.")
+        check(
+            ids == sorted(set(ids)) and ids[0] > 0, Journaling.IDS, f"Three entries have ids {ids}."
+        )
 
     def test_entries_are_found_by_exchange_time_and_id(
         self, tracker: PublishedMessageTracker
     ) -> None:
         need(self.capabilities, Capability.JOURNAL)
-        check(list(tracker.journal()) == [], Journal.READ, "A new tracker's journal is not empty.")
+        check(
+            list(tracker.journal()) == [], Journaling.READ, "A new tracker's journal is not empty."
+        )
         _write(tracker, [_entry(name, hours) for hours in (3, 2, 1) for name in ("a", "b")])
         every = list(tracker.journal())
         of_a = [entry for entry in every if entry.exchange_name == "a"]
@@ -71,16 +77,20 @@ class JournalPromises:
         for hours in range(9, 0, -1):
             tracker.write_journal([_entry("a", hours)], most=FEW, longest=LONGEST)
             newest = tracker.journal()[-1].noted_on
-            check(newest == _entry("a", hours).noted_on, Journal.BOUND, "The newest was not kept.")
+            check(
+                newest == _entry("a", hours).noted_on, Journaling.BOUND, "The newest was not kept."
+            )
         left = len(tracker.journal())
-        check(1 <= left <= FEW, Journal.BOUND, f"At most 4 of 9 were to be kept; there are {left}.")
+        check(
+            1 <= left <= FEW, Journaling.BOUND, f"At most 4 of 9 were to be kept; there are {left}."
+        )
 
     def test_none_is_kept_that_is_too_old(self, tracker: PublishedMessageTracker) -> None:
         need(self.capabilities, Capability.JOURNAL)
         _write(tracker, [_entry("a", 50), _entry("b", 40), _entry("a", 1)])
         tracker.write_journal([_entry("a", 0)], most=MOST, longest=timedelta(hours=30))
         hours = [entry.what for entry in tracker.journal()]
-        check(hours == ["1", "0"], Journal.BOUND, f"None was to be older than 30 h: {hours}.")
+        check(hours == ["1", "0"], Journaling.BOUND, f"None was to be older than 30 h: {hours}.")
 
     def test_several_write_at_once_and_every_entry_is_kept(
         self, tracker: PublishedMessageTracker
@@ -95,7 +105,7 @@ class JournalPromises:
         with ThreadPoolExecutor(WRITERS) as threads:
             list(threads.map(write, names))
         counts = [len(tracker.journal(name)) for name in names]
-        check(counts == [OF_EACH] * WRITERS, Journal.THREADS, f"Each wrote {OF_EACH}: {counts}.")
+        check(counts == [OF_EACH] * WRITERS, Journaling.THREADS, f"Each wrote {OF_EACH}: {counts}.")
 
 
 def _entry(exchange_name: str, hours: int, detail: str | None = "why") -> JournalEntry:
@@ -114,7 +124,7 @@ def _write(tracker: PublishedMessageTracker, entries: Sequence[JournalEntry]) ->
 def _expect(found: Sequence[JournalEntry], wanted: Sequence[JournalEntry]) -> None:
     check(
         list(found) == list(wanted),
-        Journal.READ,
+        Journaling.READ,
         f"It gave {_brief(found)}, not {_brief(wanted)}.",
     )
 

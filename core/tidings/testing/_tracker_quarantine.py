@@ -11,7 +11,7 @@ from tidings.interfaces import Capability, fingerprint_of
 from tidings.testing._capabilities import expect_the_same, need
 from tidings.testing._judging import broken, check
 from tidings.testing._tracker_position import LONG, NAMES, event, expect_position
-from tidings.testing.promises import Quarantine, Tracker
+from tidings.testing.promises import Quarantining, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ class QuarantinePromises:
                 change()
         check(
             (list(tracker.quarantined_events()), _stop(tracker, "a")) == (before, None),
-            Quarantine.FENCED,
+            Quarantining.FENCED,
             f"It was {before}, and is {tracker.quarantined_events()}.",
         )
         expect_position(tracker, "a", 5)
@@ -114,14 +114,14 @@ class QuarantinePromises:
         found = [(e.exchange_name, e.event_id, e.type_name, e.reason, e.retry_asked)
                  for e in other.quarantined_events("a")]  # fmt: skip
         wanted = [("a", 5, event(5).type_name, REASON, False)]
-        check(found == wanted, Quarantine.NOTED, f"Event 5 was put there; there is {found}.")
+        check(found == wanted, Quarantining.NOTED, f"Event 5 was put there; there is {found}.")
         expect_position(tracker, "a", 5)
         check(_stop(tracker, "a") is None, Tracker.STOP, "Event 5 was passed; it stays noted.")
         mark = tracker.acquire_lease("a", "one", LONG).fingerprint
         wanted_mark = fingerprint_of("", event(5).occurred_on)
         check(
             mark == wanted_mark,
-            Quarantine.MARK,
+            Quarantining.MARK,
             f"Event 5 was passed; its fingerprint should be {wanted_mark!r}; it is {mark!r}.",
         )
 
@@ -131,27 +131,27 @@ class QuarantinePromises:
         tracker.quarantine("a", event(5), "first", lease)
         tracker.track_most_recent_published_message("a", event(9), lease)
         tracker.quarantine("a", event(5), "second", lease)
-        expect_position(tracker, "a", 9, Quarantine.NOT_BACK)
+        expect_position(tracker, "a", 9, Quarantining.NOT_BACK)
         reasons = [each.reason for each in tracker.quarantined_events("a")]
-        check(reasons == ["second"], Quarantine.NOT_BACK, f"Its reasons are {reasons}.")
+        check(reasons == ["second"], Quarantining.NOT_BACK, f"Its reasons are {reasons}.")
         tracker.settle_retry(5, None, lease)
-        expect_position(tracker, "a", 9, Quarantine.NOT_BACK)
+        expect_position(tracker, "a", 9, Quarantining.NOT_BACK)
 
     def test_a_retry_is_asked_for_and_settled(self, tracker: PublishedMessageTracker) -> None:
         need(self.capabilities, Capability.QUARANTINE)
         lease = _fill(tracker)
         asked = tracker.ask_to_retry("a", 7), tracker.ask_to_retry("a", 8)
-        check(asked == (1, 0), Quarantine.RETRY, f"5, 7, 9 are there; 7 and 8 gave {asked}.")
+        check(asked == (1, 0), Quarantining.RETRY, f"5, 7, 9 are there; 7 and 8 gave {asked}.")
         _expect(tracker, [("a", 7)], retry_asked=True)
         tracker.settle_retry(7, "still", lease)
         _expect(tracker, [], retry_asked=True)
         check(
             [e.reason for e in tracker.quarantined_events("a")] == ["first", "still", "first"],
-            Quarantine.RETRY,
+            Quarantining.RETRY,
             "Event 7 was refused again; its reason is not the new one, or others' changed.",
         )
         asked_for_all = tracker.ask_to_retry("a")
-        check(asked_for_all == len("579"), Quarantine.RETRY, f"All gave {asked_for_all}.")
+        check(asked_for_all == len("579"), Quarantining.RETRY, f"All gave {asked_for_all}.")
         tracker.settle_retry(5, None, lease)
         _expect(tracker, [("a", 7), ("a", 9)], retry_asked=True)
         _expect(tracker, [("a", 7), ("a", 9), ("b", 5)])
@@ -166,7 +166,7 @@ class QuarantinePromises:
         wanted = [("a", 5), ("b", 5)]
         check(
             left == wanted,
-            Quarantine.REPLAYED,
+            Quarantining.REPLAYED,
             f"Exchange 'a' gets all after 5 again; there should be {wanted}; there is {left}.",
         )
 
@@ -185,7 +185,7 @@ class QuarantinePromises:
                 found = [each.event_id for each in tracker.quarantined_events(name)]
                 check(
                     found == wanted[name],
-                    Quarantine.LIST,
+                    Quarantining.LIST,
                     f"Of exchange {name!r}, events {wanted[name]} are in quarantine; "
                     f"quarantined_events() gives {found}.",
                 )
@@ -193,14 +193,14 @@ class QuarantinePromises:
         expect()
         chosen = "my-bc"
         asked = tracker.ask_to_retry(chosen)
-        check(asked == 1, Quarantine.RETRY, f"One event is there of {chosen!r}; it gave {asked}.")
+        check(asked == 1, Quarantining.RETRY, f"One event is there of {chosen!r}; it gave {asked}.")
         _expect(tracker, [(chosen, wanted[chosen][0])], retry_asked=True)
         tracker.settle_retry(wanted[chosen][0], None, leases[chosen])
         wanted[chosen] = []
         expect()
         for name in ("my-bc.a", "My-BC"):
             event_id = wanted[name].pop()
-            check(tracker.drop_quarantined(name, event_id), Quarantine.DROP, "It gave False.")
+            check(tracker.drop_quarantined(name, event_id), Quarantining.DROP, "It gave False.")
             expect()
         tracker.replay("my-b", 0)
         wanted["my-b"] = []
@@ -210,10 +210,10 @@ class QuarantinePromises:
         need(self.capabilities, Capability.QUARANTINE)
         _fill(tracker)
         dropped = [tracker.drop_quarantined("a", 5) for _ in range(2)]
-        check(dropped == [True, False], Quarantine.DROP, f"Dropping it twice gave {dropped}.")
+        check(dropped == [True, False], Quarantining.DROP, f"Dropping it twice gave {dropped}.")
         check(
             tracker.drop_quarantined("never seen", 5) is False,
-            Quarantine.DROP,
+            Quarantining.DROP,
             "Dropping from an exchange that nobody knows did not give False.",
         )
         _expect(tracker, [("a", 7), ("a", 9), ("b", 5)])
@@ -232,7 +232,7 @@ def _expect(
     tracker: PublishedMessageTracker, wanted: list[tuple[str, int]], *, retry_asked: bool = False
 ) -> None:
     found = [each[:2] for each in tracker.quarantined_events(retry_asked=retry_asked)]
-    check(found == wanted, Quarantine.LIST, f"There should be {wanted}; there is {found}.")
+    check(found == wanted, Quarantining.LIST, f"There should be {wanted}; there is {found}.")
 
 
 def _stop(tracker: PublishedMessageTracker, exchange_name: str) -> Stop | None:

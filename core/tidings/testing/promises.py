@@ -226,7 +226,7 @@ class Tracker:
     UNAVAILABLE = Store.UNAVAILABLE
 
 
-class Quarantine:
+class Quarantining:
     """Sentences of ``Quarantine``."""
 
     NOTED = "Note the event and move the exchange's position to it, in one step; renew the lease."
@@ -243,7 +243,7 @@ class Quarantine:
     REPLAYED = "What the exchange will get again leaves its quarantine, in the same step."
 
 
-class Journal:
+class Journaling:
     """Sentences of ``Journal``."""
 
     WRITE = "Keep these entries, in their order, all or none; their ``entry_id`` says nothing yet."

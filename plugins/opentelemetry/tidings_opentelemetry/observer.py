@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from tidings.plugins import Observer
 from tidings_opentelemetry.recording import links_to
-from tidings_opentelemetry.under_way import Batch, UnderWay
+from tidings_opentelemetry.under_way import SentBatch, UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,7 +87,7 @@ class OpenTelemetryObserver(Observer):
         under_way.cut(events[0].event_id)
         traced = not isinstance(trace.get_tracer_provider(), ProxyTracerProvider)
         links = links_to(events) if traced else ()
-        under_way.add(Batch([event.event_id for event in events], time.time_ns(), links))
+        under_way.add(SentBatch([event.event_id for event in events], time.time_ns(), links))
 
     @override
     def accepted(self, exchange_name: str, batch: AcceptedBatch) -> None:
@@ -115,7 +115,7 @@ class OpenTelemetryObserver(Observer):
         self._tell(exchange_name, self._of(exchange_name).take_all(), error_type)
 
     def _tell(
-        self, exchange_name: str, batches: Iterable[Batch], error_type: str | None = None
+        self, exchange_name: str, batches: Iterable[SentBatch], error_type: str | None = None
     ) -> None:
         now = time.time_ns()
         for batch in batches:
@@ -125,7 +125,7 @@ class OpenTelemetryObserver(Observer):
             self._make_span(exchange_name, batch, now, attributes)
 
     def _make_span(
-        self, exchange_name: str, batch: Batch, now: int, attributes: Attributes
+        self, exchange_name: str, batch: SentBatch, now: int, attributes: Attributes
     ) -> None:
         span = self._tracer.start_span(
             f"publish {exchange_name}",

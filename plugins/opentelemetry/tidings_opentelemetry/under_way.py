@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Batch:
+class SentBatch:
     """Events that were handed to a producer in one call."""
 
     ids: Sequence[int]
@@ -30,10 +30,10 @@ class UnderWay:
     """
 
     def __init__(self) -> None:
-        self._batches: deque[Batch] = deque()
+        self._batches: deque[SentBatch] = deque()
         self._accepted_id = 0
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: SentBatch) -> None:
         """Note the next batch."""
         self._batches.append(batch)
 
@@ -50,12 +50,12 @@ class UnderWay:
         """Note up to where the broker has accepted everything."""
         self._accepted_id = max(self._accepted_id, event_id)
 
-    def take_accepted(self) -> Iterator[Batch]:
+    def take_accepted(self) -> Iterator[SentBatch]:
         """Give each batch of which the broker has accepted every event, and forget it."""
         while self._batches and self._batches[0].ids[-1] <= self._accepted_id:
             yield self._batches.popleft()
 
-    def take_all(self) -> Iterator[Batch]:
+    def take_all(self) -> Iterator[SentBatch]:
         """Give all that is left, and begin anew: a replay may send lower ids."""
         while self._batches:
             yield self._batches.popleft()

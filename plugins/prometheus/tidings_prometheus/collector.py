@@ -15,7 +15,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from tidings_prometheus.exchange import STATES, Exchange
+from tidings_prometheus.exchange import STATES, ExchangeMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from tidings_prometheus.histogram import Histogram
     from tidings_prometheus.looking import Looking
 
-Exchanges: TypeAlias = "Mapping[str, Exchange]"
+Exchanges: TypeAlias = "Mapping[str, ExchangeMetrics]"
 
 
-_OF_EXCHANGES: Sequence[tuple[str, str, Callable[[Exchange], float]]] = (
+_OF_EXCHANGES: Sequence[tuple[str, str, Callable[[ExchangeMetrics], float]]] = (
     ("tidings_lease_held", "1 if this relay holds the exchange.", lambda each: each.lease_held),
     (
         "tidings_lease_epoch",
@@ -156,7 +156,7 @@ class RelayCollector(Collector):
 
 
 def _counter(
-    name: str, help_text: str, exchanges: Exchanges, value: Callable[[Exchange], float]
+    name: str, help_text: str, exchanges: Exchanges, value: Callable[[ExchangeMetrics], float]
 ) -> Metric:
     family = CounterMetricFamily(name, help_text, labels=["exchange"])
     for exchange_name, each in exchanges.items():
@@ -182,7 +182,10 @@ def _histograms(exchanges: Exchanges) -> Iterator[Metric]:
 
 
 def _histogram(
-    name: str, help_text: str, exchanges: Exchanges, histogram: Callable[[Exchange], Histogram]
+    name: str,
+    help_text: str,
+    exchanges: Exchanges,
+    histogram: Callable[[ExchangeMetrics], Histogram],
 ) -> Metric:
     family = HistogramMetricFamily(name, help_text, labels=["exchange"])
     for exchange_name, each in exchanges.items():

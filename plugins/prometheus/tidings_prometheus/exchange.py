@@ -25,7 +25,7 @@ _SEND_TO_ACCEPT = (
 )  # fmt: skip
 
 
-class Exchange:
+class ExchangeMetrics:
     """Numbers of one exchange.
 
     **Threads.** The exchange's thread writes, any may read.

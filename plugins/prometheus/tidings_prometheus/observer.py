@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from tidings.plugins import Exposition, Observer, UndeliverableEventError
 from tidings_prometheus.collector import RelayCollector
-from tidings_prometheus.exchange import Exchange
+from tidings_prometheus.exchange import ExchangeMetrics
 from tidings_prometheus.looking import Looking
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class PrometheusObserver(Observer):
     def __init__(self, settings: PrometheusSettings) -> None:
         self.registry = CollectorRegistry()
         self._settings = settings
-        self._exchanges: dict[str, Exchange] = {}
+        self._exchanges: dict[str, ExchangeMetrics] = {}
         self._collector = RelayCollector(self._exchanges)
         self.registry.register(self._collector)
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
@@ -143,8 +143,8 @@ class PrometheusObserver(Observer):
         exchange.hold(None)
         exchange.does("standing by")
 
-    def _of(self, exchange_name: str) -> Exchange:
+    def _of(self, exchange_name: str) -> ExchangeMetrics:
         exchange = self._exchanges.get(exchange_name)
         if exchange is None:
-            exchange = self._exchanges.setdefault(exchange_name, Exchange())
+            exchange = self._exchanges.setdefault(exchange_name, ExchangeMetrics())
         return exchange

@@ -20,9 +20,9 @@ from tidings.plugins import (
 from tidings_rabbitmq.connection import AmqpConnection
 from tidings_rabbitmq.foreign import moment, text
 from tidings_rabbitmq.frames import OCCURRED_ON, STORE
-from tidings_rabbitmq.layout import PARTITION, Layout, queue_of
+from tidings_rabbitmq.layout import PARTITION, QueueLayout, queue_of
 from tidings_rabbitmq.loop import Loop
-from tidings_rabbitmq.shares import Reader, Shares
+from tidings_rabbitmq.shares import PartitionReader, Shares
 from tidings_rabbitmq.topology import (
     check_name,
     declare_passing,
@@ -127,7 +127,7 @@ class RabbitMQConsumer(MessageConsumer):
                     "Say which subscriber (--as NAME), or choose by routing key alone.",
                     exchange_name=exchange_name,
                 )
-            prepare(connection, settings, Layout())
+            prepare(connection, settings, QueueLayout())
             return declare_passing(connection, self._selected), False
         name = self._subscriber or next(iter(settings.queues or ()), exchange_name)
         keys = self._selected or settings.keys_of(name)
@@ -137,7 +137,7 @@ class RabbitMQConsumer(MessageConsumer):
                 "with bindings or queues in the producer's settings, or with --routing-key.",
                 exchange_name=exchange_name,
             )
-        prepare(connection, settings, Layout({name: keys}, self._of))
+        prepare(connection, settings, QueueLayout({name: keys}, self._of))
         return name, self._of > 0
 
     @override
@@ -181,7 +181,9 @@ class RabbitMQConsumer(MessageConsumer):
     def _on_message(self, _channel: object, method: Any, properties: Any, body: bytes) -> None:
         self._take(method.delivery_tag, method, properties, body)
 
-    def _on_parted_message(self, reader: Reader, method: Any, properties: Any, body: bytes) -> None:
+    def _on_parted_message(
+        self, reader: PartitionReader, method: Any, properties: Any, body: bytes
+    ) -> None:
         self._take((reader, method.delivery_tag), method, properties, body, reader.partition)
 
     def _take(
@@ -214,7 +216,7 @@ class RabbitMQConsumer(MessageConsumer):
             )
         )
 
-    def _drop(self, reader: Reader) -> None:
+    def _drop(self, reader: PartitionReader) -> None:
         """Forget what came of a partition that we let go of, and that nobody has yet."""
         kept = [each for each in self._received if self._opening.name_of(each)[0] is not reader]
         self._received = deque(kept)

@@ -27,7 +27,7 @@ def queue_of(subscriber: str, partition: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class QueueLayout:
     """The queues that are made and looked after, each with the keys that it is bound with.
 
     If the exchange is parted, a subscriber ``S`` has a queue for each partition: ``S.0`` and so on.

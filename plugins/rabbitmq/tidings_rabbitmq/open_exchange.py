@@ -19,7 +19,7 @@ from tidings_rabbitmq.confirms import Confirms
 from tidings_rabbitmq.connection import AmqpConnection
 from tidings_rabbitmq.failures import PRECONDITION_FAILED, broker_text
 from tidings_rabbitmq.frames import MessageEncoder
-from tidings_rabbitmq.layout import Layout
+from tidings_rabbitmq.layout import QueueLayout
 from tidings_rabbitmq.lock import declare_lock, take_lock
 from tidings_rabbitmq.pipeline import Pipeline
 from tidings_rabbitmq.slow_start import SlowStart
@@ -85,7 +85,7 @@ class OpenRabbitMQExchange(OpenExchange):
     def _open(self, connection: AmqpConnection) -> None:
         """Connect, declare, take the lock, ask for confirms; from then on look after the queues."""
         settings = self._settings
-        layout = Layout(self._queues(), self._partitions)
+        layout = QueueLayout(self._queues(), self._partitions)
         connection.open()
         prepare(connection, settings, layout)
         if settings.lock:
@@ -121,7 +121,7 @@ class OpenRabbitMQExchange(OpenExchange):
         # A queue of the exchange's own name is ours alone; nobody makes it for us.
         return {name: [] for name in settings.queues or () if settings.topology == "check"}
 
-    def _looked_at(self, layout: Layout) -> Sequence[str]:
+    def _looked_at(self, layout: QueueLayout) -> Sequence[str]:
         """Return the queues without which nothing is accepted.
 
         With a tail it would be of no use: that remembers what they missed. And the queues of many

@@ -30,7 +30,7 @@ LOOK_SECONDS = 2.0
 """Between two looks at how many consumers there are."""
 
 
-class Reader:
+class PartitionReader:
     """One partition's queue, on a channel of its own."""
 
     def __init__(self, partition: int, queue_name: str) -> None:
@@ -58,11 +58,11 @@ class Shares:
         queues: Mapping[int, str],
         prefetch: int,
         *,
-        on_message: Callable[[Reader, Any, Any, bytes], None],
-        on_release: Callable[[Reader], None],
+        on_message: Callable[[PartitionReader, Any, Any, bytes], None],
+        on_release: Callable[[PartitionReader], None],
         on_cancelled: Callable[[str], None],
     ) -> None:
-        self.readers = [Reader(*each) for each in queues.items()]
+        self.readers = [PartitionReader(*each) for each in queues.items()]
         self._connection = connection
         self._prefetch = max(prefetch // len(self.readers), 1)
         self._on_message = on_message
@@ -77,7 +77,7 @@ class Shares:
             self._connection.wait_for(answers, "basic.consume")
         self._connection.call_later(LOOK_SECONDS, self._look)
 
-    def acknowledge(self, reader: Reader, tag: int) -> None:
+    def acknowledge(self, reader: PartitionReader, tag: int) -> None:
         """Acknowledge a message; the last one in hand of a partition that we let go of ends it."""
         if reader.channel is None or tag not in reader.in_hand:
             raise RuntimeError("That message was acknowledged before.")
@@ -86,14 +86,14 @@ class Shares:
         if reader.leaving and not reader.in_hand:
             self._close(reader)
 
-    def _register(self, reader: Reader, registered: Callable[[object], None]) -> None:
+    def _register(self, reader: PartitionReader, registered: Callable[[object], None]) -> None:
         reader.is_active = reader.leaving = False
         self._connection.open_another(
             partial(self._set_up, reader, registered), partial(self._on_closed, reader)
         )
 
     def _set_up(
-        self, reader: Reader, registered: Callable[[object], None], channel: Channel
+        self, reader: PartitionReader, registered: Callable[[object], None], channel: Channel
     ) -> None:
         reader.channel = channel
         channel.add_on_cancel_callback(lambda _frame: self._on_cancelled(reader.queue_name))
@@ -103,7 +103,7 @@ class Shares:
         )
 
     def _deliver(
-        self, reader: Reader, channel: object, method: Any, properties: Any, body: bytes
+        self, reader: PartitionReader, channel: object, method: Any, properties: Any, body: bytes
     ) -> None:
         if reader.leaving or channel is not reader.channel:
             return  # it goes back with the channel
@@ -114,7 +114,7 @@ class Shares:
         """Ask for the number of consumers of each queue, then let go of what is too much."""
         waiting = {reader.partition for reader in self.readers}
 
-        def answered(reader: Reader, answer: Any) -> None:
+        def answered(reader: PartitionReader, answer: Any) -> None:
             reader.consumers = max(int(answer.method.consumer_count), 1)
             waiting.discard(reader.partition)
             if not waiting:
@@ -137,12 +137,12 @@ class Shares:
             if not reader.in_hand:
                 self._close(reader)
 
-    def _close(self, reader: Reader) -> None:
+    def _close(self, reader: PartitionReader) -> None:
         channel, reader.channel = reader.channel, None
         if channel is not None:
             channel.close()
 
-    def _on_closed(self, reader: Reader, _channel: object, error: BaseException) -> None:
+    def _on_closed(self, reader: PartitionReader, _channel: object, error: BaseException) -> None:
         if not (isinstance(error, exceptions.ChannelClosedByClient) and reader.leaving):
             self._connection.fail(error)
             return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tidings_rabbitmq.connection import AmqpConnection
-    from tidings_rabbitmq.layout import Layout
+    from tidings_rabbitmq.layout import QueueLayout
     from tidings_rabbitmq.settings import RabbitMQSettings
 
 LOCK_SUFFIX = ".relay"
@@ -36,7 +36,7 @@ def check_name(exchange_name: str) -> None:
         )
 
 
-def prepare(connection: AmqpConnection, settings: RabbitMQSettings, layout: Layout) -> None:
+def prepare(connection: AmqpConnection, settings: RabbitMQSettings, layout: QueueLayout) -> None:
     """Make sure of the exchange and of these queues, bound as it says.
 
     As far as ``topology`` wants: made, looked at, or believed.
@@ -66,7 +66,7 @@ def prepare(connection: AmqpConnection, settings: RabbitMQSettings, layout: Layo
             connection.call(getattr(channel, bind.method), **bind.arguments)
 
 
-def _check_subscriber(exchange_name: str, subscriber: str, layout: Layout) -> None:
+def _check_subscriber(exchange_name: str, subscriber: str, layout: QueueLayout) -> None:
     names = [*layout.exchanges_of(subscriber), *layout.queues_of(subscriber)]
     longest = max(len(name.encode()) for name in names)
     if longest > SHORT_STRING:

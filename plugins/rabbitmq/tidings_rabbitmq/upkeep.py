@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tidings_rabbitmq.connection import AmqpConnection
-    from tidings_rabbitmq.layout import Layout
+    from tidings_rabbitmq.layout import QueueLayout
 
 LOOK_SECONDS = 10.0
 
 
-def keep(connection: AmqpConnection, layout: Layout) -> None:
+def keep(connection: AmqpConnection, layout: QueueLayout) -> None:
     """Look every ``LOOK_SECONDS``, and from now on, whether the queues are there, and bind them.
 
     Each with its routing keys; without any, it is looked at only.
@@ -30,7 +30,7 @@ def keep(connection: AmqpConnection, layout: Layout) -> None:
         connection.call_later(LOOK_SECONDS, partial(_look, connection, layout))
 
 
-def _look(connection: AmqpConnection, layout: Layout) -> None:
+def _look(connection: AmqpConnection, layout: QueueLayout) -> None:
     channel = connection.channel
     calls: list[Callable[..., object]] = []
     for subscriber in layout.queues:

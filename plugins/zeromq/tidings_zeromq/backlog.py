@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidings.plugins import DeliveryError, EventStoreError, escaping_logger
 from tidings_zeromq.event_wire import encode_event
-from tidings_zeromq.selection import Address, address_of
+from tidings_zeromq.selection import Traits, traits_of
 
 if TYPE_CHECKING:
     from tidings.plugins import Notification, ProducerContext
@@ -34,7 +34,7 @@ class BacklogEvent(NamedTuple):
     event_id: int
     event: bytes
     """For the wire."""
-    address: Address
+    traits: Traits
 
 
 class Backlog:
@@ -88,7 +88,7 @@ class Backlog:
                 self._exchange_name, event_id, limit - len(found)
             )
             encoded = [
-                BacklogEvent(each.event_id, event, address_of(each.message))
+                BacklogEvent(each.event_id, event, traits_of(each.message))
                 for each in stored
                 if (event := self._encode(each))
             ]

@@ -28,7 +28,7 @@ _REPORT_COUNT = 128
 _HOLE_SECONDS = 0.05  # a relay that talks nonsense is not asked for more of it at once
 
 
-class Trouble:
+class ContactTrouble:
     """What keeps a subscriber from connecting: logged once, while it stays the same."""
 
     def __init__(self, party: Party) -> None:
@@ -54,7 +54,7 @@ class Trouble:
 class Contact:
     """Keeps in touch with the relay for one feed, from its opening until it is closed."""
 
-    def __init__(self, party: Party, feed: ReceivedFeed, trouble: Trouble) -> None:
+    def __init__(self, party: Party, feed: ReceivedFeed, trouble: ContactTrouble) -> None:
         self._party = party
         self._feed = feed
         self._reported = (NO_ID, NO_ID)

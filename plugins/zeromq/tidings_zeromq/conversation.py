@@ -17,7 +17,7 @@ from tidings_zeromq.wire import NO_ID, encode_beginning, encode_refusal
 if TYPE_CHECKING:
     from tidings.plugins import ExchangeContext, ProducerContext
     from tidings_zeromq.endpoint import Endpoint
-    from tidings_zeromq.selection import Address, Selection
+    from tidings_zeromq.selection import Selection, Traits
     from tidings_zeromq.settings import ZeroMQSettings
     from tidings_zeromq.wire import Request
 
@@ -65,9 +65,9 @@ class Conversation:
         self._others = Budget(settings.window_bytes)
         self._supply = Supply(context.exchange_name, self.window, self._backlog)
 
-    def send(self, event_id: int, event: bytes, address: Address) -> None:
+    def send(self, event_id: int, event: bytes, traits: Traits) -> None:
         """Take an event into the window; the next :meth:`serve` sends it."""
-        self.window.append(event_id, event, address)
+        self.window.append(event_id, event, traits)
         if event_id <= self._standings.everywhere:
             self._accept()
 

@@ -12,7 +12,7 @@ from tidings_zeromq.conversation import Conversation
 from tidings_zeromq.endpoint import Endpoint
 from tidings_zeromq.event_wire import encode_event
 from tidings_zeromq.failures import undeliverable
-from tidings_zeromq.selection import address_of
+from tidings_zeromq.selection import traits_of
 from tidings_zeromq.supply import FRAME_EVENTS
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class OpenZeroMQExchange(OpenExchange):
                 raise undeliverable(self._exchange_name, notification.event_id, error) from error
             if window.full:
                 self._serve_until(lambda: not window.full, None)
-            conversation.send(notification.event_id, event, address_of(notification.message))
+            conversation.send(notification.event_id, event, traits_of(notification.message))
             self._unserved += 1
             if self._unserved >= self._serve_every:
                 self._unserved = 0

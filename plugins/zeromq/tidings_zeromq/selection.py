@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _KEPT = 1000
 
 
-Address = tuple[str, int | None]
+Traits = tuple[str, int | None]
 """What of an event a selection looks at: its routing key and its partition."""
 
-_NOWHERE: Address = ("", None)
+_NOWHERE: Traits = ("", None)
 
 
-def address_of(message: NotificationMessage) -> Address:
+def traits_of(message: NotificationMessage) -> Traits:
     """Return what of a message a selection looks at."""
     if message.routing_key or message.partition is not None:
         return message.routing_key, message.partition
@@ -49,9 +49,9 @@ class Selection:
         """Make ready for many events."""
         object.__setattr__(self, "_patterns", KeyPatterns(self.keys or ()))
 
-    def wants(self, address: Address) -> bool:
-        """Return whether an event of that address is asked for."""
-        routing_key, partition = address
+    def wants(self, traits: Traits) -> bool:
+        """Return whether an event with those traits is asked for."""
+        routing_key, partition = traits
         if self.partition is not None and partition != self.partition:
             return False
         return self.keys is None or self._patterns.match(routing_key)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 from pydantic import SecretStr
 
 from tidings.plugins import Opening
-from tidings_zeromq.contact import Contact, Trouble
+from tidings_zeromq.contact import Contact, ContactTrouble
 from tidings_zeromq.received_feed import Party, ReceivedFeed
 from tidings_zeromq.selection import Selection
 from tidings_zeromq.settings import DEFAULT_HEARTBEAT, check_address, check_key, check_name
@@ -103,7 +103,7 @@ class Subscriber:
             heartbeat,
         )
         self._feed = ReceivedFeed(self._party, last_id, store or "", selection.encode())
-        self._trouble = Trouble(self._party)
+        self._trouble = ContactTrouble(self._party)
         self._opening = Opening[Contact]()
 
     @property

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tidings_zeromq.selection import Address, Selection
+    from tidings_zeromq.selection import Selection, Traits
 
 _COMPACT = 1024  # freed places at the front before the lists are cut
 
@@ -25,7 +25,7 @@ class Window:
         self._capacity_bytes = capacity_bytes
         self._ids: list[int] = []
         self._events: list[bytes] = []
-        self._addresses: list[Address] = []
+        self._traits: list[Traits] = []
         self._first = 0
         self._accepted = 0  # index after the last accepted event
         self._bytes = 0
@@ -46,11 +46,11 @@ class Window:
         """Whether no more events may be appended before some are accepted."""
         return self.unaccepted >= self._capacity or self._unaccepted_bytes >= self._capacity_bytes
 
-    def append(self, event_id: int, event: bytes, address: Address) -> None:
+    def append(self, event_id: int, event: bytes, traits: Traits) -> None:
         """Add the newest event."""
         self._ids.append(event_id)
         self._events.append(event)
-        self._addresses.append(address)
+        self._traits.append(traits)
         self._bytes += len(event)
         self._unaccepted_bytes += len(event)
         self.newest_id = event_id
@@ -89,7 +89,7 @@ class Window:
         found: list[bytes] = []
         last = reached = event_id
         for place in range(bisect_right(self._ids, event_id, self._first), len(self._ids)):
-            if selection.wants(self._addresses[place]):
+            if selection.wants(self._traits[place]):
                 event = self._events[place]
                 if len(found) == count or (found and size < len(event)):
                     break
@@ -109,6 +109,6 @@ class Window:
             self._first += 1
         if self._first >= _COMPACT:
             del self._ids[: self._first], self._events[: self._first]
-            del self._addresses[: self._first]
+            del self._traits[: self._first]
             self._accepted -= self._first
             self._first = 0

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidings.builtin.memory.state import Exchange, InMemoryConnection, as_received
+from tidings.builtin.memory.state import InMemoryConnection, InMemoryExchange, as_received
 from tidings.errors import (
     BrokerUnavailableError,
     DeliveryError,
@@ -41,7 +41,7 @@ class InMemoryBroker:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._exchanges: dict[str, Exchange] = {}
+        self._exchanges: dict[str, InMemoryExchange] = {}
         self._connections: list[InMemoryConnection] = []
         self._opened = 0
         self._frozen = False
@@ -273,11 +273,11 @@ class InMemoryBroker:
             self._fail(connection, error)
         raise error
 
-    def _exchange(self, exchange_name: str) -> Exchange:
-        return self._exchanges.setdefault(exchange_name, Exchange())
+    def _exchange(self, exchange_name: str) -> InMemoryExchange:
+        return self._exchanges.setdefault(exchange_name, InMemoryExchange())
 
 
-def _why_not(exchange: Exchange) -> str:
+def _why_not(exchange: InMemoryExchange) -> str:
     if exchange.to_reject:
         return "the test rejects it"
     return "" if exchange.bound else "nobody is bound to the exchange"

@@ -24,7 +24,7 @@ class InMemoryConnection:
 
 
 @dataclass(slots=True, eq=False)
-class Exchange:
+class InMemoryExchange:
     """What the broker keeps of one exchange."""
 
     messages: list[ReceivedMessage] = field(default_factory=list)

@@ -49,7 +49,7 @@ _ID_SIZES = [_TEXT + bytes([length]) for length in range(20)]
 """What stands before an id of so many digits."""
 
 
-class MessageEncoder:
+class StreamMessageEncoder:
     """Encodes the messages of one publisher, with everything constant done once."""
 
     def __init__(self, app_id: str, position: Position) -> None:

@@ -20,7 +20,7 @@ from tidings.plugins import (
 from tidings_rabbitmq.pipeline import Pipeline
 from tidings_rabbitmq.stream.chunks import entries
 from tidings_rabbitmq.stream.failures import diagnose_code
-from tidings_rabbitmq.stream.messages import MessageEncoder, accepted_of
+from tidings_rabbitmq.stream.messages import StreamMessageEncoder, accepted_of
 from tidings_rabbitmq.stream.publisher_name import publisher_name
 from tidings_rabbitmq.stream.publishing import (
     OVERHEAD,
@@ -64,7 +64,7 @@ class OpenRabbitMQStreamExchange(OpenExchange):
         self._settings = settings
         self._links = links
         self._chunks: list[schema.Deliver] = []
-        self._encoder = MessageEncoder(settings.app_id, self._position)
+        self._encoder = StreamMessageEncoder(settings.app_id, self._position)
         self._partitions = context.partitions
         self._streams: list[str] = []
         self._ahead: list[Accepted] = []
