@@ -74,6 +74,7 @@ class PassingOn(OpenExchange):
 class _Hooked(PassingOn):
     def __init__(self, inside: OpenExchange, producer: Producer) -> None:
         super().__init__(inside)
+        self.wait_settles = inside.wait_settles
         self._producer = producer
         self._unroutable = 0
 

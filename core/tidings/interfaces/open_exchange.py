@@ -88,6 +88,13 @@ class OpenExchange(ABC):
     longest_silence: float = 1.0
     """Seconds for which an idle relay may leave out :meth:`wait`, while it waits for events."""
 
+    wait_settles: bool = False
+    """Whether :meth:`wait` also sends what is held back, and hears of what is accepted.
+
+    Then the relay may look for new events while others are under way: it calls ``wait`` in short
+    turns first, and :meth:`flush` only if nothing new comes. Without it ``flush`` comes at once.
+    """
+
     @abstractmethod
     def send(self, notifications: Sequence[Notification]) -> None:
         """Hand notifications over to be sent; returns perhaps before the broker has them.
@@ -112,8 +119,9 @@ class OpenExchange(ABC):
         until :meth:`close`.
 
         The relay asks after each batch that it has read (``batch_size`` of the exchange), when it
-        flushes or stops, and when ``on_accepted`` is called. Then it moves the tracker. If a relay
-        dies, everything after that is sent again, unless the broker remembers ids.
+        flushes or stops, and when ``on_accepted`` is called. Then it moves the tracker. After small
+        batches that follow each other closely it does so every 50 ms, or when they make a whole
+        one. If a relay dies, everything after that is sent again, unless the broker remembers ids.
         """
 
     @abstractmethod
@@ -151,7 +159,8 @@ class OpenExchange(ABC):
     def wait(self, seconds: float) -> None:
         """Pass up to ``seconds`` idly, doing what the connection needs meanwhile.
 
-        Heartbeats, acknowledgements, late subscribers. May return early. Raises if the connection
-        is found lost, so that an idle relay notices.
+        Heartbeats, acknowledgements, late subscribers. May return early, and should if that settles
+        the last message under way. Raises if the connection is found lost, so that an idle relay
+        notices. May also raise what :meth:`flush` would, of messages under way.
         """
         time.sleep(seconds)

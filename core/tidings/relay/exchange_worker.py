@@ -143,7 +143,7 @@ class ExchangeWorker:
                 self._told_idle = False
                 pause = SHORTEST_PAUSE
             elif run.in_flight:
-                run.flush()
+                run.settle()
             else:
                 self._works()
                 held = self._look_for_a_hold(run)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tidings.errors import DeliveryError, UndeliverableEventError, UnreadableEventError
 from tidings.event import MAX_EVENT_ID
 from tidings.relay.batch import next_batch
-from tidings.relay.in_flight import InFlight
+from tidings.relay.checkpoints import Checkpoints
 from tidings.relay.leased_exchange import leased_exchange
 from tidings.relay.poison import Poison
 from tidings.relay.route import notification, stand_in, unreadable, wanted
@@ -29,6 +28,11 @@ if TYPE_CHECKING:
     from tidings.relay.route import Route
 
 log = escaping_logger(__name__)
+
+SHORTEST_SETTLE = 0.005
+LONGEST_SETTLE = 0.02
+FLUSH_AFTER = 0.2
+"""Seconds without a new event after which the run waits for the broker's word, and nothing else."""
 
 
 @contextmanager
@@ -62,11 +66,11 @@ class Run:
         self.route: Route = leased.route
         self._leased = leased
         self._position = leased.position
-        self._in_flight = InFlight()
         self._tally = Tally(self.route)
         self._poison = Poison()
         self._stages = Stages(self.route.exchange_name, self.route.observers)
-        self._read_to = leased.open(self.checkpoint)
+        self._checkpoints = Checkpoints(leased, self._tally, self._stages)
+        self._read_to = leased.open(self._checkpoints.make)
 
     def step(self, limit: int | None = None) -> int:
         """Read one batch and send it; track what is accepted by now. Return how many were read.
@@ -78,6 +82,24 @@ class Run:
         read = self._read_and_send(size)
         self._stages.tell_if_due()
         return read
+
+    def settle(self) -> None:
+        """Give the broker some time for what is in flight; track it if that is due.
+
+        Called when there is nothing new to send. Returns soon, since something new may come before
+        the broker's word does. If nothing comes, it is called again, and takes longer each time.
+        """
+        quiet = self._checkpoints.quiet
+        if quiet >= FLUSH_AFTER or not self._leased.exchange.wait_settles:
+            self.flush()
+            return
+        try:
+            with self._stages.during("await"):
+                self._leased.exchange.wait(min(max(quiet, SHORTEST_SETTLE), LONGEST_SETTLE))
+        except UndeliverableEventError as error:
+            self._start_over(error)
+        self._checkpoints.make_if_due()
+        self._stages.tell_if_due()
 
     def idle(self, seconds: float) -> None:
         """Let the producer do what it must while there is nothing to send."""
@@ -107,41 +129,17 @@ class Run:
 
     def reopen(self) -> None:
         """Open the producer anew, to go on after the tracked position."""
-        in_flight, self._in_flight = self._in_flight, InFlight()
+        self._read_to = self._checkpoints.begin_anew(self._open_again)
+
+    def _open_again(self) -> int:
         self._tally.look_for_unroutable(self._leased.exchange)
         self._leased.close()
-        self._read_to = self._leased.open(self.checkpoint)
-        # What the broker had accepted without our hearing of it is not sent again.
-        arrived = in_flight.settle(self._read_to)
-        self._tally.take_back(len(in_flight))
-        if arrived is not None:
-            self._tally.accept(arrived, len(self._in_flight))
-            self._tally.track(arrived.count, self._read_to)
-
-    def checkpoint(self) -> None:
-        """Track what the broker has accepted."""
-        self._tally.look_for_unroutable(self._leased.exchange)
-        accepted_id = self._leased.exchange.accepted_id() or 0
-        if not accepted_id and self._leased.only_remembered:
-            return  # a position there would rest on nothing but the broker's memory
-        settled = self._in_flight.settle(accepted_id)
-        if settled is None:
-            return
-        self._tally.accept(settled, len(self._in_flight))
-        with self._stages.during("track"):
-            self._position.move(settled.newest)
-        self._tally.track(settled.count, settled.newest.event_id)
-        log.debug(
-            "%s: %d event(s) accepted, tracked up to %d",
-            self.route.exchange_name,
-            settled.count,
-            settled.newest.event_id,
-        )
+        return self._leased.open(self._checkpoints.make)
 
     def track_last(self) -> None:
         """Track what the broker has accepted, for the last time. Never raises."""
         try:
-            self.checkpoint()
+            self._checkpoints.make()
         except Exception as error:  # noqa: BLE001 - we are leaving already, perhaps for a reason
             log.debug("%s: no last checkpoint: %s", self.route.exchange_name, error)
         self._stages.tell()
@@ -178,7 +176,7 @@ class Run:
     @property
     def in_flight(self) -> bool:
         """Whether something was sent, and is not tracked yet."""
-        return bool(self._in_flight)
+        return self._checkpoints.in_flight > 0
 
     @property
     def broker_is_ahead(self) -> bool:
@@ -201,7 +199,7 @@ class Run:
         left: Sequence[StoredEvent] = events
         while left:
             left = self._send_some(left)
-        self.checkpoint()
+        self._checkpoints.make_if_due()
         return len(events)
 
     def _send_some(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
@@ -228,7 +226,7 @@ class Run:
 
     def _hand_over(self, batch: Batch) -> None:
         # All of this before it is sent: of what is accepted while the call runs, we are told in it.
-        self._in_flight.add(batch.events, time.monotonic())
+        self._checkpoints.add(batch.events)
         if not batch.notifications:
             return
         self._tally.hand_over(batch)
@@ -237,16 +235,16 @@ class Run:
 
     def _take_back(self, batch: Batch, place: int) -> None:
         """Forget what was not taken of a batch, from the event at ``place`` on."""
-        self._in_flight.drop_from(batch.events[place][0].event_id)
+        self._checkpoints.drop_from(batch.events[place][0].event_id)
         self._tally.take_back(sum(sent for _, sent in batch.events[place:]))
 
     def _unreadable(self, error: UnreadableEventError) -> int:
         """Deal with the next event, which cannot be read; return how many were read: it."""
         event, route = stand_in(error), self.route
         if error.type_name is not None and not wanted(route.events, error.type_name):
-            self._in_flight.add([(event, False)], time.monotonic())
+            self._checkpoints.add([(event, False)])
             self._read_to = event.event_id
-            self.checkpoint()
+            self._checkpoints.make()
         else:
             self._undeliverable(event, unreadable(route.exchange_name, error))
         return 1
@@ -279,14 +277,14 @@ class Run:
     def _flush(self, timeout: float | None) -> None:
         with self._stages.during("await"):
             self._leased.exchange.flush(timeout)
-        self.checkpoint()
+        self._checkpoints.make()
 
     def _start_over(self, error: UndeliverableEventError) -> None:
         """Go back to what is tracked: the broker has refused an event that was under way.
 
         Those before it are sent again if they were not accepted; the event itself is not.
         """
-        self.checkpoint()
+        self._checkpoints.make()
         if not self._poison.is_new(error, self._position.position.event_id):
             self._position.stop_for(error)
         self.reopen()

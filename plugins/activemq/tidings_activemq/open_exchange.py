@@ -31,6 +31,7 @@ class OpenActiveMQExchange(OpenExchange):
     """Publishes to one exchange over one connection, until something fails."""
 
     longest_silence = 2.0  # its heartbeats come from a thread of their own
+    wait_settles = True
 
     def __init__(
         self, settings: ActiveMQSettings, context: ExchangeContext, connection: StompConnection
@@ -99,13 +100,17 @@ class OpenActiveMQExchange(OpenExchange):
 
     @override
     def wait(self, seconds: float) -> None:
-        """Pass ``seconds``; a lost connection is noticed at once, a silent broker by heartbeats."""
+        """Pass ``seconds``, or less if the last receipt comes meanwhile.
+
+        A lost connection is noticed at once, a silent broker by heartbeats.
+        """
         self._raise_failure()
         deadline = time.monotonic() + seconds
         pipeline = self._pipeline
         with self._ending_at_failure():
             pipeline.write_current()
-            while (left := deadline - time.monotonic()) > 0:
+            owed = pipeline.unaccepted
+            while (left := deadline - time.monotonic()) > 0 and (pipeline.unaccepted or not owed):
                 pipeline.keep_young()
                 self._take_next(min(left, _LOOK))
 

@@ -26,6 +26,7 @@ class OpenZeroMQExchange(OpenExchange):
     """Publishes to one exchange, to whoever connects to its endpoint."""
 
     longest_silence = 0.05  # a subscriber that wants to join waits for as long
+    wait_settles = True
 
     def __init__(
         self, settings: ZeroMQSettings, context: ExchangeContext, event_store: ProducerContext
@@ -78,12 +79,14 @@ class OpenZeroMQExchange(OpenExchange):
 
     @override
     def wait(self, seconds: float) -> None:
-        """Serve subscribers for up to ``seconds``."""
+        """Serve subscribers for up to ``seconds``, or until all that are required have all."""
         deadline = time.monotonic() + seconds
+        window = self._conversation.window
+        owed = window.unaccepted
         while True:
             pause = self._conversation.serve()
             left = deadline - time.monotonic()
-            if left <= 0:
+            if left <= 0 or (owed and not window.unaccepted):
                 return
             self._endpoint.idle(self._exchange_name, min(pause, left))
 

@@ -50,6 +50,8 @@ class InMemoryProducer(MessageProducer):
 class _OpenInMemoryExchange(OpenExchange):
     """One producer's connection to one exchange."""
 
+    wait_settles = True
+
     def __init__(
         self, broker: InMemoryBroker, context: ExchangeContext, window: int, no_progress: float
     ) -> None:

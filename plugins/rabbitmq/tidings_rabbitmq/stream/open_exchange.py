@@ -52,6 +52,8 @@ class OpenRabbitMQStreamExchange(OpenExchange):
     ``links`` are the connections of its producer: while one is waited for, all are kept alive.
     """
 
+    wait_settles = True
+
     def __init__(
         self,
         settings: RabbitMQStreamSettings,

@@ -1,0 +1,98 @@
+"""While events are under way, new ones are looked for, and not only the broker's word awaited."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tests.relay.parts import Parts, at
+from tests.relay.working import running as working
+from tidings import UndeliverableEventError
+from tidings.relay import run as run_module
+from tidings.relay.owner import Owner
+from tidings.relay.run import running
+from tidings.testing import eventually
+
+if TYPE_CHECKING:
+    import pytest
+
+OPEN_EXCHANGE = "tidings.builtin.memory.producer._OpenInMemoryExchange"
+
+
+def sent(parts: Parts) -> list[int]:
+    """Return which events were handed to the producer."""
+    return [event_id for _, _, ids in parts.told.of("sent") for event_id in ids]
+
+
+def test_a_new_event_does_not_wait_until_the_broker_has_accepted_those_before_it(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "FLUSH_AFTER", math.inf)
+    with working(parts.route()):
+        eventually(lambda: parts.told.of("idle"))
+        parts.broker.freeze()
+        parts.append()
+        eventually(lambda: sent(parts) == [1])
+
+        parts.append()
+        eventually(lambda: sent(parts) == [1, 2])
+
+        assert parts.ids() == []
+        parts.broker.thaw()
+    assert (parts.ids(), parts.broker.opened) == ([1, 2], 1)
+
+
+def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_are_looked_for(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "FLUSH_AFTER", 0.02)
+    parts.producer = type(parts.producer)(parts.broker, no_progress=0.05)
+    with working(parts.route()):
+        eventually(lambda: parts.told.of("idle"))
+        parts.broker.freeze()
+        parts.append()
+
+        eventually(lambda: parts.told.of("failed"))
+
+        parts.broker.thaw()
+        eventually(lambda: parts.position() == 1)
+
+
+def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{OPEN_EXCHANGE}.wait_settles", False)
+    with running(parts.route(), Owner()) as run:
+        parts.append(1)
+        run.step()
+        parts.broker.freeze()
+        parts.append(1)
+        run.step()
+        parts.broker.thaw()
+
+        run.settle()
+
+        assert (parts.position(), parts.producer.waits) == (2, [])
+
+
+def test_an_event_that_is_refused_while_one_waits_is_not_sent_again(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(_exchange: object, _seconds: float) -> None:
+        parts.broker.cut()
+        parts.broker.thaw()
+        raise UndeliverableEventError("too large", exchange_name="x", event_id=2)
+
+    parts.append(3)
+    with running(parts.route(passes_poison=True), Owner()) as run:
+        parts.producer.before_send = at(2, parts.broker.freeze)
+        run.step()
+        with monkeypatch.context() as patch:
+            patch.setattr(f"{OPEN_EXCHANGE}.wait", wait)
+            run.settle()
+
+        while run.step() or run.in_flight:
+            run.settle()
+
+    assert parts.ids() == [1, 3]
+    assert [call[2] for call in parts.told.of("quarantined")] == [2]
