@@ -21,8 +21,8 @@ from tidings import (
     Observers,
     UndeliverableEventError,
 )
+from tidings.relay import checkpoints as checkpoints_module
 from tidings.relay import in_flight as in_flight_module
-from tidings.relay import run as run_module
 from tidings.relay import stages as stages_module
 from tidings.relay.owner import Owner
 from tidings.relay.run import running as run_of
@@ -113,7 +113,7 @@ def test_how_long_it_took_is_counted_from_the_first_events_time_and_from_its_sen
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock(datetime.now(UTC))
-    for module in (run_module, in_flight_module):
+    for module in (checkpoints_module, in_flight_module):
         monkeypatch.setattr(module, "time", clock)
     with parts.store.transaction() as transaction:
         for seconds in (30, 20):

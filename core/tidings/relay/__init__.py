@@ -49,6 +49,7 @@ nothing any more. It may still send what it had handed over to its producer in o
 ``run``                   read, send, track, retry; in order
 ``batch``                 what is handed to a producer in one call
 ``in_flight``             what was read and is not tracked
+``checkpoints``           when what is accepted of it is tracked
 ``tracked_position``      the one place where the position moves
 ``position_check``        whether that position is one of this event store
 ``poison``                which events a broker has refused
