@@ -16,6 +16,7 @@ from tidings.config import Configuration
 from tidings.interfaces import ExchangeState
 from tidings.sql import metadata
 from tidings.sql.outbox.table import outbox_table
+from tidings.sql.settings import SqlAlchemySettings
 from tidings_activemq.settings import ActiveMQSettings
 from tidings_rabbitmq.settings import RabbitMQSettings
 from tidings_zeromq.settings import ZeroMQSettings
@@ -64,7 +65,7 @@ def modules_named_in(package: Path) -> list[str]:
 
 
 def is_setting(name: str) -> bool:
-    of_backends = (RabbitMQSettings, ActiveMQSettings, ZeroMQSettings)
+    of_backends = (RabbitMQSettings, ActiveMQSettings, ZeroMQSettings, SqlAlchemySettings)
     of_file = [definition.get("properties", {}) for definition in SCHEMA["$defs"].values()]
     return any(name in each.model_fields for each in of_backends) or any(name in f for f in of_file)
 
