@@ -49,6 +49,17 @@ def test_nothing_is_open_if_connecting_failed() -> None:
     assert opening.begin("orders", connect) == "to orders"
 
 
+def test_a_message_that_came_before_it_was_opened_again_is_refused() -> None:
+    opening = Opening[str]()
+    opening.begin("orders", connect)
+    message = ReceivedMessage("1", "t", None, b"", token=opening.token(7))
+    assert opening.name_of(message) == 7
+    opening.end()
+    opening.begin("orders", connect)
+    with pytest.raises(RuntimeError, match="Message '1' came before this consumer was opened"):
+        opening.name_of(message)
+
+
 def test_a_fork_does_not_use_what_its_parent_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     opening = Opening[str]()
     opening.begin("orders", connect)
