@@ -49,8 +49,8 @@ class Sample(NamedTuple):
 
 Job: TypeAlias = Callable[[str], AbstractContextManager[Callable[[], "int | Sample"]]]
 """Called with a name that no other run has (an exchange's, say). Prepares when its context is
-entered; gives what is to be timed, which returns how many events it has seen through, or the
-sample of a :func:`foreign` process. It must be possible to pickle it."""
+entered. Gives what is to be timed, which returns how many events it has seen through, or the sample
+of a :func:`foreign` process. It must be possible to pickle it."""
 
 
 class Spread(NamedTuple):

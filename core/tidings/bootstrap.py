@@ -88,8 +88,8 @@ class Tidings:
         given. Raises :class:`ConfigurationError` with every problem found, those of the plugins
         that the configuration names among them. A file without ``[event_store]`` is one for
         consumers: then what needs the event store raises, and :meth:`consumer` does not. So it is
-        if nothing else is wrong than that environment variables are not set: a consumer needs
-        those alone that its exchange's producer asks for.
+        if nothing else is wrong than that environment variables are not set. A consumer needs those
+        alone that its exchange's producer asks for.
         """
         environ = os.environ if environ is None else environ
         file = config.find_file(path, environ)

@@ -29,7 +29,7 @@ class Capability(enum.StrEnum):
 
     OUT_OF_ORDER = "out_of_order"
     """Producer. An exchange that was opened again also takes an event whose id is lower than the
-    newest it has had: one that was in quarantine can be sent again."""
+    newest it has had. One that was in quarantine can be sent again."""
 
     ROUTING = "routing"
     """Producer. A message's ``routing_key`` goes along, so that subscribers can choose by it.

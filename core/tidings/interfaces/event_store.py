@@ -89,7 +89,7 @@ class EventStore(ABC):
         """Return up to ``limit`` events with an id greater than ``event_id``, ascending.
 
         Fewer than ``limit``, even none, if there are no more *or* if one with a lower id may still
-        appear; :meth:`hold` says which. Fewer, but at least one, also if they would be large: what
+        appear; :meth:`hold` says which. Fewer, but at least one, also if they would be large. What
         is given at once has at most 16 MiB of bodies and metadata, or is a single event. Costs one
         indexed range query if nothing is held and events are small.
 

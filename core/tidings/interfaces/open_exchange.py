@@ -49,7 +49,7 @@ class ExchangeContext:
 
     partition_by: str = ""
     """Which field of an event decides about its partition, as the configuration says. With another
-    field, or another number, events belong to other partitions: what a broker remembers of each
+    field, or another number, events belong to other partitions. What a broker remembers of each
     partition then says nothing of the events that belong there now."""
 
 
@@ -70,7 +70,7 @@ class OpenExchange(ABC):
 
     **Poison.** :class:`~tidings.errors.UndeliverableEventError` means that an event can never be
     sent as it is. If the :meth:`send` that was given this very event raises it, the exchange stays
-    usable: what came before it was taken, nothing from it on was. A broker may also refuse an event
+    usable. What came before it was taken, nothing from it on was. A broker may also refuse an event
     that was sent in an earlier call. Then the exchange has failed as above, and ``event_id`` says
     which event it was. It is ``None`` if the broker doesn't say: the producer finds out when the
     same events are sent again.

@@ -24,8 +24,8 @@ class Pauses:
 
     Its methods are called only if the tracker declares ``Capability.PAUSE``.
 
-    A pause survives restarts, of relays and of the tracker, and a replay. It takes no lease away:
-    the relay that carries the exchange looks every second or two, finishes what is in flight, and
+    A pause survives restarts, of relays and of the tracker, and a replay. It takes no lease away.
+    The relay that carries the exchange looks every second or two, finishes what is in flight, and
     gives its lease back.
 
     **Durability**, **Threads** and **Errors** are those of the tracker.

@@ -109,7 +109,7 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
         """Take the exchange's lease, and read its position, in one step.
 
         Raises :class:`~tidings.errors.LeaseHeldError` if another owner holds one that has not
-        expired. ``in_place_of`` is the epoch of a lease whose holder is known to be dead: that very
+        expired. ``in_place_of`` is the epoch of a lease whose holder is known to be dead. That very
         lease, and no later one, is taken all the same. Of any number of callers at once, one
         succeeds. An owner that holds it already gets a new one, with a greater epoch; the older one
         is lost.
@@ -123,7 +123,7 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
         """Let each of these leases run for its full time again; say of each whether it does.
 
         ``False`` means that it was lost. One that is missing from the answer could not be renewed
-        just now, and is asked for again soon: what holds one up shall hold up no other. Raises if
+        just now, and is asked for again soon. What holds one up shall hold up no other. Raises if
         none could be renewed.
 
         A relay calls this for all its exchanges at once. As it is here, it calls

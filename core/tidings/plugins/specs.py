@@ -103,8 +103,8 @@ class EventStoreSpec(Spec):
 
     factory: Callable[[Any], EventStore] | str
     tracker: Callable[[Any, PublishedMessageTracker], PublishedMessageTracker] | str | None = None
-    """Called with the settings and the tracker of an exchange that has this store as its source;
-    returns the tracker to use, for a store that marks or removes what was published. That one
+    """For a store that marks or removes what was published. Called with the settings and the
+    tracker of an exchange that has this store as its source; returns the tracker to use. That one
     has the ``capabilities`` of the other, and forwards every method that belongs to one."""
     drains: Callable[[Any], Hashable] | str = lambda settings: settings
     """What such a store empties, by its settings: two exchanges for which it is equal would take

@@ -49,10 +49,10 @@ def remembered_by_broker(
     """Return the newest id that the broker has of this store; 0 if it cannot say.
 
     What the broker remembers counts only if it is the event that the store has under that id.
-    Raises :class:`~tidings.errors.PositionMismatchError` if it is another one, and notes that:
-    the store was restored or exchanged, and believing the id would pass new events. A replay is
-    the way out: what the broker remembers of an earlier generation, or of another store once this
-    one's exchange was replayed, is void.
+    Raises :class:`~tidings.errors.PositionMismatchError` if it is another one, and notes that: the
+    store was restored or exchanged, and believing the id would pass new events. A replay is the way
+    out. What the broker remembers of an earlier generation, or of another store once this one's
+    exchange was replayed, is void.
     """
     if Capability.MOST_RECENT_ACCEPTED not in route.producer.capabilities:
         return 0

@@ -35,9 +35,9 @@ class KeptConnection:
 
     What ``wait`` raises is raised at the end of the inner ``with``, unless something else is.
 
-    **Threads.** ``wait`` is called by another thread, but only while the one that uses the
-    producer is inside: the producer is still used by one thread at a time. An inner ``with`` that
-    ends within :data:`PATIENCE` starts no thread and waits for none.
+    **Threads.** ``wait`` is called by another thread, but only while the one that uses the producer
+    is inside. The producer is still used by one thread at a time. An inner ``with`` that ends
+    within :data:`PATIENCE` starts no thread and waits for none.
     """
 
     def __init__(self, wait: Callable[[float], None], exchange_name: str) -> None:

@@ -65,7 +65,7 @@ class KeptLease:
     def check(self) -> None:
         """Raise :class:`LeaseLostError` if it is not known to be ours any more.
 
-        By this machine's own clock, counted from before the last renewal was asked for: a process
+        By this machine's own clock, counted from before the last renewal was asked for. A process
         that was paused notices here, before it sends another batch.
         """
         if self.lost or now() > self._until:

@@ -25,7 +25,7 @@ _relays = itertools.count(1)
 class Owner:
     """Names one relay: no other one, of this process or of any other, ever has the same text.
 
-    Host and process id are for people; the machine (its boot and its process namespace) and the
+    Host and process id are for people. The machine (its boot and its process namespace) and the
     process's start tell a restarted relay whether the holder of a lease still lives.
     """
 

@@ -51,13 +51,13 @@ def prune(
 ) -> Pruned:
     """Delete events that occurred longer ago than ``older_than``, or all but the newest ``keep``.
 
-    Deletes only what every exchange has had: those of ``exchange_names``, which are the configured
-    ones, and those that ``tracker`` knows; not those ``elsewhere``, which read another source. One
-    that has no position yet has had nothing. The newest event always stays. The store must declare
-    ``Capability.PRUNE``.
+    Deletes only what every exchange has had. Those are the ones of ``exchange_names``, which are
+    configured, and those that ``tracker`` knows; not those ``elsewhere``, which read another
+    source. One that has no position yet has had nothing. The newest event always stays. The store
+    must declare ``Capability.PRUNE``.
 
-    Raises :class:`~tidings.errors.PositionMismatchError`, and deletes nothing, if a position is
-    not one of this store: it says nothing of what the exchange has had of these events.
+    Raises :class:`~tidings.errors.PositionMismatchError`, and deletes nothing, if a position is not
+    one of this store. Such a one says nothing of what the exchange has had of these events.
     """
     if (older_than is None) == (keep is None):
         raise ValueError("Say either older_than or keep.")

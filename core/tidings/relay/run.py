@@ -40,8 +40,8 @@ def running(route: Route, owner: Owner) -> Iterator[Run]:
     """Run an exchange: hold its lease, and its open exchange, inside of ``with``.
 
     Raises a :class:`~tidings.errors.TidingsError` with everything given back. At the end, what the
-    broker has accepted is tracked; what could not be is sent again by the next run, or found on
-    the broker then.
+    broker has accepted is tracked. What could not be is sent again by the next run, or found on the
+    broker then.
     """
     with leased_exchange(route, owner) as begun:
         run = Run(begun)

@@ -94,8 +94,8 @@ class Worker:
     def _next_news(self) -> object:
         """Wait for what a thread, or a signal handler, has put there.
 
-        A signal that comes just before the wait, or to another thread, does not end the wait, and
-        its handler runs only when this thread goes on. So it goes on now and then.
+        A signal that comes just before the wait, or to another thread, does not end the wait. The
+        signal's handler runs only when this thread goes on. So it goes on now and then.
         """
         while True:
             with suppress(queue.Empty):

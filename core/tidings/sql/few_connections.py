@@ -28,7 +28,7 @@ class FewConnections(Database):
     """A database whose short calls take turns on :data:`MOST` connections.
 
     A call that lasts (it waits for a lock, say) holds up the others for :data:`PATIENCE` at the
-    most: then one connection more is used, until fewer will do again.
+    most. Then one connection more is used, until fewer will do again.
     """
 
     # The turns bound them, and not the pool: who waited there would wait for a call that lasts.

@@ -89,8 +89,8 @@ class Inbox:
         first statement. With an ``AsyncSession``, say ``await session.run_sync(inbox.record,
         message_id)``.
 
-        Like any statement it may fail if transactions get in each other's way: a deadlock, a
-        serialization failure, MariaDB's 1020 if the transaction had read something before. Then
+        Like any statement it may fail if transactions get in each other's way. That is a deadlock,
+        a serialization failure, MariaDB's 1020 if the transaction had read something before. Then
         roll back, and let the message come again.
 
         Raises ``ValueError`` for an id that is empty or has more than 255 characters. Raises

@@ -69,7 +69,7 @@ _listening = False
 def _listen() -> None:
     """Hear of every session's commits: a listener for each session would cost ten times more.
 
-    Not from inside a listener, as when a hook is the first to import this: that would end the loop
+    Not from inside a listener, as when a hook is the first to import this. That would end the loop
     over the listeners that called it. Until then everything recorded is inserted at once.
     """
     global _listening  # noqa: PLW0603 - of the process, as the listeners are

@@ -100,7 +100,7 @@ class MessageProducerContract(
     - ``frozen_sends`` (20,000): how many messages of 1 kB must be more than the window takes while
       the broker is silent.
     - ``frozen_bytes`` (64 MiB): how many bytes of large messages must be more than the window takes
-      then; ``None`` if the producer keeps no bytes of its own.
+      then. ``None`` if the producer keeps no bytes of its own.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()

@@ -1,6 +1,6 @@
 """Events in Redis: their ids in a sorted set, their records in a hash.
 
-Ids are drawn by the script that commits, and Redis runs one script at a time: so an event with a
+Ids are drawn by the script that commits, and Redis runs one script at a time. So an event with a
 lower id never appears later, and there is nothing to hold for.
 """
 

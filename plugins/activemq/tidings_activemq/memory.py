@@ -51,7 +51,7 @@ class Memory:
 
     pace: Pace
     one_by_one_until: int = 0
-    """The last of the events among which one is too large for the broker: those get a transaction
+    """The last of the events among which one is too large for the broker. Those get a transaction
     each, so that it is certain which one it is."""
     writer: str | None = None
     """Who wrote the last token."""

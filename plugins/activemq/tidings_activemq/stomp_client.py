@@ -23,9 +23,9 @@ _THREAD_END = 2.0
 _BEATS = 4
 """Beats that we ask of the broker within ``heartbeat``, the silence after which it counts as dead.
 
-ActiveMQ looks once an interval whether it has sent anything since it last looked, and beats only
-if it hasn't: it may well be silent for two intervals. That leaves it half of ``heartbeat`` for
-what keeps a broker busy, as a pause for its garbage.
+ActiveMQ looks once an interval whether it has sent anything since it last looked, and beats only if
+it hasn't. So it may well be silent for two intervals. That leaves it half of ``heartbeat`` for what
+keeps a broker busy, as a pause for its garbage.
 """
 
 

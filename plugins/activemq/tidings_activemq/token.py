@@ -1,9 +1,9 @@
 """The token: the one message that is an exchange's lock and its last published id.
 
 It lives in a queue of its own. A publisher has it in hand, received and not acknowledged, through
-an exclusive subscription. The broker gives it to one connection at a time, and to the next one only
-when it has dealt with all that the last one sent. Every transaction of events carries the next
-token and acknowledges the last one, so that the events and the id move together or not at all.
+an exclusive subscription. The broker gives it to one connection at a time. The next one gets it
+only when the broker has dealt with all that the last one sent. Every transaction of events carries
+the next token and acknowledges the last one. So the events and the id move together or not at all.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ _UNKNOWN = "_OTHER"
 class OpenTelemetryObserver(Observer):
     """Makes a span of each batch, with links to where its events were recorded, and counts.
 
-    Through the API alone: what becomes of it is the business of the SDK that the process has set
+    Through the API alone. What becomes of it is the business of the SDK that the process has set
     up, and without one it is nothing.
     """
 

@@ -22,7 +22,7 @@ class Looking:
     """Asks how far exchanges have got; a database that hangs costs a scrape only so long.
 
     **Threads.** Any may ask; they are answered one after the other. The asking itself is done by a
-    thread of its own, so that one that hangs can be left behind: while it does, nobody else asks.
+    thread of its own, so that one that hangs can be left behind. While it does, nobody else asks.
     """
 
     def __init__(self, look: Look, timeout: float) -> None:

@@ -45,7 +45,7 @@ CAREFUL_BYTES = 1024 * 1024
 """Bodies from this size on are sent when everything before them is confirmed.
 
 A broker that finds a message too large closes the channel, and says nothing more of those before
-it, though it has them: they would be sent again. Its limit is not told to clients; it is many
+it, though it has them. So they would be sent again. Its limit is not told to clients; it is many
 times this one unless somebody has lowered it.
 """
 

@@ -1,6 +1,6 @@
 """The partitions of a subscriber that one consumer reads, shared with its other consumers.
 
-Each partition is a queue with a single active consumer: the broker gives its messages to one of
+Each partition is a queue with a single active consumer. The broker gives its messages to one of
 those that registered, and to the next one if that goes. So whoever comes first would have all of
 them. Therefore each consumer looks how many there are, and lets go of what is more than its share.
 It acknowledges what it has in hand, and closes the channel of that partition. The broker then puts
@@ -48,8 +48,8 @@ class PartitionReader:
 class Shares:
     """Reads some queues, and lets go of those that are more than its share.
 
-    ``on_message`` is called with the reader and what pika gives; ``on_release`` with a reader whose
-    messages that are not in anybody's hand go back to the queue.
+    ``on_message`` is called with the reader and what pika gives. ``on_release`` is called with a
+    reader whose messages that are not in anybody's hand go back to the queue.
     """
 
     def __init__(

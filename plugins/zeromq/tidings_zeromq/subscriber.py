@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class Subscriber:
     """Reads one exchange, event by event, from the relay that listens at ``connect``.
 
-    What it yields ascends without a gap and without repeats from ``last_id`` on, whatever dies and
-    comes back: the relay, the network, or the subscriber itself. For the last, keep the last id
-    together with the effect (in one transaction), and hand it in again::
+    What it yields ascends without a gap and without repeats from ``last_id`` on. That is so
+    whatever dies and comes back: the relay, the network, or the subscriber itself. For the last,
+    keep the last id together with the effect (in one transaction), and hand it in again::
 
         with Subscriber(connect="tcp://relay:5556", exchange_name="my-bc-app", name="app",
                         last_id=stored_last_id) as subscriber:

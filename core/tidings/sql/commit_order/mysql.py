@@ -1,7 +1,7 @@
 """MySQL and MariaDB: appends wait for each other, and a gap is looked at twice.
 
-An append locks the one row of ``event_append_lock`` before it draws its ids, both by the statement
-that inserts its first event: ``INSERT … SELECT … FOR UPDATE`` draws an id once it has a row to
+An append locks the one row of ``event_append_lock`` before it draws its ids. The statement that
+inserts its first event does both: ``INSERT … SELECT … FOR UPDATE`` draws an id once it has a row to
 insert. InnoDB lets go of a transaction's locks only once it is no longer among those at work. So
 when id n + 1 is drawn, the transaction of n is over: committed, or rolled back.
 

@@ -1,9 +1,9 @@
 """PostgreSQL: events that were committed under the ids of others that had been pruned.
 
 A sequence that was set back gives those ids out without any collision. Once it has run past the
-newest event, it looks as it should, and the new events stand below every position: only a memory
-of what was pruned shows them. It counts as long as the event is there that was the newest then.
-If that one is gone, or is another, the table was emptied or exchanged, which positions show.
+newest event, it looks as it should, and the new events stand below every position. Only a memory of
+what was pruned shows them. It counts as long as the event is there that was the newest then. If
+that one is gone, or is another, the table was emptied or exchanged, which positions show.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def ids_given_again(connection: Connection, log: EventLog) -> tuple[int, list[in
 
     One look into the primary key, if there are none.
     """
-    # In two statements: of a join the planner takes a third of all events for what is found, and
-    # compiles the statement, which takes longer than anything else here.
+    # In two statements. Of a join the planner takes a third of all events for what is found. Then
+    # it compiles the statement, which takes longer than anything else here.
     pruned_to = connection.execute(_pruned_to(log)).scalar_one_or_none()
     if pruned_to is None:
         return 0, []

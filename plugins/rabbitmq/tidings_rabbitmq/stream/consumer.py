@@ -41,7 +41,7 @@ class RabbitMQStreamConsumer(MessageConsumer):
     Routing keys are chosen here: the broker sends every message, and the position moves over those
     that nobody asked for.
 
-    Of an exchange that is parted, each partition is a stream, with a position of its own, and is
+    Of an exchange that is parted, each partition is a stream, with a position of its own. Each is
     read over a connection of its own. That nobody else reads it as the same subscriber is up to
     whoever starts the consumers.
     """
