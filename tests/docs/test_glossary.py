@@ -6,6 +6,7 @@ import ast
 import importlib
 import json
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
@@ -57,6 +58,16 @@ def states_in(path: str) -> set[str]:
     tree = ast.parse(text_of(ROOT / path))
     constants = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     return {state for state in get_args(ExchangeState) if state in constants}
+
+
+def boxes_of(text: str) -> set[str]:
+    """Return what stands in the first line of each box that a diagram draws."""
+    found: set[str] = set()
+    for above, line in pairwise(text.splitlines()):
+        for top in re.finditer("┌─+┐", above):
+            inside = line[top.start() + 1 :].partition("│")[0]
+            found.update(re.split(r", (?:or )?", inside.strip()))
+    return found
 
 
 def modules_named_in(package: Path) -> list[str]:
@@ -111,6 +122,13 @@ def test_each_state_is_told_by_those_whom_the_glossary_names() -> None:
     for teller, path in TOLD_BY.items():
         told = {state for state, tellers in table.items() if teller in tellers}
         assert told == states_in(path), f"what {teller} tells has changed"
+
+
+def test_the_boxes_of_the_relays_diagram_have_the_words_of_states() -> None:
+    words = boxes_of(text_of(ROOT / "core" / "tidings" / "relay" / "__init__.py"))
+
+    assert len(words) >= 6
+    assert words <= set(get_args(ExchangeState))
 
 
 def test_the_package_of_the_relay_names_each_of_its_modules_once() -> None:

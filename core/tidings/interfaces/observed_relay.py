@@ -45,7 +45,7 @@ class ObservedRelay:
     """``(exchange_names)``: look into the event stores and the tracker now, through connections of
     its own, one to each, which are closed at the end. Gives each exchange as soon as it is known,
     and leaves out those of which it cannot be found out. May take as long as the databases do:
-    never call it from what an observer hears, since the exchange waits."""
+    never call it from what an observer hears, because the exchange waits."""
 
     windows: Mapping[str, int] = field(default_factory=dict)
     """How many events an exchange's producer lets be in flight, of the exchanges that are made by

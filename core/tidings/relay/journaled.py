@@ -143,7 +143,7 @@ class Repeats:
     def left_out(self, what: str, detail: str, most: int) -> int | None:
         """Return how many like it were left out since the last that was not.
 
-        ``None``: leave it out, since within the window ``most`` were noted.
+        ``None``: leave it out, because within the window ``most`` were noted.
         """
         kind = (what, _kind(detail))
         now = time.monotonic()

@@ -111,7 +111,7 @@ class KeptConnection:
 
 
 class _DuringCall:
-    """One call; a class, since entering it comes with every batch."""
+    """One call; a class, because entering it comes with every batch."""
 
     __slots__ = ("_kept",)
 

@@ -86,8 +86,9 @@ class Run:
     def settle(self) -> None:
         """Give the broker some time for what is in flight; track it if that is due.
 
-        Called when there is nothing new to send. Returns soon, since something new may come before
-        the broker's word does. If nothing comes, it is called again, and takes longer each time.
+        Called when there is nothing new to send. Returns soon, because something new may come
+        before the broker's word does. If nothing comes, it is called again, and takes longer each
+        time.
         """
         quiet = self._checkpoints.quiet
         if quiet >= FLUSH_AFTER or not self._leased.exchange.wait_settles:

@@ -58,7 +58,7 @@ class Stages:
 
 
 class _During:
-    """One stage; a class, since entering it comes with every batch."""
+    """One stage; a class, because entering it comes with every batch."""
 
     __slots__ = ("_before", "_stage", "_stages")
 

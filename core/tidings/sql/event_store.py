@@ -78,8 +78,8 @@ class SqlAlchemyEventStore(EventStore):
         """Store ``events``, in their order, in the caller's transaction.
 
         ``connection`` is a SQLAlchemy ``Session`` or ``Connection``, of any driver; from asyncio:
-        ``await session.run_sync(store.append, event)``. What the database says against it comes
-        as SQLAlchemy's own error, since the transaction is the caller's.
+        ``await session.run_sync(store.append, event)``. What the database says against it comes as
+        SQLAlchemy's own error, because the transaction is the caller's.
         """
         rows = [event_row(event) for event in events]
         target = callers_connection(connection, self._log.table, "store.append, event")

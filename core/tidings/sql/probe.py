@@ -75,7 +75,7 @@ def _asker(connection: Connection, log: EventLog) -> Callable[[], Any]:
 
 
 def _ask_libpq(driver: Any, question: bytes) -> list[tuple[Any]]:
-    import psycopg  # noqa: PLC0415 - only where it is the driver
+    import psycopg  # noqa: PLC0415 - only if it is the driver
 
     result = driver.pgconn.exec_(question)
     if result.status != psycopg.pq.ExecStatus.TUPLES_OK:

@@ -44,7 +44,7 @@ def prune(
 def _last_to_go(connection: Connection, event: Table, keep: int) -> int:
     """Return the newest id that ``keep`` events are above; 0: there are no more than those.
 
-    They are counted, since ids have gaps, but in steps: no statement, and so no snapshot, lasts.
+    They are counted, because ids have gaps, but in steps: no statement, and so no snapshot, lasts.
     """
     ids = event.c.event_id
     # Each by itself: SQLite finds one of them in the index, and both only by reading everything.

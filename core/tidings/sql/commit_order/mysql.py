@@ -66,7 +66,7 @@ class MySQLCommitOrder(CommitOrder):
 
     @override
     def begin(self, connection: Connection) -> None:
-        """Refuse a replica, where transactions may be applied in another order."""
+        """Refuse a replica: transactions may be applied in another order there."""
         super().begin(connection)
         if is_on(connection.execute(text("SELECT @@GLOBAL.read_only")).scalar_one()):
             raise UnsafeStoreError(
