@@ -49,7 +49,7 @@ class Producer:
     )
     LETS_GO = "Whatever it raises, it has let go of everything before."
     UNDELIVERABLE = (
-        "If the `send` that was given this very event raises it, the exchange stays usable: what "
+        "If the `send` that was given this very event raises it, the exchange stays usable. What "
         "came before it was taken, nothing from it on was."
     )
     FLUSH = "Return when the broker has accepted everything sent, or raise."
@@ -124,7 +124,7 @@ class Store:
         "Fewer than ``limit``, even none, if there are no more *or* if one with a lower id may "
         "still appear; `hold` says which."
     )
-    BYTES = "what is given at once has at most 16 MiB of bodies and metadata, or is a single event."
+    BYTES = "What is given at once has at most 16 MiB of bodies and metadata, or is a single event."
     UNREADABLE = (
         "An event that cannot be read ends what is returned. If it is the very next one, raises "
         "`UnreadableEventError`, which names it. A reader may go on from its id, and misses "
@@ -186,7 +186,7 @@ class Tracker:
     ACQUIRE = "Take the exchange's lease, and read its position, in one step."
     HELD = (
         "Raises `LeaseHeldError` if another owner holds one that has not expired. ``in_place_of`` "
-        "is the epoch of a lease whose holder is known to be dead: that very lease, and no later "
+        "is the epoch of a lease whose holder is known to be dead. That very lease, and no later "
         "one, is taken all the same."
     )
     ONE_SUCCEEDS = "Of any number of callers at once, one succeeds."
