@@ -1,7 +1,7 @@
 """A folder with a `tidings.toml`, and the `tidings` command run there as a user would.
 
 Commands that end by themselves run in processes forked from one that has imported everything
-already: there are hundreds of them, and imports take half a second. Those in the background are
+already. There are hundreds of them, and imports take half a second. Those in the background are
 started as a user starts them.
 """
 

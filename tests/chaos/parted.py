@@ -154,8 +154,8 @@ class Play:
     def _kill(self, name: str) -> None:
         """Kill that reader; start it again, once others do its work.
 
-        Not before: it would ask for its partitions at once, those who stand by do so now and then,
-        and it might be given them again, each time.
+        Not before. It would ask for its partitions at once, and those who stand by do so now and
+        then. So it might be given them again, each time.
         """
         at = len(handled(self._folder))
         assert self._readers[name].alive, f"{name} ended: {self._stage.log_end()}"

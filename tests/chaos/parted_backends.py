@@ -58,7 +58,7 @@ class PartedQueues(RabbitMQBackend, Parted):
     """Queues, and a second subscriber's for an independent reader.
 
     Quorum queues: in RabbitMQ 3.10 a classic queue with a single active consumer may crash when
-    that one dies (its issue 5460). It is started again with what it had, but meanwhile the relay
+    that one dies (its issue 5460). It is started again with what it had. But meanwhile the relay
     and the consumers fail, and more is republished than one crash of ours does.
     """
 

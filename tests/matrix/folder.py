@@ -1,7 +1,7 @@
 """A Debian release in a folder: made once, entered with mounts that nobody else sees.
 
 The mirror is the one that the machine's own apt uses. Mounts live in a namespace of their own and
-go with the command that runs there, so that the folder can be deleted like any other.
+go with the command that runs there. So the folder can be deleted like any other.
 """
 
 from __future__ import annotations

@@ -22,9 +22,9 @@ WAYS = [AT_SEND, LATE, LATE_UNNAMED, AT_SEND_AND_CLOSED]
 class PoisonedProducer(InMemoryProducer):
     """Accepts nothing before the flush, or before `window` events wait; refuses some for ever.
 
-    `ways` says for each poisonous id how it is refused: by its own `send` (the exchange stays
-    usable, or fails with it), or later, when those before it have been accepted or, with
-    `forgetful`, together with them.
+    `ways` says for each poisonous id how it is refused. That is by its own `send` (the exchange
+    stays usable, or fails with it), or later. Later is when those before it have been accepted or,
+    with `forgetful`, together with them.
     """
 
     def __init__(self, ways: dict[int, str], *, window: int = 4, forgetful: bool = False) -> None:

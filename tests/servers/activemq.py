@@ -167,8 +167,8 @@ class ActiveMQ(Server):
         connectors = [f'<transportConnector name="stomp" uri="stomp://127.0.0.1:{self.port}"/>']
         ssl_context = ""
         if self.tls:
-            # With 64 KiB, as by default, the kernel may drop segments of a large message for ever:
-            # Linux 6.17 and newer, Java 25 (see the plugin's README).
+            # With 64 KiB, as by default, the kernel may drop segments of a large message for ever.
+            # That is on Linux 6.17 and newer, with Java 25 (see the plugin's README).
             uri = f"stomp+ssl://127.0.0.1:{self.tls_port}?transport.socketBufferSize=4194304"
             connectors.append(f'<transportConnector name="stomp+ssl" uri="{uri}"/>')
             ssl_context = (

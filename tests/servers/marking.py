@@ -1,9 +1,9 @@
 """Which tests need a server: they get the mark `server`, so that `make quick` leaves them out.
 
-A test needs one if itself, a function of its module that it calls, or a fixture that it uses,
-however indirectly, mentions `servers`, `missing` or a class of servers. A fixture may also be asked
-for by its name while the test runs. Then the parameters say whether it is a server's; without
-parameters, the name in the code does.
+A test needs one if it mentions `servers`, `missing` or a class of servers. So it does if a function
+of its module that it calls, or a fixture that it uses, mentions one, however indirectly. A fixture
+may also be asked for by its name while the test runs. Then the parameters say whether it is a
+server's; without parameters, the name in the code does.
 
 What escapes this is found when it runs: a server does not start for a test without the mark.
 """

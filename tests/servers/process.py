@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 # Where no system takes the ports of outgoing connections from (Linux begins at 32768, others at
-# 49152): any connection may take one of those while a server that had it is down.
+# 49152). Any connection may take one of those while a server that had it is down.
 OUR_PORTS = range(12_000, 22_000)
 PROBE_SECONDS = 5.0
 
-# A child's parent-death signal comes when the *thread* that started it ends, so every child is
+# A child's parent-death signal comes when the *thread* that started it ends. So every child is
 # started from this one thread, which lives as long as the interpreter.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="test-servers")
 

@@ -210,7 +210,7 @@ class Recording(RuleBasedStateMachine):
             # What a hook does calls hooks, which would go on without an end.
             if self.in_a_hook or not todo:
                 return
-            # Of the transaction around a savepoint that the database does not know of yet: what is
+            # Of the transaction around a savepoint that the database does not know of yet. What is
             # recorded belongs into the savepoint, and nothing can be written there.
             if hook == "after_begin" and arguments[1] is not self.innermost():
                 return

@@ -1,7 +1,7 @@
 """Faults planted into the example's consumer, each by changing one piece of text.
 
-It acknowledges too early, too much or not at all, forgets what was pending, confuses subscribers
-and openings, and takes a lost connection for an empty exchange.
+It acknowledges too early, too much or not at all, and forgets what was pending. It confuses
+subscribers and openings, and takes a lost connection for an empty exchange.
 """
 
 # ruff: noqa: E501 - pieces of the code as they stand

@@ -1,8 +1,8 @@
 """Faults planted into the examples' producer, each by changing one piece of text.
 
-They are mistakes that authors make: what is accepted too early, what is kept for too long, names and
-times that change on their way, errors that are swallowed or are of the wrong kind, what a crash, a
-second opening or another event store finds.
+They are mistakes that authors make. Something is accepted too early, or kept for too long; names
+and times change on their way. Errors are swallowed or are of the wrong kind. Others show in what a
+crash, a second opening or another event store finds.
 """
 
 # ruff: noqa: E501 - pieces of the code as they stand

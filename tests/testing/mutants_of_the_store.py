@@ -1,7 +1,7 @@
 """Faults planted into the examples' event store and tracker, each by changing one piece of text.
 
-They go through the code from top to bottom: what is checked is left out, what is counted is off by
-one, what is cleaned up stays, an error is swallowed or stays the library's.
+They go through the code from top to bottom. What is checked is left out, and what is counted is off
+by one. What is cleaned up stays, and an error is swallowed or stays the library's.
 """
 
 # ruff: noqa: E501 - pieces of the code as they stand

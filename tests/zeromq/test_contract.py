@@ -1,7 +1,7 @@
 """The suites that every backend passes.
 
-There is no broker: what holds a message safely is the required subscriber, so it is what the
-suites read back, and the proxy stands between it and the relay.
+There is no broker: what holds a message safely is the required subscriber. So the suites read that
+back, and the proxy stands between it and the relay.
 """
 
 from __future__ import annotations

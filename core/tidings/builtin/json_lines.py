@@ -52,8 +52,8 @@ class JsonLinesProducer(MessageProducer):
 
     A file: accepted means written and synced to the disk, in the file that has the path then. It
     may be renamed away at any time. The file itself remembers the newest id, so nothing is written
-    twice: not after a crash, and not by a relay that was frozen while another one went on. A line
-    of ours that a crash cut short is removed before the next one is appended. Standard output:
+    twice. It is not after a crash, and not by a relay that was frozen while another one went on. A
+    line of ours that a crash cut short is removed before the next one is appended. Standard output:
     accepted means handed to the operating system; it remembers nothing.
     """
 

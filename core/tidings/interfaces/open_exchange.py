@@ -91,7 +91,7 @@ class OpenExchange(ABC):
     wait_settles: bool = False
     """Whether :meth:`wait` also sends what is held back, and hears of what is accepted.
 
-    Then the relay may look for new events while others are under way: it calls ``wait`` in short
+    Then the relay may look for new events while others are under way. It calls ``wait`` in short
     turns first, and :meth:`flush` only if nothing new comes. Without it ``flush`` comes at once.
     """
 

@@ -85,8 +85,8 @@ class Checkpoints:
     def make_if_due(self) -> None:
         """Do so if it is due.
 
-        That is so some time after the last one, when no event has come for a moment, and when a
-        batch of events is in flight, or none.
+        That is so some time after the last one, or when no event has come for a moment. It is so,
+        too, when a batch of events is in flight, or none.
         """
         if (
             not 0 < len(self._in_flight) < self._leased.route.batch_size
