@@ -220,6 +220,31 @@ def test_a_session_inside_an_outer_transaction_rolls_back_with_it(
     assert recorded(store) == ["kept"]
 
 
+def test_a_session_that_is_only_closed_in_an_outer_transaction_is_told_of(
+    engine: Engine, store: SqlAlchemyEventStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    Base.metadata.create_all(engine)
+    with engine.begin() as connection, Session(connection) as session:
+        session.add(Order(id="1"))
+        session.flush()
+        record(session, OrderPlaced("1"))
+    assert "1 event(s) that were recorded in it are not stored" in caplog.text
+
+    caplog.clear()
+    with engine.begin() as connection, Session(connection) as session:
+        record(session, OrderPlaced("2"))
+        session.commit()
+    with engine.connect() as connection, connection.begin(), Session(connection) as session:
+        session.execute(text("SELECT 1"))
+        record(session, OrderPlaced("taken back"))
+        session.rollback()
+    with Session(engine) as session:
+        session.execute(text("SELECT 1"))
+        record(session, OrderPlaced("closed with its transaction"))
+    assert caplog.text == ""
+    assert recorded(store) == ["2"]
+
+
 def test_a_core_connection_records_at_once_in_its_transaction(
     engine: Engine, store: SqlAlchemyEventStore
 ) -> None:

@@ -40,8 +40,10 @@ def _after_transaction_create(session: Session, created: SessionTransaction) -> 
         session.info[_INFO_KEY] = PendingEvents(session, created)
 
 
-def _after_begin(_session: object, _transaction: object, connection: Connection) -> None:
+def _after_begin(session: Session, _transaction: object, connection: Connection) -> None:
     note_character_sets(connection)
+    if pending := _of(session, session.get_transaction()):
+        pending.begun = True
 
 
 def _before_commit(session: Session) -> None:

@@ -18,9 +18,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import InvalidRequestError
 
 from tidings.errors import EventStoreError
+from tidings.shown import escaping_logger
 from tidings.sql.append import insert_rows
 from tidings.sql.callers_transaction import (
     may_connect,
@@ -32,8 +34,10 @@ from tidings.sql.character_sets import refuse_unfit_early
 from tidings.sql.event_log import EVENTS, EventLog
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
     from sqlalchemy.orm import Session, SessionTransaction
+
+log = escaping_logger(__name__)
 
 _PROVISIONING = "isce"
 """SQLAlchemy's code for "this session is provisioning a new connection"."""
@@ -66,6 +70,8 @@ class PendingEvents:
     """The savepoint that has been released, and isn't closed yet."""
     committed: bool = False
     writing: bool = False
+    begun: bool = False
+    """Whether it has taken a connection: then something may have been written."""
     astray: bool = False
     """Whether one was released that SQLAlchemy did not take for the innermost, with our events."""
 
@@ -149,7 +155,11 @@ class PendingEvents:
             self.released = None
 
     def root_ended(self) -> None:
-        """Raise if it has committed, and something recorded was not stored."""
+        """Raise if it has committed, and something recorded was not stored; else tell of it.
+
+        A session that was only closed takes nothing back of what it wrote in the transaction of
+        somebody else's connection.
+        """
         lost = sum(len(one.rows) for one in self._waiting())
         if self.committed and lost:
             raise EventStoreError(
@@ -157,6 +167,23 @@ class PendingEvents:
                 "recorded in it: tidings did not hear of the commit before it was made. Are "
                 "listeners of SQLAlchemy's Session taken away somewhere? Record these again."
             )
+        if lost and self.begun and self._goes_on_without_us():
+            log.warning(
+                "A session was closed without a commit, and the transaction of the connection that "
+                "it was given goes on: %d event(s) that were recorded in it are not stored, though "
+                "what it has flushed may be. Call session.commit() first: it commits no more than "
+                "the session's part.",
+                lost,
+            )
+
+    def _goes_on_without_us(self) -> bool:
+        """Return whether it was part of a connection's transaction, and that is still open."""
+        given, mode = self.session.bind, self.session.join_transaction_mode
+        if not isinstance(given, Connection) or not given.in_transaction():
+            return False
+        return mode == "rollback_only" or (
+            mode == "conditional_savepoint" and not given.in_nested_transaction()
+        )
 
     def _innermost(self) -> SessionTransaction:
         innermost = self.session.get_nested_transaction()
