@@ -34,7 +34,6 @@ RESERVED = frozenset(
 _RESERVED_PREFIXES = ("JMS", "AMQ_", "activemq.")
 _KEPT_STARTS = 4096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND = timedelta(milliseconds=1)
 _ESCAPES = str.maketrans({"\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c"})
 
 
@@ -118,13 +117,15 @@ class EventFrames:
         event_id: int,
         occurred_on: datetime,
     ) -> str:
+        since = occurred_on - _EPOCH
+        milliseconds = since.days * 86_400_000 + since.seconds * 1000 + since.microseconds // 1000
         head = (
             f"{start}\n"
             f"{_constant_headers(type_name, message.content_type)}"
             f"content-length:{len(message.body)}\n"
             f"correlation-id:{event_id}\nevent-id:{event_id}\n"
-            f"timestamp:{(occurred_on - _EPOCH) // _MILLISECOND}\n"
-            f"occurred_on:{_time(occurred_on)}\n"
+            f"timestamp:{milliseconds}\n"
+            f"occurred_on:{_second(since.days, since.seconds)}.{since.microseconds:06}+00\\c00\n"
         )
         return head + self._headers(message.headers, event_id) if message.headers else head
 
@@ -234,5 +235,8 @@ def _constant_headers(type_name: str, content_type: str) -> str:
     return f"type:{escape(type_name)}\n{kind}"
 
 
-def _time(occurred_on: datetime) -> str:
-    return occurred_on.astimezone(UTC).isoformat(timespec="microseconds").replace(":", "\\c")
+@lru_cache(maxsize=4096)
+def _second(days: int, seconds: int) -> str:
+    """Return a second since 1970, in UTC, as it stands in a header."""
+    moment = (_EPOCH + timedelta(days, seconds)).replace(tzinfo=None)
+    return moment.isoformat().replace(":", "\\c")

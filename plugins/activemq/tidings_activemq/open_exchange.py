@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from typing_extensions import override
 
@@ -57,16 +57,22 @@ class OpenActiveMQExchange(OpenExchange):
     def send(self, notifications: Sequence[Notification]) -> None:
         """Add events to a transaction; blocks while ``window`` events are under way."""
         self._raise_failure()
-        pipeline = self._pipeline
+        with self._ending_at_failure():
+            self._take_in()
         for notification in notifications:
-            encoded = pipeline.encode(notification)
-            with self._ending_at_failure():
-                self._take_in()
-                while pipeline.is_full:
-                    self._await_something(math.inf)
-                pipeline.add(encoded, notification)
-                while pipeline.goes_alone(notification.event_id) and pipeline.unaccepted:
-                    self._await_something(math.inf)
+            encoded = self._pipeline.encode(notification)  # if it raises, nothing else has failed
+            try:
+                self._add(encoded, notification)
+            except Exception as error:  # noqa: BLE001 - a context manager would cost each event
+                self._end_at(error)
+
+    def _add(self, encoded: bytes, notification: Notification) -> None:
+        pipeline = self._pipeline
+        while pipeline.is_full:
+            self._await_something(math.inf)
+        pipeline.add(encoded, notification)
+        while pipeline.goes_alone(notification.event_id) and pipeline.unaccepted:
+            self._await_something(math.inf)
 
     @override
     def flush(self, timeout: float | None = None) -> None:
@@ -144,14 +150,18 @@ class OpenActiveMQExchange(OpenExchange):
     def _ending_at_failure(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:
-            for arrival in self._connection.leftovers():
-                if arrival.kind == "receipt":
-                    self._pipeline.accept(arrival)
-            self._failure, self._failure_told = self._explained(error), True
-            if self._failure is error:
-                raise
-            raise self._failure from error
+        except Exception as error:  # noqa: BLE001 - raised there, perhaps explained
+            self._end_at(error)
+
+    def _end_at(self, error: Exception) -> NoReturn:
+        """Take in what the broker said last, and raise what ended the connection."""
+        for arrival in self._connection.leftovers():
+            if arrival.kind == "receipt":
+                self._pipeline.accept(arrival)
+        self._failure, self._failure_told = self._explained(error), True
+        if self._failure is error:
+            raise error
+        raise self._failure from error
 
     def _explained(self, error: Exception) -> Exception:
         """Return the error, with what is known of our own events that may be its cause."""

@@ -58,6 +58,7 @@ class Pipeline:
         self.unaccepted_bytes = 0
         self._connection = connection
         self._settings = settings
+        self._window, self._window_bytes = settings.window, settings.window_bytes
         self._position = context.position
         self._memory = memory
         self._queues = queues
@@ -77,9 +78,8 @@ class Pipeline:
     @property
     def is_full(self) -> bool:
         """Whether the next event must wait until some are accepted."""
-        settings = self._settings
-        return self.unaccepted >= settings.window or (
-            self.unaccepted_bytes >= settings.window_bytes and self.unaccepted > 0
+        return self.unaccepted >= self._window or (
+            self.unaccepted_bytes >= self._window_bytes and self.unaccepted > 0
         )
 
     @property
