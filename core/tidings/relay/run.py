@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 log = escaping_logger(__name__)
 
 SHORTEST_SETTLE = 0.005
-LONGEST_SETTLE = 0.02
+LONGEST_SETTLE = 0.01
 FLUSH_AFTER = 0.2
 """Seconds without a new event after which the run waits for the broker's word, and nothing else."""
 
