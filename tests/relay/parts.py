@@ -74,7 +74,7 @@ class PassingOn(OpenExchange):
 class _Hooked(PassingOn):
     def __init__(self, inside: OpenExchange, producer: Producer) -> None:
         super().__init__(inside)
-        self.wait_settles = inside.wait_settles
+        self.wait_settles = inside.wait_settles and producer.wait_settles
         self._producer = producer
         self._unroutable = 0
 
@@ -92,11 +92,12 @@ class _Hooked(PassingOn):
     @override
     def wait(self, seconds: float) -> None:
         self._producer.waits.append(seconds)
+        self._producer.before_wait()
         self.inside.wait(seconds)
 
 
 class Producer(InMemoryProducer):
-    """Calls ``before_send`` with each event's id: the place where a test lets things go wrong."""
+    """Calls ``before_send`` with each event's id, ``before_wait`` with none: to let things fail."""
 
     capabilities = frozenset()
 
@@ -107,6 +108,8 @@ class Producer(InMemoryProducer):
         """Ids of events that reach nobody, as if a setting let them pass."""
         self.contexts: list[ExchangeContext] = []
         self.waits: list[float] = []
+        self.before_wait: Callable[[], Any] = lambda: None
+        self.wait_settles = True
 
     @override
     def open_exchange(self, context: ExchangeContext) -> OpenExchange:

@@ -16,8 +16,6 @@ from tidings.testing import eventually
 if TYPE_CHECKING:
     import pytest
 
-OPEN_EXCHANGE = "tidings.builtin.memory.producer._OpenInMemoryExchange"
-
 
 def sent(parts: Parts) -> list[int]:
     """Return which events were handed to the producer."""
@@ -58,10 +56,8 @@ def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_are_looked_
         eventually(lambda: parts.position() == 1)
 
 
-def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(f"{OPEN_EXCHANGE}.wait_settles", False)
+def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(parts: Parts) -> None:
+    parts.producer.wait_settles = False
     with running(parts.route(), Owner()) as run:
         parts.append(1)
         run.step()
@@ -75,10 +71,9 @@ def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(
         assert (parts.position(), parts.producer.waits) == (2, [])
 
 
-def test_an_event_that_is_refused_while_one_waits_is_not_sent_again(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def wait(_exchange: object, _seconds: float) -> None:
+def test_an_event_that_is_refused_while_one_waits_is_not_sent_again(parts: Parts) -> None:
+    def refuse() -> None:
+        parts.producer.before_wait = lambda: None
         parts.broker.cut()
         parts.broker.thaw()
         raise UndeliverableEventError("too large", exchange_name="x", event_id=2)
@@ -87,9 +82,8 @@ def test_an_event_that_is_refused_while_one_waits_is_not_sent_again(
     with running(parts.route(passes_poison=True), Owner()) as run:
         parts.producer.before_send = at(2, parts.broker.freeze)
         run.step()
-        with monkeypatch.context() as patch:
-            patch.setattr(f"{OPEN_EXCHANGE}.wait", wait)
-            run.settle()
+        parts.producer.before_wait = refuse
+        run.settle()
 
         while run.step() or run.in_flight:
             run.settle()
