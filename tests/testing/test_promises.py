@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,13 @@ def plain(text: str) -> str:
 def test_a_quoted_promise_stands_in_the_interface(kind: str, name: str, text: str) -> None:
     source = plain("\n".join(inspect.getsource(module) for module in SOURCES[kind]))
     assert plain(text).rstrip(".") in source
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, name, _ in SENTENCES])
+def test_a_promise_is_quoted_by_a_suite(kind: str, name: str) -> None:
+    suites = Path(inspect.getfile(promises)).parent.glob("*.py")
+
+    assert any(re.search(rf"\b{kind}\.{name}\b", suite.read_text("utf-8")) for suite in suites)
 
 
 def test_every_group_of_promises_is_looked_for_in_an_interface() -> None:

@@ -224,7 +224,6 @@ class Tracker:
     )
     LAZY = Store.LAZY
     NOT_READY = Store.NOT_READY
-    UNAVAILABLE = Store.UNAVAILABLE
 
 
 class Quarantining:
@@ -303,7 +302,6 @@ class Consumer:
     LAZY = "Making it connects to nothing."
     ERRORS = "are those below `DeliveryError`."
     OPEN = "Connect, and make sure that this subscriber's queue exists, so that nothing passes it."
-    REOPEN = "One exchange at a time; may be opened again after `close`."
     RECEIVE = "Return the next message, or ``None`` if none came within ``timeout`` seconds."
     ACKNOWLEDGE = "Say that ``message`` need not come again."
     WAIT = "Pass up to ``seconds``, doing what the connection needs, and take no message."
