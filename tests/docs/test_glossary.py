@@ -124,11 +124,10 @@ def test_each_state_is_told_by_those_whom_the_glossary_names() -> None:
         assert told == states_in(path), f"what {teller} tells has changed"
 
 
-def test_the_boxes_of_the_relays_diagram_have_the_words_of_states() -> None:
+def test_the_relays_diagram_has_a_box_for_each_state_that_metrics_tell_of() -> None:
     words = boxes_of(text_of(ROOT / "core" / "tidings" / "relay" / "__init__.py"))
 
-    assert len(words) >= 6
-    assert words <= set(get_args(ExchangeState))
+    assert words == states_in(TOLD_BY["metrics"])
 
 
 def test_the_package_of_the_relay_names_each_of_its_modules_once() -> None:

@@ -5,24 +5,29 @@ back. The worker starts one run after the other; the notification service makes 
 
 ::
 
-                        another relay
-     ┌──────────────┐   has the lease   ┌─────────────┐
-     │ standing by  │ ◀──────────────── │  starting   │ ◀─────────────────────────┐
-     └──────────────┘ ────────────────▶ └─────────────┘                           │
-                        look again            │ lease taken, store checked,       │
-                        each second           │ exchange open: leased_exchange.py │
-                                              ▼                                   │
-                     nothing new       ┌─────────────┐     poison, refused after  │
-                  ┌──────────────────▶ │   working   │ ──┐ it was sent: reopen,   │
-                  │   an event         │   run.py    │ ◀─┘ and send without it    │
-     ┌──────────────┐ ◀────────────────└─────────────┘                           │
-     │     idle     │                     │        │                              │
-     └──────────────┘   poison, and the   │        │  broker, database or lease   │
-          a hold, a     exchange stops    ▼        ▼  fails                       │
-          retry asked   for it     ┌─────────────────────┐   wait: backoff.py     │
-                                   │ failing, or stopped │ ───────────────────────┘
-                                   │     trouble.py      │
-                                   └─────────────────────┘
+                               another relay has the lease,
+     ┌─────────────────────┐   or it is paused   ┌───────────────┐
+     │ standing by, paused │ ◀────────────────── │   starting    │ ◀───────────────────┐
+     └─────────────────────┘ ──────────────────▶ └───────────────┘                     │
+                               look again                │ lease taken, store checked, │
+                               each second               │ exchange open:              │
+                                                         ▼ leased_exchange.py          │
+     ┌─────────────────────┐   nothing new       ┌───────────────┐                     │
+     │     idle, held      │ ◀────────────────── │    working    │ ──┐ poison, refused │
+     │ exchange_worker.py  │ ──────────────────▶ │    run.py     │ ◀─┘ after it was    │
+     └─────────────────────┘   an event, or a    └───────────────┘     sent: reopen,   │
+                 │             retry is asked for        │             and send on     │
+                 │                                       │             without it      │
+                 └───────────────────┬───────────────────┘                             │
+                                     │ broker, database or lease fails;                │
+                                     ▼ poison, and the exchange stops for it           │
+                         ┌───────────────────────┐                                     │
+                         │   failing, stopped    │ ────────────────────────────────────┘
+                         │      trouble.py       │   wait: backoff.py
+                         └───────────────────────┘
+
+What fails while it starts is failing, too. To shut down, or because somebody pauses the exchange, a
+run ends from ``working`` or ``idle``, after a flush.
 
 Whichever way a run ends, what the broker has accepted by then is tracked, and the lease is given
 back or runs out. The states have the words of :data:`~tidings.interfaces.ExchangeState`.
