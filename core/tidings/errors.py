@@ -156,7 +156,7 @@ class LeaseLostError(LeaseError):
         self.exchange_name = exchange_name
         super().__init__(
             f"This relay has lost the lease of exchange {exchange_name!r}, and has not moved its "
-            "position. Another relay took the exchange over while this one was paused or cut off, "
+            "position. Another relay took the exchange over while this one was frozen or cut off, "
             "or somebody replayed it. Or the database was too slow to renew the lease in time. "
             "Nothing is lost: the next run goes on from the tracked position."
         )

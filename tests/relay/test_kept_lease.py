@@ -253,7 +253,7 @@ def taken_by_another(tracker: PublishedMessageTracker) -> bool:
     return True
 
 
-PAUSED = """
+FROZEN = """
 import os, signal, sys
 from pydantic import SecretStr
 from tests.relay.parts import Producer
@@ -264,11 +264,11 @@ from tidings.sql import SqlAlchemyEventStore, SqlAlchemyTracker, SqlAlchemySetti
 settings = SqlAlchemySettings(url=SecretStr(sys.argv[1]))
 producer = Producer(broker := InMemoryBroker())
 
-def pause_before_the_sixth(event_id):
+def freeze_before_the_sixth(event_id):
     if event_id == 6:
         os.kill(os.getpid(), signal.SIGSTOP)
 
-producer.before_send = pause_before_the_sixth
+producer.before_send = freeze_before_the_sixth
 service = NotificationService(Route(
     "x", SqlAlchemyEventStore(settings), SqlAlchemyTracker(settings), producer,
     JsonSerializer(), lease_seconds=5,
@@ -281,7 +281,7 @@ print([int(message.message_id) for message in broker.messages("x")])
 """
 
 
-def test_a_process_paused_longer_than_its_lease_sends_no_other_batch(
+def test_a_process_frozen_longer_than_its_lease_sends_no_other_batch(
     tmp_path: Path,
 ) -> None:
     url = f"sqlite:///{tmp_path / 'events.db'}"
@@ -292,11 +292,11 @@ def test_a_process_paused_longer_than_its_lease_sends_no_other_batch(
         store.append(connection, *(NewEvent("A", {}) for _ in range(2 * MOST_EVENTS)))
 
     with subprocess.Popen(
-        [sys.executable, "-c", PAUSED, url], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", FROZEN, url], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
-            assert not taken_by_another(tracker), "the pause alone does not end the lease"
+            assert not taken_by_another(tracker), "the freeze alone does not end the lease"
             eventually(lambda: taken_by_another(tracker))
             process.send_signal(signal.SIGCONT)
             said, _ = process.communicate(timeout=30)
@@ -304,7 +304,7 @@ def test_a_process_paused_longer_than_its_lease_sends_no_other_batch(
             process.kill()  # one that stands still would be waited for, for ever
 
     assert said.splitlines()[0].startswith("This relay has lost the lease of exchange 'x'")
-    # What was handed over in one call was on its way when the pause began.
+    # What was handed over in one call was on its way when it was frozen.
     assert said.splitlines()[1] == str(list(range(1, MOST_EVENTS + 1)))
     assert tracker.most_recent_published_message_id("x") is None
     store.close()

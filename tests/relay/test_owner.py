@@ -78,7 +78,7 @@ def test_a_killed_process_that_nobody_has_waited_for_is_gone(
     assert is_gone(owner)
 
 
-def test_a_paused_process_is_not_gone(relay: subprocess.Popen[str]) -> None:
+def test_a_frozen_process_is_not_gone(relay: subprocess.Popen[str]) -> None:
     owner = name_of(relay)
     relay.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, relay.pid, os.WSTOPPED | os.WNOWAIT)

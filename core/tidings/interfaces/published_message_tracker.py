@@ -72,7 +72,7 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
     """Keeps one position for each exchange name, and who may move it.
 
     **One relay at a time.** A position is moved only by the holder of the exchange's lease, by
-    compare-and-set on the lease's epoch. If a relay was paused until another had taken its lease,
+    compare-and-set on the lease's epoch. If a relay was frozen until another had taken its lease,
     it moves nothing, and is told so by :class:`~tidings.errors.LeaseLostError`.
 
     **Durability.** When a method returns, its effect has been committed.

@@ -33,7 +33,7 @@ Whichever way a run ends, what the broker has accepted by then is tracked, and t
 back or runs out. The states have the words of :data:`~tidings.interfaces.ExchangeState`.
 
 **What may go wrong between two relays.** The lease is checked by our own clock before each batch,
-and by the database with each move of the position. So a relay that was paused past its lease moves
+and by the database with each move of the position. So a relay that was frozen past its lease moves
 nothing any more. It may still send what it had handed over to its producer in one call
 (:mod:`~tidings.relay.batch`). Only a lock of the broker's own stops that.
 

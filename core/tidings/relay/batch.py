@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tidings.relay.route import Route
 
 MOST_EVENTS = 100
-"""A process that was paused, and lost its lease meanwhile, still sends what it had handed over."""
+"""A process that was frozen, and lost its lease meanwhile, still sends what it had handed over."""
 
 MOST_BYTES = 256 * 1024
 """Of bodies; a single body may be larger."""

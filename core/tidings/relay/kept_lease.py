@@ -66,7 +66,7 @@ class KeptLease:
         """Raise :class:`LeaseLostError` if it is not known to be ours any more.
 
         By this machine's own clock, counted from before the last renewal was asked for. A process
-        that was paused notices here, before it sends another batch.
+        that was frozen notices here, before it sends another batch.
         """
         if self.lost or now() > self._until:
             raise LeaseLostError(self.lease.exchange_name)

@@ -205,7 +205,7 @@ class Run:
 
     def _send_some(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """Send the first of ``events``; return those that may follow now."""
-        # Before each batch: a process that was paused in the middle of many sends no more.
+        # Before each batch: a process that was frozen in the middle of many sends no more.
         self._leased.lease.check()
         with self._stages.during("serialize"):
             batch = next_batch(self.route, events, self._poison)

@@ -176,7 +176,7 @@ class Tracker:
 
     ONE_POSITION = "Keeps one position for each exchange name, and who may move it."
     FENCED = (
-        "If a relay was paused until another had taken its lease, it moves nothing, and is told so "
+        "If a relay was frozen until another had taken its lease, it moves nothing, and is told so "
         "by `LeaseLostError`."
     )
     DURABLE = "When a method returns, its effect has been committed."

@@ -24,7 +24,7 @@ from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyTracker
 
 tracker = SqlAlchemyTracker(SqlAlchemySettings(url=sys.stdin.readline().strip()))
-lease = tracker.acquire_lease("shop", "paused", 0.5)
+lease = tracker.acquire_lease("shop", "frozen", 0.5)
 print("holds", flush=True)
 sys.stdin.readline()
 event = StoredEvent(7, "A", "{}", datetime.now(UTC))
