@@ -169,7 +169,7 @@ def test_no_more_than_a_thousand_entries_wait_and_the_newest_do(
     writer = JournalWriter()
     for number in range(1500):
         writer.note(tracker, JournalBounds(), entry(str(number)))
-    eventually(lambda: writer.fault)
+    eventually(lambda: writer.failure)
     tracker.may_write.set()
     assert writer.close(60)
     kept = [each.what for each in tracker.journal(limit=2000)]

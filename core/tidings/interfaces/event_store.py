@@ -60,8 +60,8 @@ class EventStore(ABC):
     (the next call tries again). :class:`~tidings.errors.StoreNotReadyError` if the tables are
     missing.
 
-    **Rows are input**: anybody may have written there what is no event. What cannot be read is a
-    fault of that one event, never of those around it.
+    **Rows are input**: anybody may have written there what is no event. What cannot be read
+    is an error of that one event alone.
     """
 
     capabilities: frozenset[Capability] = frozenset()

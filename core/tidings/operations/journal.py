@@ -44,7 +44,7 @@ def note(tidings: Tidings, exchange_name: str, what: str, detail: str | None = N
     writer = JournalWriter()
     entry = JournalEntry(exchange_name, what, person(), detail, datetime.now(UTC))
     writer.note(tidings.tracker, tidings.journal_bounds, entry)
-    if not writer.close(LONGEST_WRITE) and writer.fault is None:
+    if not writer.close(LONGEST_WRITE) and writer.failure is None:
         log.warning(
             "The journal cannot be written: the database did not take it within %d s.",
             LONGEST_WRITE,

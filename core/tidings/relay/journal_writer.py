@@ -46,11 +46,11 @@ class JournalWriter:
     **Threads.** Anybody may note, from any thread, and never waits. The thread that writes begins
     with the first entry.
 
-    **Errors.** None: what cannot be written is told of in the log, and in :attr:`fault`.
+    **Errors.** None: what cannot be written is told of in the log, and in :attr:`failure`.
     """
 
     def __init__(self) -> None:
-        self.fault: str | None = None
+        self.failure: str | None = None
         """Why what is noted cannot be written, as a sentence; ``None``: nothing is known of it."""
         self._lock = threading.Lock()
         self._waiting: deque[_Noted] = deque(maxlen=MOST_WAITING)
@@ -113,7 +113,7 @@ class JournalWriter:
             most=bounds.most,
             longest=timedelta(days=bounds.days),
         )
-        self.fault = None
+        self.failure = None
         self._told.clear()
 
     def _failed(self, error: Exception, left: Sequence[_Noted]) -> None:
@@ -121,7 +121,7 @@ class JournalWriter:
             kept = [*left, *self._waiting]
             self._waiting.clear()
             self._waiting.extend(kept)
-        self.fault = sentence_of(error)
-        if self.fault not in self._told:
-            self._told.add(self.fault)
-            log.warning("The journal cannot be written; deliveries go on. %s", self.fault)
+        self.failure = sentence_of(error)
+        if self.failure not in self._told:
+            self._told.add(self.failure)
+            log.warning("The journal cannot be written; deliveries go on. %s", self.failure)

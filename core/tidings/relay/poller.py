@@ -43,7 +43,7 @@ class Waiters(Protocol):
         """Note that the store tells of nothing new since the last poll."""
 
     def failed(self) -> None:
-        """Let all who wait ask for themselves: each meets the fault, and tells of it."""
+        """Let all who wait ask for themselves: each meets the error, and tells of it."""
 
 
 class Poller:

@@ -180,7 +180,7 @@ def _whole(events: Sequence[StoredEvent]) -> int:
 
 
 def _may_be_of_a_row(error: Exception) -> bool:
-    """Return whether a row may be at fault: no driver says so plainly."""
+    """Return whether a row may be the cause: no driver says so plainly."""
     if isinstance(error, EventStoreError):
         return type(error) is EventStoreError
     return isinstance(error, (ValueError, TypeError, OverflowError))

@@ -1,4 +1,4 @@
-"""A broker in memory, whose faults a test can choose."""
+"""A broker in memory, whose failures a test can choose."""
 
 from __future__ import annotations
 
