@@ -60,7 +60,7 @@ class Broker:
     def confirm(self, count: int) -> None:
         self.confirmed = min(self.confirmed + count, len(self.received))
         if self.confirmed:
-            self.pipeline.window.accept(self.confirmed, multiple=True)
+            self.pipeline.unconfirmed.accept(self.confirmed, multiple=True)
             self.pipeline.note_progress()
 
     def check(self) -> None:

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tidings_rabbitmq.connection import AmqpConnection
-    from tidings_rabbitmq.window import Window
+    from tidings_rabbitmq.unconfirmed import Unconfirmed
 
 LOOKS_IN_A_WINDOW = 4
 """How often one looks, at the least, while a window of messages goes through."""
 
 
 class Confirms:
-    """Hands the broker's confirms on to a window, once the queues were looked at.
+    """Hands the broker's confirms on, once the queues were looked at.
 
     A confirm says that the message has reached *a* queue. If other queues are bound, it says
     nothing of ours: that may have been deleted, or lie on a node that is down. RabbitMQ
@@ -33,14 +33,14 @@ class Confirms:
     def __init__(
         self,
         connection: AmqpConnection,
-        window: Window,
+        unconfirmed: Unconfirmed,
         queues: Sequence[str],
         most: int,
         on_progress: Callable[[], None],
     ) -> None:
         """Take the queues, and how many messages a window has."""
         self._connection = connection
-        self._window = window
+        self._unconfirmed = unconfirmed
         self._queues = queues
         self._enough = max(most // LOOKS_IN_A_WINDOW, 1)
         self._on_progress = on_progress
@@ -54,10 +54,10 @@ class Confirms:
     def confirmed(self, tag: int, *, multiple: bool) -> None:
         """Take a confirm for ``tag``, or for all up to it."""
         if not self._queues or tag <= self._seen:
-            self._window.accept(tag, multiple=multiple)
+            self._unconfirmed.accept(tag, multiple=multiple)
             return
         if multiple and self._seen:
-            self._window.accept(self._seen, multiple=True)
+            self._unconfirmed.accept(self._seen, multiple=True)
         self._waiting.append((tag, multiple))
         self._newest = max(self._newest, tag)
         self._look_if_due()
@@ -68,7 +68,7 @@ class Confirms:
         self._look_if_due()
 
     def _look_if_due(self) -> None:
-        last = self._window.last_tag
+        last = self._unconfirmed.last_tag
         is_due = (
             self._in_a_hurry or self._newest >= last or self._newest - self._seen >= self._enough
         )

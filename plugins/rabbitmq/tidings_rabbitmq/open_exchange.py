@@ -94,7 +94,7 @@ class OpenRabbitMQExchange(OpenExchange):
             self._take_over(connection)
         self._confirms = Confirms(
             connection,
-            self._pipeline.window,
+            self._pipeline.unconfirmed,
             self._looked_at(layout),
             settings.window,
             self._pipeline.note_progress,
@@ -208,7 +208,7 @@ class OpenRabbitMQExchange(OpenExchange):
         if reason.reply_code != PRECONDITION_FAILED or not too_large:
             return failure
         size, largest = map(int, too_large.groups())
-        event_id = self._pipeline.window.id_of_size(size)
+        event_id = self._pipeline.unconfirmed.id_of_size(size)
         if event_id is None:
             return failure
         return self._undeliverable(
@@ -226,7 +226,7 @@ class OpenRabbitMQExchange(OpenExchange):
         )
 
     def _on_confirm(self, frame: Any) -> None:
-        confirm, window = frame.method, self._pipeline.window
+        confirm, unconfirmed = frame.method, self._pipeline.unconfirmed
         if isinstance(confirm, spec.Basic.Ack):
             self._confirms.confirmed(confirm.delivery_tag, multiple=confirm.multiple)
             self._pipeline.note_progress()
@@ -235,7 +235,7 @@ class OpenRabbitMQExchange(OpenExchange):
             # Not so if a message is returned: then the tail did not get it either.
             self._memory[_QUEUES_REFUSE] = True
         self._not_accepted(
-            window.refuse(confirm.delivery_tag, multiple=confirm.multiple),
+            unconfirmed.refuse(confirm.delivery_tag, multiple=confirm.multiple),
             "a queue is full, or could not store it. Let its subscribers drain the queue, or "
             "raise its limit.",
         )
@@ -245,7 +245,7 @@ class OpenRabbitMQExchange(OpenExchange):
         if self._settings.unroutable == "ignore":
             self._unroutable.note(event_id)
             return  # the broker confirms it next, as any other
-        self._pipeline.window.give_back(event_id)
+        self._pipeline.unconfirmed.give_back(event_id)
         self._not_accepted(
             event_id,
             f"it would reach no queue ({method.reply_text}){_of_key(method.routing_key)}. Bind a "

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tidings.plugins import DeliveryError
-from tidings_rabbitmq.window import Window
+from tidings_rabbitmq.unconfirmed import Unconfirmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,13 +70,13 @@ class Pipeline:
     def __init__(
         self,
         link: PipelineConnection,
-        window_size: int,
+        window: int,
         no_progress_timeout: float,
         track: Callable[[], None] | None = None,
     ) -> None:
-        self.window = Window()
+        self.unconfirmed = Unconfirmed()
         self._link = link
-        self._window_size = window_size
+        self._window = window
         self._no_progress_timeout = no_progress_timeout
         self._track = track
         self._told_count = 0
@@ -85,7 +85,7 @@ class Pipeline:
         self._ahead_bytes = 0
         self._new_count = 0
         self._new_bytes = 0
-        self._piece_messages = min(PIECE_MESSAGES, max(window_size // 2, 1))
+        self._piece_messages = min(PIECE_MESSAGES, max(window // 2, 1))
         self._progress = time.monotonic()
         self._least_unsent = 0
 
@@ -107,10 +107,10 @@ class Pipeline:
         self.check()
         deadline = None if timeout is None else time.monotonic() + timeout
         self._write()
-        while self.window or self._ahead:
+        while self.unconfirmed or self._ahead:
             self._step_while_owed(deadline)
             self._write()
-            if self.window and deadline is not None and time.monotonic() >= deadline:
+            if self.unconfirmed and deadline is not None and time.monotonic() >= deadline:
                 self._link.fail_silent(self._owed(), timeout or 0)
 
     def wait(self, seconds: float) -> None:
@@ -120,9 +120,9 @@ class Pipeline:
         """
         self.check()
         self._write(may_track=False)
-        owed = bool(self.window)
+        owed = bool(self.unconfirmed)
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and (self.window or not owed):
+        while (left := end - time.monotonic()) > 0 and (self.unconfirmed or not owed):
             if owed:
                 self._step_while_owed(end)
                 self._write(may_track=False)
@@ -131,8 +131,8 @@ class Pipeline:
 
     def accepted_id(self) -> int | None:
         """Return the greatest id up to which everything was confirmed."""
-        self._told_count = self.window.accepted_count
-        return self.window.accepted_id
+        self._told_count = self.unconfirmed.accepted_count
+        return self.unconfirmed.accepted_id
 
     def note_progress(self) -> None:
         """Note that the broker is alive and takes what we send."""
@@ -170,35 +170,35 @@ class Pipeline:
         """Let what is accepted be tracked; another thread may call :meth:`wait` meanwhile."""
         if self._track is None:
             return
-        told = self.window.accepted_count
+        told = self.unconfirmed.accepted_count
         self._track()
         self._told_count = max(self._told_count, told)
 
     @property
     def _is_full(self) -> bool:
-        return len(self._ahead) >= self._window_size or self._ahead_bytes >= AHEAD_BYTES
+        return len(self._ahead) >= self._window or self._ahead_bytes >= AHEAD_BYTES
 
     @property
     def _is_light(self) -> bool:
-        return self.window.size < WINDOW_BYTES
+        return self.unconfirmed.size < WINDOW_BYTES
 
     @property
     def _room(self) -> int:
-        return self._window_size - len(self.window) - self._untracked_count
+        return self._window - len(self.unconfirmed) - self._untracked_count
 
     @property
     def _untracked_count(self) -> int:
-        return self.window.accepted_count - self._told_count if self._track else 0
+        return self.unconfirmed.accepted_count - self._told_count if self._track else 0
 
     def _write_piece(self) -> None:
-        if not self.window:
+        if not self.unconfirmed:
             self.note_progress()
         piece: list[bytes] = []
         size = 0
         most = min(self._room, PIECE_MESSAGES)
         while self._ahead and len(piece) < most and size < PIECE_BYTES:
             event_id, body_size, encoded = self._ahead.popleft()
-            self.window.add(event_id, body_size)
+            self.unconfirmed.add(event_id, body_size)
             piece.append(encoded)
             size += len(encoded)
         self._ahead_bytes -= size
@@ -217,17 +217,17 @@ class Pipeline:
     def _step_while_owed(self, deadline: float | None = None) -> None:
         silent = self._progress + self._no_progress_timeout
         self._step((silent if deadline is None else min(silent, deadline)) - time.monotonic())
-        if self.window and time.monotonic() >= self._progress + self._no_progress_timeout:
+        if self.unconfirmed and time.monotonic() >= self._progress + self._no_progress_timeout:
             self._link.fail_silent(self._owed(), self._no_progress_timeout)
 
     def _owed(self) -> str:
-        return f"{len(self.window)} messages unconfirmed, the first is event " + str(
-            self.window.oldest_id
+        return f"{len(self.unconfirmed)} messages unconfirmed, the first is event " + str(
+            self.unconfirmed.oldest_id
         )
 
     def _settle(self) -> None:
         """Hear what becomes of the messages before the refused one, lest they are sent again."""
         end = time.monotonic() + SETTLE_SECONDS
         with suppress(DeliveryError):
-            while not self.window.is_settled and (left := end - time.monotonic()) > 0:
+            while not self.unconfirmed.is_settled and (left := end - time.monotonic()) > 0:
                 self._link.step(left)

@@ -128,9 +128,9 @@ class OpenRabbitMQStreamExchange(OpenExchange):
     @override
     def wait(self, seconds: float) -> None:
         pipeline = self._pipeline
-        owed = len(pipeline.window)
+        owed = len(pipeline.unconfirmed)
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and (pipeline.window or not owed):
+        while (left := end - time.monotonic()) > 0 and (pipeline.unconfirmed or not owed):
             self._keep_others_alive()
             pipeline.wait(min(left, KEEP_ALIVE_SECONDS))
 
@@ -211,11 +211,11 @@ class OpenRabbitMQStreamExchange(OpenExchange):
 
     def _accept(self, event_ids: Sequence[int]) -> None:
         for event_id in sorted(event_ids):
-            self._pipeline.window.accept(self._tags.pop(event_id), multiple=False)
+            self._pipeline.unconfirmed.accept(self._tags.pop(event_id), multiple=False)
         self._pipeline.note_progress()
 
     def _refuse(self, event_id: int, code: int) -> None:
-        self._pipeline.window.give_back(event_id)
+        self._pipeline.unconfirmed.give_back(event_id)
         why = diagnose_code(code, "publishing")
         self._pipeline.refuse(
             NotAcceptedError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class Window:
+class Unconfirmed:
     """Keeps one channel's publisher confirms.
 
     Delivery tags count the messages of a channel from 1, in the order of :meth:`add`. Confirms

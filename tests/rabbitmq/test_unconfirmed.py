@@ -7,32 +7,32 @@ import gc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidings_rabbitmq.window import Window
+from tidings_rabbitmq.unconfirmed import Unconfirmed
 
 
-def window(*ids: int) -> Window:
-    window = Window()
+def unconfirmed_of(*ids: int) -> Unconfirmed:
+    unconfirmed = Unconfirmed()
     for event_id in ids:
-        window.add(event_id, size=event_id * 100)
-    return window
+        unconfirmed.add(event_id, size=event_id * 100)
+    return unconfirmed
 
 
 def test_a_single_confirm_accepts_its_own_message_only() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.accept(1, multiple=False)
 
     assert (sent.accepted_id, len(sent), sent.oldest_id) == (10, 2, 20)
 
 
 def test_a_multiple_confirm_accepts_everything_up_to_it() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.accept(2, multiple=True)
 
     assert (sent.accepted_id, len(sent)) == (20, 1)
 
 
 def test_a_confirm_out_of_order_waits_for_those_before_it() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.accept(3, multiple=False)
     sent.accept(2, multiple=False)
     before = sent.accepted_id
@@ -49,7 +49,7 @@ def test_a_confirm_that_a_later_one_covers_is_not_kept() -> None:
         def __del__(self) -> None:
             let_go.append(int(self))
 
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.accept(Tag(2), multiple=False)
     gc.collect()
     assert let_go == [], "it waits for the one before it"
@@ -61,7 +61,7 @@ def test_a_confirm_that_a_later_one_covers_is_not_kept() -> None:
 
 
 def test_nothing_from_a_refused_message_on_is_accepted() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     refused = sent.refuse(2, multiple=False)
     sent.accept(3, multiple=True)
 
@@ -69,7 +69,7 @@ def test_nothing_from_a_refused_message_on_is_accepted() -> None:
 
 
 def test_a_multiple_refusal_names_the_first_of_them() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.accept(1, multiple=False)
     refused = sent.refuse(3, multiple=True)
     sent.accept(3, multiple=True)
@@ -78,7 +78,7 @@ def test_a_multiple_refusal_names_the_first_of_them() -> None:
 
 
 def test_what_went_before_a_refused_message_is_still_awaited() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.refuse(2, multiple=False)
     before = sent.is_settled
     sent.accept(1, multiple=False)
@@ -87,7 +87,7 @@ def test_what_went_before_a_refused_message_is_still_awaited() -> None:
 
 
 def test_a_returned_message_is_not_accepted_by_the_confirm_that_follows() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.give_back(20)
     sent.accept(2, multiple=True)
     sent.accept(3, multiple=False)
@@ -96,7 +96,7 @@ def test_a_returned_message_is_not_accepted_by_the_confirm_that_follows() -> Non
 
 
 def test_the_message_of_a_size_is_the_first_unconfirmed_one() -> None:
-    sent = window(10, 20, 30)
+    sent = unconfirmed_of(10, 20, 30)
     sent.accept(1, multiple=False)
 
     assert (sent.id_of_size(2000), sent.id_of_size(1000)) == (20, None)
@@ -104,7 +104,7 @@ def test_the_message_of_a_size_is_the_first_unconfirmed_one() -> None:
 
 @given(st.data(), st.integers(1, 30))
 def test_accepted_is_the_greatest_id_without_a_hole_before_it(data: st.DataObject, n: int) -> None:
-    sent = window(*range(1, n + 1))
+    sent = unconfirmed_of(*range(1, n + 1))
     confirmed: set[int] = set()
     for tag in data.draw(st.permutations(range(1, n + 1))):
         if tag in confirmed:
