@@ -16,9 +16,9 @@ from tests.servers import free_port
 from benchmarks.stored import messages, relaying
 from tidings_zeromq import Subscriber
 from tidings_zeromq.event_wire import encode_event
+from tidings_zeromq.recent_events import RecentEvents
 from tidings_zeromq.selection import traits_of
 from tidings_zeromq.supply import FRAME_BYTES, FRAME_EVENTS
-from tidings_zeromq.window import Window
 from tidings_zeromq.wire import decode_request, encode_beginning, encode_events
 
 if TYPE_CHECKING:
@@ -163,14 +163,14 @@ def counted(
 
 def _frames(database_url: str, count: int, together: int) -> list[Frame]:
     """Encode stored events, and put as many together as the relay does, or fewer."""
-    window = Window(0, count, sys.maxsize)
+    recent = RecentEvents(0, count, sys.maxsize)
     for event, message in messages(database_url, count):
         encoded = encode_event(message, event.type_name, event.event_id, event.occurred_on)
-        window.append(event.event_id, encoded, traits_of(message))
+        recent.append(event.event_id, encoded, traits_of(message))
     frames: list[Frame] = []
     last_id = 0
-    while last_id < window.newest_id:
-        events, newest_id = window.after(last_id, together, FRAME_BYTES)
+    while last_id < recent.newest_id:
+        events, newest_id = recent.after(last_id, together, FRAME_BYTES)
         frames.append(Frame(b"".join(events), last_id, newest_id, len(events)))
         last_id = newest_id
     return frames

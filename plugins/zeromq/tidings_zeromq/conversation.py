@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from tidings.plugins import MAX_EVENT_ID, escaping_logger
 from tidings_zeromq.backlog import Backlog, Reach
+from tidings_zeromq.recent_events import RecentEvents
 from tidings_zeromq.selection import decode_selection
 from tidings_zeromq.sent_feed import Budget, SentFeed
 from tidings_zeromq.standing import Standings
 from tidings_zeromq.supply import Supply
-from tidings_zeromq.window import Window
 from tidings_zeromq.wire import NO_ID, encode_beginning, encode_refusal
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Conversation:
     ) -> None:
         position = context.position
         self.accepted_id: int | None = None
-        self.window = Window(position.event_id, settings.window, settings.window_bytes)
+        self.recent = RecentEvents(position.event_id, settings.window, settings.window_bytes)
         self._endpoint = endpoint
         self._exchange_name = context.exchange_name
         self._settings = settings
@@ -63,11 +63,11 @@ class Conversation:
         self._ahead: dict[_Reader, int] = context.memory.setdefault("ahead", {})
         self._budgets = {name: Budget(settings.window_bytes) for name in settings.subscribers}
         self._others = Budget(settings.window_bytes)
-        self._supply = Supply(context.exchange_name, self.window, self._backlog)
+        self._supply = Supply(context.exchange_name, self.recent, self._backlog)
 
     def send(self, event_id: int, event: bytes, traits: Traits) -> None:
-        """Take an event into the window; the next :meth:`serve` sends it."""
-        self.window.append(event_id, event, traits)
+        """Take an event; the next :meth:`serve` sends it."""
+        self.recent.append(event_id, event, traits)
         if event_id <= self._standings.everywhere:
             self._accept()
 
@@ -85,7 +85,7 @@ class Conversation:
         if probe:
             self._probed_at = now
         for connection, feed in list(self._feeds.items()):
-            if feed.room and feed.sent_id < self.window.newest_id:
+            if feed.room and feed.sent_id < self.recent.newest_id:
                 pause = min(pause, self._supply.send_what_is_lacking(feed, now))
             feed.tell_omission()
             if probe:
@@ -104,7 +104,7 @@ class Conversation:
 
         With each, when it last acknowledged something new, by the monotonic clock (0: never).
         """
-        first = self.window.first_unaccepted_id
+        first = self.recent.first_unaccepted_id
         return {
             name: self._standings.advanced_at(name)
             for name in self._settings.subscribers
@@ -203,7 +203,7 @@ class Conversation:
             self._accept()
 
     def _accept(self) -> None:
-        newly = self.window.accept(self._standings.everywhere)
+        newly = self.recent.accept(self._standings.everywhere)
         if newly is not None:
             self.accepted_id = newly
 
@@ -265,7 +265,7 @@ class Conversation:
             return True
         # After a crash of the relay a subscriber may well be ahead of the tracker, and so of the
         # window. It is never ahead of the event store, unless it has read from another one.
-        if request.last_id > self.window.newest_id:
+        if request.last_id > self.recent.newest_id:
             reach = self._backlog.reach(request.last_id)
             if reach is Reach.ENDS_BEFORE:
                 self._note_ahead(reader, request.last_id)

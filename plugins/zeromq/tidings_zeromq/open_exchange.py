@@ -53,14 +53,14 @@ class OpenZeroMQExchange(OpenExchange):
         Blocks while ``window`` events wait for acknowledgement.
         """
         conversation = self._conversation
-        window = conversation.window
+        recent = conversation.recent
         for notification in notifications:
             try:
                 event = encode_event(*notification)
             except ValueError as error:
                 raise undeliverable(self._exchange_name, notification.event_id, error) from error
-            if window.full:
-                self._serve_until(lambda: not window.full, None)
+            if recent.full:
+                self._serve_until(lambda: not recent.full, None)
             conversation.send(notification.event_id, event, traits_of(notification.message))
             self._unserved += 1
             if self._unserved >= self._serve_every:
@@ -70,7 +70,7 @@ class OpenZeroMQExchange(OpenExchange):
     @override
     def flush(self, timeout: float | None = None) -> None:
         """Return when every required subscriber has acknowledged everything sent."""
-        self._serve_until(lambda: not self._conversation.window.unaccepted, timeout)
+        self._serve_until(lambda: not self._conversation.recent.unaccepted, timeout)
 
     @override
     def accepted_id(self) -> int | None:
@@ -81,12 +81,12 @@ class OpenZeroMQExchange(OpenExchange):
     def wait(self, seconds: float) -> None:
         """Serve subscribers for up to ``seconds``, or until all that are required have all."""
         deadline = time.monotonic() + seconds
-        window = self._conversation.window
-        owed = window.unaccepted
+        recent = self._conversation.recent
+        owed = recent.unaccepted
         while True:
             pause = self._conversation.serve()
             left = deadline - time.monotonic()
-            if left <= 0 or (owed and not window.unaccepted):
+            if left <= 0 or (owed and not recent.unaccepted):
                 return
             self._endpoint.idle(self._exchange_name, min(pause, left))
 
@@ -117,7 +117,7 @@ class OpenZeroMQExchange(OpenExchange):
             left = started + limit - now
         if left > 0:
             return left
-        first = conversation.window.first_unaccepted_id
+        first = conversation.recent.first_unaccepted_id
         raise BrokerUnavailableError(
             f"Exchange {self._exchange_name!r}: the required subscriber {name!r} has not "
             f"acknowledged event {first} for {limit:g} s; {conversation.describe(name)}.",

@@ -1,4 +1,4 @@
-"""Sends subscribers what they lack: out of the window, and what is older out of the event store."""
+"""Sends subscribers what they lack: from memory, and what is older out of the event store."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidings_zeromq.backlog import Backlog, BacklogEvent
+    from tidings_zeromq.recent_events import RecentEvents
     from tidings_zeromq.sent_feed import SentFeed
-    from tidings_zeromq.window import Window
 
 log = escaping_logger("tidings.zeromq")
 
@@ -34,29 +34,29 @@ class Supply:
     Used by one thread at a time.
     """
 
-    def __init__(self, exchange_name: str, window: Window, backlog: Backlog) -> None:
+    def __init__(self, exchange_name: str, recent: RecentEvents, backlog: Backlog) -> None:
         self._exchange_name = exchange_name
-        self._window = window
+        self._recent = recent
         self._backlog = backlog
         self._told_gaps: set[tuple[str, int]] = set()
 
     def send_what_is_lacking(self, feed: SentFeed, now: float) -> float:
         """Send one step's worth; return in how many seconds there may be more to send."""
-        if feed.sent_id < self._window.floor:
+        if feed.sent_id < self._recent.floor:
             return self._send_from_store(feed, now)
-        self._send_from_window(feed)
+        self._send_recent(feed)
         return NOTHING_TO_DO
 
-    def _send_from_window(self, feed: SentFeed) -> None:
-        window, selection = self._window, feed.selection
-        while feed.room and feed.sent_id < window.newest_id:
+    def _send_recent(self, feed: SentFeed) -> None:
+        recent, selection = self._recent, feed.selection
+        while feed.room and feed.sent_id < recent.newest_id:
             count = min(feed.room, FRAME_EVENTS)
             if selection is EVERYTHING:
-                events, last = window.after(feed.sent_id, count, FRAME_BYTES)
+                events, last = recent.after(feed.sent_id, count, FRAME_BYTES)
                 pushed = feed.push(events, last, last)
             else:
                 pushed = feed.push(
-                    *window.wanted_after(feed.sent_id, count, FRAME_BYTES, selection)
+                    *recent.wanted_after(feed.sent_id, count, FRAME_BYTES, selection)
                 )
             if not pushed:
                 return
@@ -97,10 +97,10 @@ class Supply:
             pause = _STORE_FAILED_PAUSE if found is None else _STORE_PAUSE
             feed.read_store_at = now + pause
             return pause
-        # What is newer than the floor stands in the window, and is sent from there.
-        older = [each for each in found if each.event_id <= self._window.floor]
+        # What is newer than the floor is in memory, and is sent from there.
+        older = [each for each in found if each.event_id <= self._recent.floor]
         if not older:
-            self._send_from_window(feed)
+            self._send_recent(feed)
             return NOTHING_TO_DO
         events, last, reached = _wanted(older, feed)
         feed.push(events, last, reached)

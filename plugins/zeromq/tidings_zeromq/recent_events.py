@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _COMPACT = 1024  # freed places at the front before the lists are cut
 
 
-class Window:
+class RecentEvents:
     """The newest events sent to an exchange, in order.
 
     Those that wait for acknowledgement are always here; of the others as many as fit beside them.
