@@ -64,20 +64,20 @@ class Session:
 def bare(
     exchange_name: str, *, url: str, database_url: str, count: int, window: int, batch: int
 ) -> Iterator[Callable[[], int]]:
-    """Push transactions that were encoded beforehand, ``window / batch`` of them under way."""
+    """Push transactions that were encoded beforehand, ``window / batch`` of them in flight."""
     make_queue(url, exchange_name)
     transactions = _transactions(exchange_name, database_url, count, batch)
     with closing(Session(url)) as session:
 
         def work() -> int:
-            under_way = 0
+            in_flight = 0
             for transaction in transactions:
-                if under_way >= window // batch:
-                    under_way -= session.receive(b"RECEIPT")
+                if in_flight >= window // batch:
+                    in_flight -= session.receive(b"RECEIPT")
                 session.write(transaction)
-                under_way += 1
-            while under_way:
-                under_way -= session.receive(b"RECEIPT")
+                in_flight += 1
+            while in_flight:
+                in_flight -= session.receive(b"RECEIPT")
             return count
 
         yield work
@@ -173,5 +173,5 @@ class _Receipts(stomp.ConnectionListener):  # type: ignore[misc] # stomp.py ship
     def __init__(self) -> None:
         self.came = threading.Event()
 
-    def on_receipt(self, frame: Any) -> None:  # noqa: ARG002 - only one is under way
+    def on_receipt(self, frame: Any) -> None:  # noqa: ARG002 - only one is in flight
         self.came.set()

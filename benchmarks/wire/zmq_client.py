@@ -39,7 +39,7 @@ class Frame(NamedTuple):
 
 
 class Load:
-    """Frames to be sent, and how many of them may be under way.
+    """Frames to be sent, and how many of them may be in flight.
 
     A frame may pass the limits if those before it don't, as with the relay; so any fits.
     """

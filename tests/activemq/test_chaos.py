@@ -78,7 +78,7 @@ def test_a_killed_broker_loses_repeats_and_reorders_nothing(
         for _ in range(2):
             begun = int(lines.readline())
             eventually(lambda: published(broker.url, exchange) > begun, "an event", 60)  # noqa: B023 - called at once
-            # The moment is random on purpose: anything may be under way.
+            # The moment is random on purpose: anything may be in flight.
             threading.Event().wait(random.uniform(0, 0.4))  # noqa: S311
             broker.kill()
             broker.start()

@@ -209,7 +209,7 @@ def test_a_consumer_notices_a_lost_connection(
     failure(lambda: consumer.receive(5), BrokerUnavailableError, "connection was lost")
 
 
-def test_no_more_than_the_window_is_under_way(
+def test_no_more_than_the_window_is_in_flight(
     proxy: TcpProxy, proxied: str, make_producer: MakeProducer, exchange: str
 ) -> None:
     settings = {"batch_size": 10, "window": 25, "no_progress_timeout": 0.5}

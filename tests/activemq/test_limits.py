@@ -95,7 +95,7 @@ def test_less_is_tried_where_the_broker_stalls_and_nothing_is_lost_or_sent_twice
         assert ids(client.read_fast(queue_of(exchange), 1000)) == list(range(1, 1001))
 
 
-def test_a_frozen_broker_with_little_under_way_is_not_sent_less_afterwards(
+def test_a_frozen_broker_with_little_in_flight_is_not_sent_less_afterwards(
     own_activemq: Callable[..., ActiveMQ],
     make_producer: MakeProducer,
     exchange: str,
@@ -104,9 +104,9 @@ def test_a_frozen_broker_with_little_under_way_is_not_sent_less_afterwards(
     blamed: list[bool] = []
     stall = Pace.stalled
 
-    def note(pace: Pace, under_way: int) -> bool:
+    def note(pace: Pace, in_flight: int) -> bool:
         most = pace.bytes
-        blamed.append(stall(pace, under_way) or pace.bytes != most)
+        blamed.append(stall(pace, in_flight) or pace.bytes != most)
         return blamed[-1]
 
     monkeypatch.setattr(Pace, "stalled", note)

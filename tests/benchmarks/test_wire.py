@@ -111,7 +111,7 @@ def test_rstream_sends_what_the_relay_sends_to_a_stream(filled_url: str) -> None
 
 @pytest.mark.parametrize("contender", ["relay", "bare socket", "librabbitmq"])
 @pytest.mark.parametrize("window", [1, 10])
-def test_the_same_window_of_unconfirmed_messages_is_under_way_with_every_contender(
+def test_the_same_window_of_unconfirmed_messages_is_in_flight_with_every_contender(
     contender: str, window: int, program: Path, rabbitmq: RabbitMQ, filled_url: str
 ) -> None:
     with Gate(rabbitmq.url, window) as gate:
@@ -152,7 +152,7 @@ def test_messages_are_put_together_as_the_relay_does() -> None:
     assert sizes(4, 1, 1) == [1, 1, 1, 1]
 
 
-def test_no_more_zeromq_frames_are_under_way_than_the_relay_would_have() -> None:
+def test_no_more_zeromq_frames_are_in_flight_than_the_relay_would_have() -> None:
     frames = [Frame(b"1234567890", 10 * n, 10 * n + 10, 10) for n in range(5)]
 
     by_events, by_bytes = Load(frames, 20, 1000), Load(frames, 1000, 20)

@@ -138,7 +138,7 @@ class Stage:
     def recovers(self) -> None:
         """The fault is over: wait until what is stored by now is tracked; note how long it took.
 
-        Stricter than :meth:`works_again`: acceptance of what was under way when the fault began
+        Stricter than :meth:`works_again`: acceptance of what was in flight when the fault began
         doesn't count as work.
         """
         begun = time.monotonic()

@@ -20,8 +20,8 @@ from tests.relay.working import running
 from tidings import BrokerUnavailableError, NewEvent, UndeliverableEventError
 from tidings.plugins import ObservedRelay, Settings
 from tidings.testing import eventually
+from tidings_opentelemetry.batches_in_flight import BatchesInFlight, SentBatch
 from tidings_opentelemetry.observer import OpenTelemetryObserver
-from tidings_opentelemetry.under_way import SentBatch, UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -163,16 +163,16 @@ def test_what_is_current_where_the_relay_works_is_no_recording_context(
 
 
 def test_what_was_accepted_before_a_replay_says_nothing_of_what_comes_after_it() -> None:
-    under_way = UnderWay()
-    under_way.add(SentBatch([1, 2], 0, ()))
-    under_way.accepted(2)
-    assert len(list(under_way.take_accepted())) == 1
-    assert list(under_way.take_all()) == []
-    under_way.add(SentBatch([1, 2], 0, ()))
+    in_flight = BatchesInFlight()
+    in_flight.add(SentBatch([1, 2], 0, ()))
+    in_flight.accepted(2)
+    assert len(list(in_flight.take_accepted())) == 1
+    assert list(in_flight.take_all()) == []
+    in_flight.add(SentBatch([1, 2], 0, ()))
 
-    under_way.accepted(1)
+    in_flight.accepted(1)
 
-    assert list(under_way.take_accepted()) == []
+    assert list(in_flight.take_accepted()) == []
 
 
 def test_many_events_are_a_span_for_each_call_of_the_producer(parts: Parts, heard: Heard) -> None:

@@ -196,7 +196,7 @@ def test_a_lease_that_was_lost_is_counted_and_one_given_back_is_not(
     assert scrape(observer).value("tidings_lease_losses_total") == 1
 
 
-def test_what_is_under_way_is_shown_and_nothing_is_after_a_failure(
+def test_what_is_in_flight_is_shown_and_nothing_is_after_a_failure(
     parts: Parts, observer: PrometheusObserver
 ) -> None:
     parts.append(5)
@@ -214,7 +214,7 @@ def test_what_is_under_way_is_shown_and_nothing_is_after_a_failure(
     assert seen == [5]
 
 
-def test_of_what_is_under_way_the_relay_says_what_is_left(observer: PrometheusObserver) -> None:
+def test_of_what_is_in_flight_the_relay_says_what_is_left(observer: PrometheusObserver) -> None:
     events = [StoredEvent(each, "OrderPlaced", "{}", datetime.now(UTC)) for each in (1, 2, 3)]
     observer.started(X)
     observer.sent(X, events)

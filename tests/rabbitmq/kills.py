@@ -87,7 +87,7 @@ def _run_and_end(command: list[str], end: Callable[[subprocess.Popen[str]], None
         assert process.stdout is not None
         try:
             begun = int(process.stdout.readline())
-            # The moment is random on purpose: anything may be under way.
+            # The moment is random on purpose: anything may be in flight.
             delay = random.uniform(0.05, 0.4)  # noqa: S311
             eventually(lambda: process.poll() is not None, "the moment", delay)
         except TimeoutError:

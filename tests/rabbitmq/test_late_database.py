@@ -1,4 +1,4 @@
-"""A database that answers late, while more than a window is under way."""
+"""A database that answers late, while more than a window is in flight."""
 
 from __future__ import annotations
 

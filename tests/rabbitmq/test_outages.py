@@ -79,7 +79,7 @@ def test_the_tail_does_not_outlive_what_a_killed_broker_has_lost(
 
     assert len(ids) > rounds * 100
     assert (verdict.lost, verdict.reordered) == (0, 0)
-    # The publisher tracks a batch at a time, on top of what is under way.
+    # The publisher tracks a batch at a time, on top of what is in flight.
     assert verdict.duplicated <= rounds * (window + 100)
 
 
@@ -200,7 +200,7 @@ def test_a_broker_that_goes_down_and_comes_back_loses_and_reorders_nothing(
 ) -> None:
     producer = make_producer(url=broker.url)
     producer.open(exchange)
-    send_all(producer, exchange, range(1, 5001))  # more than is under way, or waits for room
+    send_all(producer, exchange, range(1, 5001))  # more than is in flight, or waits for room
     if fault == "kill":
         broker.kill()
     else:

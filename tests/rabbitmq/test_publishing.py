@@ -44,13 +44,13 @@ def test_any_window_delivers_everything(
     assert client.ids(exchange) == list(range(1, 501))
 
 
-def test_no_more_than_the_window_is_under_way(
+def test_no_more_than_the_window_is_in_flight(
     make_producer: MakeProducer, proxy: TcpProxy, proxied: str, exchange: str
 ) -> None:
     producer = make_producer(url=proxied, window=10, no_progress_timeout=0.3)
     producer.open(exchange)
     proxy.freeze()
-    send_all(producer, exchange, range(1, 21))  # ten under way, and ten that wait for room
+    send_all(producer, exchange, range(1, 21))  # ten in flight, and ten that wait for room
 
     with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
         send(producer, exchange, 21)

@@ -193,15 +193,15 @@ def test_a_kill_loses_duplicates_and_reorders_nothing(
     assert ids[-1] == newest > rounds * 100
 
 
-def test_no_more_than_the_window_is_under_way_and_silence_is_noticed(
+def test_no_more_than_the_window_is_in_flight_and_silence_is_noticed(
     make: Make, stream_proxy: TcpProxy, proxied: str, exchange: str
 ) -> None:
     producer = make(proxied, window=10, no_progress_timeout=2)
     producer.open(exchange)
     stream_proxy.delay(0.3)
-    send_all(producer, exchange, range(1, 6))  # under way, once the broker said what it has
+    send_all(producer, exchange, range(1, 6))  # in flight, once the broker said what it has
     stream_proxy.freeze()
-    send_all(producer, exchange, range(6, 21))  # ten under way, and ten that wait for room
+    send_all(producer, exchange, range(6, 21))  # ten in flight, and ten that wait for room
 
     with pytest.raises(BrokerUnavailableError, match="10 messages unconfirmed"):
         send(producer, exchange, 21)

@@ -86,7 +86,7 @@ def test_after_a_kill_the_next_publisher_loses_and_reorders_nothing(
 
     assert len(ids) > rounds * 100
     assert (verdict.lost, verdict.reordered) == (0, 0)
-    # The publisher tracks a batch at a time, on top of what is under way.
+    # The publisher tracks a batch at a time, on top of what is in flight.
     assert verdict.duplicated <= rounds * (window + 100)
 
 

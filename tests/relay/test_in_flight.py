@@ -1,4 +1,4 @@
-"""What is under way is settled in order, and never before what came before it."""
+"""What is in flight is settled in order, and never before what came before it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_event_that_was_not_taken_after_all_is_forgotten_with_those_behind_it
     assert in_flight.settle(5) is None
 
 
-def test_a_large_text_is_not_kept_while_its_event_is_under_way() -> None:
+def test_a_large_text_is_not_kept_while_its_event_is_in_flight() -> None:
     in_flight = InFlight()
     in_flight.add([(event(1, "x" * (MOST_KEPT + 1)), True)], 0.0)
 

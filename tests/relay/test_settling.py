@@ -1,4 +1,4 @@
-"""While events are under way, new ones are looked for, and not only the broker's word awaited."""
+"""While events are in flight, new ones are looked for, and not only the broker's word awaited."""
 
 from __future__ import annotations
 

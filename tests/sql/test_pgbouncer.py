@@ -85,7 +85,7 @@ def test_a_gap_is_held_through_the_pooler(pgbouncer: tuple[str, Engine]) -> None
     store.close()
 
 
-def test_a_restart_behind_the_pooler_settles_no_gap(own_postgresql: Factory[PostgreSQL]) -> None:
+def test_a_restart_behind_the_pooler_decides_no_gap(own_postgresql: Factory[PostgreSQL]) -> None:
     server = own_postgresql()
     url = server.new_database()
     engine = application_engine(url)

@@ -105,7 +105,7 @@ def test_without_a_gap_a_read_is_one_statement(engine: Engine, store: SqlAlchemy
     assert len(asked) == 3
 
 
-def test_gaps_that_nobody_can_fill_are_settled_at_once_and_only_once(
+def test_gaps_that_nobody_can_fill_are_decided_at_once_and_only_once(
     engine: Engine, store: SqlAlchemyEventStore
 ) -> None:
     for number in range(30):
@@ -115,14 +115,14 @@ def test_gaps_that_nobody_can_fill_are_settled_at_once_and_only_once(
     store.newest_event_id()
     with statements(store) as asked:
         assert given(store) == [f"Event{number}" for number in range(30)]
-        settled = len(asked)
+        decided = len(asked)
         assert given(store) == [f"Event{number}" for number in range(30)]
         assert len(store.all_stored_events_since(20, 5)) == 5
-    assert settled <= 5
-    assert len(asked) == settled + 4  # two reads, and for each whether the server is the same
+    assert decided <= 5
+    assert len(asked) == decided + 4  # two reads, and for each whether the server is the same
 
 
-def test_a_gap_at_the_head_left_by_pruning_is_settled_at_the_first_read(
+def test_a_gap_at_the_head_left_by_pruning_is_decided_at_the_first_read(
     engine: Engine, store: SqlAlchemyEventStore
 ) -> None:
     commit(store, engine, *("A" * 40))

@@ -86,7 +86,7 @@ def test_the_ids_that_a_crash_of_the_server_skips_hold_nothing(own_postgresql: S
     store.close()
 
 
-def test_a_gap_that_was_pending_when_the_server_crashed_is_settled_after_it(
+def test_a_gap_that_was_pending_when_the_server_crashed_is_decided_after_it(
     own_postgresql: Start,
 ) -> None:
     server = own_postgresql()

@@ -120,15 +120,15 @@ def test_a_peer_that_never_reads_fills_no_memory(make_relay: MakeRelay, dealer: 
     with Reader(relay.address) as app:
         relay.send(*range(1, 5001))
         relay.flush()
-    under_way: list[int] = []
+    in_flight: list[int] = []
 
     def read() -> bool:
         frame = dealer.recv() if dealer.poll(0) else b""
-        under_way.extend(ids_in(frame) if frame else ())
-        return not frame and len(under_way) >= 100
+        in_flight.extend(ids_in(frame) if frame else ())
+        return not frame and len(in_flight) >= 100
 
-    relay.wait_until(read, "what was under way")
-    assert under_way == list(range(1, 101))
+    relay.wait_until(read, "what was in flight")
+    assert in_flight == list(range(1, 101))
     assert app.ids == list(range(1, 5001))
 
 

@@ -33,7 +33,7 @@ class ExchangeContext:
     """To be called when more was accepted, so that it is tracked while a call of ours still runs.
 
     Call it from within :meth:`OpenExchange.send` or ``flush``, by their thread. Call it before more
-    than a window is under way that is not accepted, or accepted and not asked for with
+    than a window is in flight that is not accepted, or accepted and not asked for with
     :meth:`OpenExchange.accepted_id` since. Don't call it from within ``wait``, which runs while the
     database is waited for. It may raise, which ends the call. It may block for as long as the
     database does: another thread may call ``wait`` until it returns. If the broker remembers ids,
@@ -91,7 +91,7 @@ class OpenExchange(ABC):
     wait_settles: bool = False
     """Whether :meth:`wait` also sends what is held back, and hears of what is accepted.
 
-    Then the relay may look for new events while others are under way. It calls ``wait`` in short
+    Then the relay may look for new events while others are in flight. It calls ``wait`` in short
     turns first, and :meth:`flush` only if nothing new comes. Without it ``flush`` comes at once.
     """
 
@@ -160,7 +160,7 @@ class OpenExchange(ABC):
         """Pass up to ``seconds`` idly, doing what the connection needs meanwhile.
 
         Heartbeats, acknowledgements, late subscribers. May return early, and should if that settles
-        the last message under way. Raises if the connection is found lost, so that an idle relay
-        notices. May also raise what :meth:`flush` would, of messages under way.
+        the last message in flight. Raises if the connection is found lost, so that an idle relay
+        notices. May also raise what :meth:`flush` would, of messages in flight.
         """
         time.sleep(seconds)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tidings.event import StoredEvent
 
 MOST_KEPT = 4096
-"""Of an event that is under way, larger texts are not kept: nobody asks for them any more."""
+"""Of an event that is in flight, larger texts are not kept: nobody asks for them any more."""
 
 
 @dataclass(frozen=True, slots=True)

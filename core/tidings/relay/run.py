@@ -281,7 +281,7 @@ class Run:
         self._checkpoints.make()
 
     def _start_over(self, error: UndeliverableEventError) -> None:
-        """Go back to what is tracked: the broker has refused an event that was under way.
+        """Go back to what is tracked: the broker has refused an event that was in flight.
 
         Those before it are sent again if they were not accepted; the event itself is not.
         """

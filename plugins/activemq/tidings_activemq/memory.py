@@ -10,7 +10,7 @@ GROW = 600.0
 """Seconds after a stall, or after the last growth, before a larger transaction is tried again."""
 
 LEAST = 16 * 1024
-"""Bytes that every broker bears. Who stalls with so little under way stalls for another reason: it
+"""Bytes that every broker bears. Who stalls with so little in flight stalls for another reason: it
 was frozen, perhaps, or we were."""
 
 
@@ -27,14 +27,14 @@ class Pace:
         self._most = most
         self._changed = 0.0
 
-    def stalled(self, under_way: int) -> bool:
+    def stalled(self, in_flight: int) -> bool:
         """Take note that the broker went no further while so many bytes were not committed.
 
         Return whether that may be why.
         """
-        if under_way <= LEAST:
+        if in_flight <= LEAST:
             return False
-        self.bytes = min(max(min(self.bytes, under_way) // 4, LEAST), self._most)
+        self.bytes = min(max(min(self.bytes, in_flight) // 4, LEAST), self._most)
         self._changed = time.monotonic()
         return True
 

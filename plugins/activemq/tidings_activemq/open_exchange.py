@@ -55,7 +55,7 @@ class OpenActiveMQExchange(OpenExchange):
 
     @override
     def send(self, notifications: Sequence[Notification]) -> None:
-        """Add events to a transaction; blocks while ``window`` events are under way."""
+        """Add events to a transaction; blocks while ``window`` events are in flight."""
         self._raise_failure()
         with self._ending_at_failure():
             self._take_in()
@@ -174,7 +174,7 @@ class OpenActiveMQExchange(OpenExchange):
 
         Those are sent one by one then.
         """
-        ids = self._pipeline.ids_under_way
+        ids = self._pipeline.ids_in_flight
         if len(ids) > 1:
             self._memory.one_by_one_until = ids[-1]
             return error
@@ -185,13 +185,13 @@ class OpenActiveMQExchange(OpenExchange):
         )
 
     def _stalled(self, error: StalledError) -> DeliveryError:
-        """Return the error that says what is tried next; ``error`` if no event was under way."""
-        under_way = self._pipeline.stalled()
-        if not under_way:
+        """Return the error that says what is tried next; ``error`` if no event was in flight."""
+        in_flight = self._pipeline.stalled()
+        if not in_flight:
             return error
         return self._connection.failures.unavailable(
             f"{error.reason} The broker counts what isn't committed against its limits: "
-            f"{under_way} event(s) were under way, and transactions of "
+            f"{in_flight} event(s) were in flight, and transactions of "
             f"about {self._memory.pace.bytes:,} bytes are tried next. If that helps, let "
             "batch_bytes say so"
         )

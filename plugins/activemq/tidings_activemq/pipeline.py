@@ -1,4 +1,4 @@
-"""One exchange's events on their way: in transactions, several of them under way at once.
+"""One exchange's events on their way: in transactions, several of them in flight at once.
 
 A transaction's events are written as soon as it is full and the one before has its end. Its end
 (the next token, the acknowledgement of the last one, COMMIT) follows when the last token is in our
@@ -72,7 +72,7 @@ class Pipeline:
         )
         self._transactions = 0
         self._current = self._begin()
-        self._under_way: deque[Transaction] = deque()
+        self._in_flight: deque[Transaction] = deque()
         self._progress = 0.0
 
     @property
@@ -85,12 +85,12 @@ class Pipeline:
     @property
     def unaccepted_ids(self) -> list[int]:
         """The events that are not accepted, in order."""
-        return [*self.ids_under_way, *self._current.ids]
+        return [*self.ids_in_flight, *self._current.ids]
 
     @property
-    def ids_under_way(self) -> list[int]:
+    def ids_in_flight(self) -> list[int]:
         """Those of them that are not in the transaction which is being filled."""
-        return [event_id for transaction in self._under_way for event_id in transaction.ids]
+        return [event_id for transaction in self._in_flight for event_id in transaction.ids]
 
     def encode(self, notification: Notification) -> bytes:
         """Return the event's frame; raises if it can never have one."""
@@ -125,7 +125,7 @@ class Pipeline:
 
     def keep_young(self) -> None:
         """Write the token and the subscriptions anew if they are old, and what may be written."""
-        if self._token is not None and not self._under_way and self._token.is_old():
+        if self._token is not None and not self._in_flight and self._token.is_old():
             self._write(self._begin())
         self._advance()
 
@@ -140,29 +140,29 @@ class Pipeline:
 
     def patience(self) -> float:
         """Return how many seconds more the broker may take until it accepts something."""
-        if not self._under_way:
+        if not self._in_flight:
             return math.inf
         return self._progress + self._settings.no_progress_timeout - time.monotonic()
 
     def stalled(self) -> int:
         """Take note that the broker goes no further.
 
-        Return how many events were under way if they may be why, else 0.
+        Return how many events were in flight if they may be why, else 0.
         """
-        under_way = [each for each in self._under_way if each.written and each.ids]
-        largest = max((each.size for each in under_way), default=0)
+        in_flight = [each for each in self._in_flight if each.written and each.ids]
+        largest = max((each.size for each in in_flight), default=0)
         if not self._memory.pace.stalled(largest):
             return 0
-        return sum(len(each.ids) for each in under_way)
+        return sum(len(each.ids) for each in in_flight)
 
     def _begin(self) -> Transaction:
         self._transactions += 1
         return Transaction(f"t{self._transactions}")
 
     def _write(self, transaction: Transaction) -> None:
-        if not self._under_way:
+        if not self._in_flight:
             self._progress = time.monotonic()
-        self._under_way.append(transaction)
+        self._in_flight.append(transaction)
         self._advance()
 
     def _advance(self) -> None:
@@ -170,7 +170,7 @@ class Pipeline:
         parts: list[bytes] = []
         if self._queues is not None and self._queues.is_old():
             parts.append(self._queues.renewal())
-        for transaction in self._under_way:
+        for transaction in self._in_flight:
             if transaction.receipt is not None:
                 continue
             if not transaction.written:
@@ -210,13 +210,13 @@ class Pipeline:
     def accept(self, arrival: Arrival) -> None:
         """Take in a receipt; writes nothing."""
         receipt = arrival.headers["receipt-id"]
-        for transaction in self._under_way:
+        for transaction in self._in_flight:
             if transaction.taken == receipt:
                 transaction.taken = None
                 self._progress = time.monotonic()
         # The broker works off one connection's commits in their order.
-        if self._under_way and self._under_way[0].receipt == receipt:
-            accepted = self._under_way.popleft()
+        if self._in_flight and self._in_flight[0].receipt == receipt:
+            accepted = self._in_flight.popleft()
             if accepted.ids:
                 self.accepted_id = accepted.ids[-1]
                 self._memory.pace.accepted()

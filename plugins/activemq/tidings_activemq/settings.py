@@ -168,7 +168,7 @@ class ActiveMQSettings(Settings):
     window: int = Field(
         default=2000,
         ge=1,
-        description="Events that may be under way at once, sent and not yet accepted.",
+        description="Events that may be in flight at once, sent and not yet accepted.",
     )
     prefetch: int = Field(
         default=1000,
@@ -192,7 +192,7 @@ class ActiveMQSettings(Settings):
     no_progress_timeout: float = Field(
         default=30.0,
         gt=0,
-        description="Seconds without any acceptance, with events under way, before the connection "
+        description="Seconds without any acceptance, with events in flight, before the connection "
         "is given up.",
     )
 
@@ -271,7 +271,7 @@ class ActiveMQSettings(Settings):
 
     @property
     def window_bytes(self) -> int:
-        """The bytes that may be under way at once: those of as many transactions as a window."""
+        """The bytes that may be in flight at once: those of as many transactions as a window."""
         return self.batch_bytes * max(self.window // self.batch_size, 1)
 
     @property

@@ -11,8 +11,8 @@ from opentelemetry.trace import ProxyTracerProvider, SpanKind, Status, StatusCod
 from typing_extensions import override
 
 from tidings.plugins import Observer
+from tidings_opentelemetry.batches_in_flight import BatchesInFlight, SentBatch
 from tidings_opentelemetry.recording import links_to
-from tidings_opentelemetry.under_way import SentBatch, UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -50,7 +50,7 @@ class OpenTelemetryObserver(Observer):
             description="Duration of messaging operation initiated by a client.",
         )
         self._producers: Mapping[str, str] = {}
-        self._under_way: dict[str, UnderWay] = {}
+        self._in_flight: dict[str, BatchesInFlight] = {}
         self._carried: set[str] = set()
 
     @override
@@ -65,51 +65,51 @@ class OpenTelemetryObserver(Observer):
 
     @override
     def ended(self, exchange_name: str, error: Exception | None) -> None:
-        """Tell of what was left under way."""
+        """Tell of what was left in flight."""
         self._carried.discard(exchange_name)
         self._give_up(exchange_name, _UNKNOWN if error is None else type(error).__name__)
 
     @override
     def lease_taken(self, exchange_name: str, lease: Lease) -> None:
-        """Tell of what the last run left under way."""
+        """Tell of what the last run left in flight."""
         self._give_up(exchange_name, _UNKNOWN)
 
     @override
     def lease_released(self, exchange_name: str) -> None:
-        """Tell of what a service leaves under way: it tells of no failure."""
+        """Tell of what a service leaves in flight: it tells of no failure."""
         if exchange_name not in self._carried:
             self._give_up(exchange_name, _UNKNOWN)
 
     @override
     def sent(self, exchange_name: str, events: Sequence[StoredEvent]) -> None:
         """Note a batch, and what its span is linked to."""
-        under_way = self._of(exchange_name)
-        under_way.cut(events[0].event_id)
+        in_flight = self._of(exchange_name)
+        in_flight.cut(events[0].event_id)
         traced = not isinstance(trace.get_tracer_provider(), ProxyTracerProvider)
         links = links_to(events) if traced else ()
-        under_way.add(SentBatch([event.event_id for event in events], time.time_ns(), links))
+        in_flight.add(SentBatch([event.event_id for event in events], time.time_ns(), links))
 
     @override
     def accepted(self, exchange_name: str, batch: AcceptedBatch) -> None:
         """Tell of the batches that are accepted as a whole."""
-        under_way = self._of(exchange_name)
-        under_way.accepted(batch.last_event_id)
-        self._tell(exchange_name, under_way.take_accepted())
+        in_flight = self._of(exchange_name)
+        in_flight.accepted(batch.last_event_id)
+        self._tell(exchange_name, in_flight.take_accepted())
 
     @override
     def quarantined(self, exchange_name: str, event_id: int, reason: str) -> None:
         """Forget the event, and what the producer did not take behind it."""
-        under_way = self._of(exchange_name)
-        under_way.cut(event_id)
-        self._tell(exchange_name, under_way.take_accepted())
+        in_flight = self._of(exchange_name)
+        in_flight.cut(event_id)
+        self._tell(exchange_name, in_flight.take_accepted())
 
     @override
     def failed(self, exchange_name: str, error: Exception, retry_in: float) -> None:
-        """Tell of what was under way."""
+        """Tell of what was in flight."""
         self._give_up(exchange_name, type(error).__name__)
 
-    def _of(self, exchange_name: str) -> UnderWay:
-        return self._under_way.setdefault(exchange_name, UnderWay())
+    def _of(self, exchange_name: str) -> BatchesInFlight:
+        return self._in_flight.setdefault(exchange_name, BatchesInFlight())
 
     def _give_up(self, exchange_name: str, error_type: str) -> None:
         self._tell(exchange_name, self._of(exchange_name).take_all(), error_type)

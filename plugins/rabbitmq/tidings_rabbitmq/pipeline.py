@@ -1,4 +1,4 @@
-"""Many messages under way at once, and no more than a window of them."""
+"""Many messages in flight at once, and no more than a window of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UNSENT_BYTES = 4 * 1024 * 1024
 """How much we write ahead of the socket: memory stays flat with large bodies."""
 
 WINDOW_BYTES = 16 * 1024 * 1024
-"""How much may be under way without a confirm, one piece aside: a broker keeps it in memory."""
+"""How much may be in flight without a confirm, one piece aside: a broker keeps it in memory."""
 
 AHEAD_BYTES = 2 * 1024 * 1024
 """How much of what is encoded waits for room in the window; a window of messages at most."""
@@ -63,7 +63,7 @@ class Pipeline:
     messages after the window are taken meanwhile, and go out as soon as there is room. The window
     is bounded in messages, and in bytes.
 
-    ``track``, if there is one, is called in time. Never are more messages than a window under way
+    ``track``, if there is one, is called in time. Never are more messages than a window in flight
     that are not confirmed, or confirmed and not asked for with :meth:`accepted_id` since.
     """
 

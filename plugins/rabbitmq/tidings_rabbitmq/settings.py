@@ -51,7 +51,7 @@ class RabbitMQSettings(BrokerSettings):
         default=2000,
         ge=1,
         le=65535,
-        description="How many messages may be under way that are not confirmed, or not tracked: "
+        description="How many messages may be in flight that are not confirmed, or not tracked: "
         "the most that a killed relay sends again.",
     )
     exchange_type: Literal["fanout", "topic", "direct", "headers"] = Field(

@@ -54,7 +54,7 @@ class Backlog:
     def after(self, event_id: int, limit: int) -> list[BacklogEvent] | None:
         """Return up to ``limit`` events after ``event_id``, ascending.
 
-        Fewer, even none, if there are no more *now*: a lower id may still be settled. ``None``
+        Fewer, even none, if there are no more *now*: a lower id may still appear. ``None``
         if the store cannot be read.
         """
         try:

@@ -103,7 +103,7 @@ class SentFeed:
             self._put(frame, self.sent_id, 1)
 
     def follow(self, before: SentFeed) -> None:
-        """Go on in place of ``before``, whose frames may still be under way."""
+        """Go on in place of ``before``, whose frames may still be in flight."""
         self._unread_before = before.unread
         self._budget.left -= self._unread_before
         before.end()

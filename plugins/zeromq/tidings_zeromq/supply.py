@@ -93,7 +93,7 @@ class Supply:
         if found is not None:
             self._look_for_gap(feed, found)
         if not found:
-            # Nothing *now*: an id below may still be settled. Never take it for "nothing there".
+            # Nothing *now*: an id below may still appear. Never take it for "nothing there".
             pause = _STORE_FAILED_PAUSE if found is None else _STORE_PAUSE
             feed.read_store_at = now + pause
             return pause

@@ -98,7 +98,7 @@ def _rabbitmq(stage: Stage) -> RabbitMQBackend:
 
 FAULTS = (
     Fault("memory alarm", raise_memory_alarm, RABBITMQ, crashes=3),
-    # What was under way may find room behind what was refused: the plugin's page says so.
+    # What was in flight may find room behind what was refused: the plugin's page says so.
     Fault("queue full", fill_queue, RABBITMQ[:2], broker_crashes=1, reordered=WINDOW),
     Fault("no permission", take_permission, RABBITMQ, crashes=1),
     Fault("exchange deleted", delete_exchange, RABBITMQ[:2], crashes=1),

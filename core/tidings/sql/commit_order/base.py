@@ -38,7 +38,7 @@ class CommitOrder(ABC):
     def __init__(self, log: EventLog) -> None:
         """Know nothing yet of ``log``."""
         self.log = log
-        self._settled_to = 0
+        self._decided_to = 0
         """No id up to here that is missing will ever appear."""
 
     @abstractmethod
@@ -77,18 +77,18 @@ class CommitOrder(ABC):
 
     def begin(self, connection: Connection) -> None:  # noqa: ARG002 - for those who look at it
         """Take note of a new connection: what was known of the last one's server is void."""
-        self._settled_to = 0
+        self._decided_to = 0
 
     def _length_before_gap(self, rows: Sequence[HasId], since: int) -> int:
-        """Return how many of ``rows`` come before the first gap that isn't settled."""
-        if not rows or rows[-1].event_id <= self._settled_to:
+        """Return how many of ``rows`` come before the first gap that isn't decided."""
+        if not rows or rows[-1].event_id <= self._decided_to:
             return len(rows)
-        if since >= self._settled_to and rows[-1].event_id - since == len(rows):
+        if since >= self._decided_to and rows[-1].event_id - since == len(rows):
             return len(rows)
         last = since
         for index, row in enumerate(rows):
             event_id = row.event_id
-            if event_id != last + 1 and event_id - 1 > self._settled_to:
+            if event_id != last + 1 and event_id - 1 > self._decided_to:
                 return index
             last = event_id
         return len(rows)

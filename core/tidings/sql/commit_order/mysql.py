@@ -58,10 +58,10 @@ class MySQLCommitOrder(CommitOrder):
         rows = query(connection, since, limit)
         if self._length_before_gap(rows, since) == len(rows):
             return rows
-        # Not the newest of these rows: behind it, in a backlog, most gaps are settled too.
+        # Not the newest of these rows: behind it, in a backlog, most gaps are decided too.
         seen = self.log.newest_id(connection) or 0
         rows = query(connection, since, limit)
-        self._settled_to = seen
+        self._decided_to = seen
         return rows[: self._length_before_gap(rows, since)]
 
     @override

@@ -1,4 +1,4 @@
-"""PostgreSQL: hold at a gap, and let the lock table settle it.
+"""PostgreSQL: hold at a gap, and let the lock table decide about it.
 
 An INSERT takes ``RowExclusiveLock`` on its table before it draws an id, and keeps it to the end of
 its transaction. A commit is visible before its locks go. So whoever may still fill a gap holds that
@@ -76,11 +76,11 @@ _OLDEST = text(
     """  # noqa: S608 - a constant of ours
 )
 
-_MAX_UNSETTLED = 64
+_MAX_UNDECIDED = 64
 
 
 @dataclass(slots=True)
-class _Unsettled:
+class _Undecided:
     """Who may still fill the gaps below an id."""
 
     horizon: int
@@ -97,7 +97,7 @@ class PostgreSQLCommitOrder(CommitOrder):
         """Know nothing yet of ``log``."""
         super().__init__(log)
         self._sequence: str | None = None
-        self._unsettled: list[_Unsettled] = []
+        self._undecided: list[_Undecided] = []
         """By ascending horizon."""
         self._held_at: int | None = None
         """The missing id that ended the last read."""
@@ -108,7 +108,7 @@ class PostgreSQLCommitOrder(CommitOrder):
     def begin(self, connection: Connection) -> None:
         """Forget the last connection's holders; refuse a replica, and a user who sees not all."""
         super().begin(connection)
-        self._unsettled = []
+        self._undecided = []
         self._held_at = None
         self._server_since = connection.execute(_SERVER_SINCE).scalar_one()
         refuse_replica(connection, self.log)
@@ -150,32 +150,32 @@ class PostgreSQLCommitOrder(CommitOrder):
         self, connection: Connection, query: Query[Row], since: int, limit: int
     ) -> list[Row]:
         """Return rows up to the first gap that may still be filled."""
-        rows = self._settled_rows(connection, query, since, limit)
+        rows = self._decided_rows(connection, query, since, limit)
         if rows and rows[-1].event_id - since > len(rows):
             self._refuse_what_changed(connection)
         return rows
 
-    def _settled_rows(
+    def _decided_rows(
         self, connection: Connection, query: Query[Row], since: int, limit: int
     ) -> list[Row]:
         # In this order: who has gone by now has committed before the snapshot of the rows.
         live = self._live(connection)
         rows = query(connection, since, limit)
-        self._settle(live)
+        self._decide(live)
         while True:
             whole = self._length_before_gap(rows, since)
             if whole == len(rows):
                 self._held_at = None
                 return rows
             last = rows[whole - 1].event_id if whole else since
-            missing = max(last, self._settled_to) + 1
+            missing = max(last, self._decided_to) + 1
             if self._is_awaited(missing) or not self._nobody_holds(connection):
                 self._held_at = missing
                 return rows[:whole]
             # All who could fill the gap had gone before this new snapshot.
-            horizon = self._unsettled.pop().horizon
+            horizon = self._undecided.pop().horizon
             rows = query(connection, since, limit)
-            self._settled_to = max(self._settled_to, horizon)
+            self._decided_to = max(self._decided_to, horizon)
 
     @override
     def hold(self, connection: Connection) -> Hold | None:
@@ -183,7 +183,7 @@ class PostgreSQLCommitOrder(CommitOrder):
         missing = self._held_at
         if missing is None:
             return None
-        awaited = next((u for u in self._unsettled if u.horizon >= missing), None)
+        awaited = next((u for u in self._undecided if u.horizon >= missing), None)
         if awaited is None:
             return None
         oldest = connection.execute(
@@ -201,7 +201,7 @@ class PostgreSQLCommitOrder(CommitOrder):
         """Raise if a gap was passed by what is known of another server, or is a cache of ids.
 
         A pooler hides from us that the server was restarted, or that another one took its place.
-        There a prepared transaction holds its locks under another name, and ids that were settled
+        There a prepared transaction holds its locks under another name, and ids that were decided
         may be drawn again. Asked last: if the server is the old one now, it was all the while.
 
         Somebody may give the sequence a cache under us. An id that is drawn ahead is in nobody's
@@ -225,30 +225,30 @@ class PostgreSQLCommitOrder(CommitOrder):
             )
 
     def _live(self, connection: Connection) -> frozenset[str]:
-        if not self._unsettled:
+        if not self._undecided:
             return frozenset()
         return self._holders(connection)
 
-    def _settle(self, live: frozenset[str]) -> None:
+    def _decide(self, live: frozenset[str]) -> None:
         """Pass the gaps whose every holder has gone."""
-        for unsettled in self._unsettled:
-            unsettled.holders &= live
-            if not unsettled.holders:
-                self._settled_to = max(self._settled_to, unsettled.horizon)
-        self._unsettled = [u for u in self._unsettled if u.horizon > self._settled_to]
+        for undecided in self._undecided:
+            undecided.holders &= live
+            if not undecided.holders:
+                self._decided_to = max(self._decided_to, undecided.horizon)
+        self._undecided = [u for u in self._undecided if u.horizon > self._decided_to]
 
     def _is_awaited(self, missing: int) -> bool:
         """Return whether the holders who may fill this gap are remembered."""
-        return bool(self._unsettled) and missing <= self._unsettled[-1].horizon
+        return bool(self._undecided) and missing <= self._undecided[-1].horizon
 
     def _nobody_holds(self, connection: Connection) -> bool:
         """Remember who may fill the gaps below the newest id; return whether there is nobody."""
         # In this order: who draws an id after the newest was seen draws a greater one.
         horizon = self.log.newest_id(connection) or 0
         holders = set(self._holders(connection))
-        if len(self._unsettled) == _MAX_UNSETTLED and holders:
-            self._unsettled.pop()  # who held then and still does is among the new holders
-        self._unsettled.append(_Unsettled(horizon, holders, time.monotonic()))
+        if len(self._undecided) == _MAX_UNDECIDED and holders:
+            self._undecided.pop()  # who held then and still does is among the new holders
+        self._undecided.append(_Undecided(horizon, holders, time.monotonic()))
         return not holders
 
     def _holders(self, connection: Connection) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What PostgreSQL must be for its lock table to settle gaps."""
+"""What PostgreSQL must be for its lock table to decide about gaps."""
 
 from __future__ import annotations
 

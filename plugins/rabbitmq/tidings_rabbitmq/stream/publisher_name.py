@@ -16,7 +16,7 @@ def publisher_name(app_id: str, context: ExchangeContext) -> str:
     """Return the name for one store, generation, and way to part.
 
     The broker drops ids up to a name's newest. If keys belong to other partitions now, a partition
-    may be given events with ids below that, which were under way to another one.
+    may be given events with ids below that, which were in flight to another one.
     """
     exchange_name, position = context.exchange_name, context.position
     name = f"{app_id}.{exchange_name}"

@@ -38,7 +38,7 @@ class PublishingConnection(StreamConnection):
     any other. So another publisher under our name would have our events dropped: the relay of a
     copy of our database, say. So the broker is asked for the newest id. If it is above what we have
     sent, the connection fails. The first messages after a pause wait for that answer. While others
-    are under way nothing waits: the answer comes before their confirms.
+    are in flight nothing waits: the answer comes before their confirms.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PublishingConnection(StreamConnection):
         self._newest: dict[str, int] = {}
         self._expected: dict[str, int] = {}
         self._asked: dict[int | None, str] = {}
-        self._under_way = Counter[int]()
+        self._in_flight = Counter[int]()
 
     def declare(self, streams: Sequence[str]) -> None:
         """Declare the publisher in each stream."""
@@ -96,16 +96,16 @@ class PublishingConnection(StreamConnection):
             piece.append(message)
             size += len(message)
         self.send_bytes(_publish_frame(publisher, piece, size))
-        self._under_way[publisher] += len(messages)
+        self._in_flight[publisher] += len(messages)
         stream, newest = self._stream_of(publisher), int.from_bytes(messages[-1][:_ID_SIZE])
         self._newest[stream] = max(self._newest[stream], newest)
 
     def _ask(self, publishers: Iterable[int]) -> None:
-        """See that these may publish; wait for the answer for those that have nothing under way."""
+        """See that these may publish; wait for the answer for those that have nothing in flight."""
         waited_for = set()
         for publisher in publishers:
             stream = self._stream_of(publisher)
-            if not self._under_way[publisher]:
+            if not self._in_flight[publisher]:
                 waited_for.add(stream)
             if stream not in self._asked.values():
                 question = schema.QueryPublisherSequence(self.next_id(), self._reference, stream)
@@ -137,9 +137,9 @@ class PublishingConnection(StreamConnection):
         if isinstance(self.failure, ExchangeLockedError):
             return  # a confirm may be of something that was dropped
         if isinstance(frame, schema.PublishConfirm):
-            self._under_way[frame.publisher_id] -= len(frame.publishing_ids)
+            self._in_flight[frame.publisher_id] -= len(frame.publishing_ids)
         elif isinstance(frame, schema.PublishError):
-            self._under_way[frame.publisher_id] -= len(frame.errors)
+            self._in_flight[frame.publisher_id] -= len(frame.errors)
         if frame.corr_id in self._asked:
             self._compare(self._asked.pop(frame.corr_id), getattr(frame, "sequence", 0))
         else:

@@ -25,7 +25,7 @@ class RabbitMQStreamSettings(BrokerSettings):
         default=10_000,
         ge=1,
         le=1_000_000,
-        description="How many messages may be under way that are not confirmed.",
+        description="How many messages may be in flight that are not confirmed.",
     )
     stream_arguments: dict[str, int | str] = Field(
         default_factory=dict,

@@ -23,7 +23,7 @@ class SentBatch:
     links: Sequence[Link]
 
 
-class UnderWay:
+class BatchesInFlight:
     """The batches of one exchange, in the order in which they were sent.
 
     **Threads.** Used by the exchange's thread.
