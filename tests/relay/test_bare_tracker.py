@@ -32,7 +32,7 @@ class BareTracker(InMemoryTracker):
     quarantine = Quarantine.quarantine
     quarantined_events = Quarantine.quarantined_events
     ask_to_retry = Quarantine.ask_to_retry
-    settle_retry = Quarantine.settle_retry
+    note_retry = Quarantine.note_retry
     drop_quarantined = Quarantine.drop_quarantined
     write_journal = Journal.write_journal
     journal = Journal.journal

@@ -73,7 +73,7 @@ def test_a_database_that_is_not_in_utf8_is_read_and_written(
     tracker.track_most_recent_published_message("shop", stored, lease)
     tracker.note_stop(stored.event_id, "the broker says “no”", lease)
     tracker.quarantine("shop", stored, "the broker says “no”", lease)
-    tracker.settle_retry(stored.event_id, "still “no”", lease)
+    tracker.note_retry(stored.event_id, "still “no”", lease)
     (quarantined,) = tracker.quarantined_events()
     assert quarantined.reason == held
     assert [row.exchange_name for row in tracker.tracked_exchanges()] == ["shop"]

@@ -64,7 +64,7 @@ class Quarantine:
         """Ask the exchange's relay to send one event again, or all; return how many there are."""
         raise NotImplementedError
 
-    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+    def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
         """Note how sending an event again ended, and renew the lease.
 
         ``reason`` is ``None`` if the broker accepted it: it leaves the quarantine. Otherwise it

@@ -49,7 +49,7 @@ def retry(run: Run, on_each: Callable[[], None] = lambda: None) -> None:
         else:
             reason = _send(run, event)
         with run.during_call():
-            tracker.settle_retry(event.event_id, reason, run.lease)
+            tracker.note_retry(event.event_id, reason, run.lease)
         _tell(event, reason)
         on_each()
     run.reopen()

@@ -209,7 +209,7 @@ class SqlAlchemyTracker(PublishedMessageTracker):
             return quarantine.ask_to_retry(connection, exchange_name, event_id)
 
     @override
-    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+    def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
         exchange_name = lease.exchange_name
         with self._database.transaction() as connection:
             change(connection, tracker_rows.RENEW, exchange_name, lease)

@@ -79,7 +79,7 @@ class TrackerAwayPromises:
                 "quarantine()": lambda: tracker.quarantine("a", event(6), "why", lease),
                 "quarantined_events()": tracker.quarantined_events,
                 "ask_to_retry()": lambda: tracker.ask_to_retry("a"),
-                "settle_retry()": lambda: tracker.settle_retry(6, None, lease),
+                "note_retry()": lambda: tracker.note_retry(6, None, lease),
                 "drop_quarantined()": lambda: tracker.drop_quarantined("a", 6),
             }
         if Capability.JOURNAL in self.capabilities:

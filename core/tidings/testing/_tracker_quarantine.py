@@ -89,8 +89,8 @@ class QuarantinePromises:
             lambda: tracker.note_stop(6, "late", lost),
             lambda: tracker.quarantine("a", event(6), "late", lost),
             lambda: tracker.quarantine("a", event(5), "late", lost),
-            lambda: tracker.settle_retry(5, None, lost),
-            lambda: tracker.settle_retry(5, "late", lost),
+            lambda: tracker.note_retry(5, None, lost),
+            lambda: tracker.note_retry(5, "late", lost),
         ]
         for change in changes:
             with pytest.raises(LeaseLostError):
@@ -134,7 +134,7 @@ class QuarantinePromises:
         expect_position(tracker, "a", 9, Quarantining.NOT_BACK)
         reasons = [each.reason for each in tracker.quarantined_events("a")]
         check(reasons == ["second"], Quarantining.NOT_BACK, f"Its reasons are {reasons}.")
-        tracker.settle_retry(5, None, lease)
+        tracker.note_retry(5, None, lease)
         expect_position(tracker, "a", 9, Quarantining.NOT_BACK)
 
     def test_a_retry_is_asked_for_and_settled(self, tracker: PublishedMessageTracker) -> None:
@@ -143,7 +143,7 @@ class QuarantinePromises:
         asked = tracker.ask_to_retry("a", 7), tracker.ask_to_retry("a", 8)
         check(asked == (1, 0), Quarantining.RETRY, f"5, 7, 9 are there; 7 and 8 gave {asked}.")
         _expect(tracker, [("a", 7)], retry_asked=True)
-        tracker.settle_retry(7, "still", lease)
+        tracker.note_retry(7, "still", lease)
         _expect(tracker, [], retry_asked=True)
         check(
             [e.reason for e in tracker.quarantined_events("a")] == ["first", "still", "first"],
@@ -152,7 +152,7 @@ class QuarantinePromises:
         )
         asked_for_all = tracker.ask_to_retry("a")
         check(asked_for_all == len("579"), Quarantining.RETRY, f"All gave {asked_for_all}.")
-        tracker.settle_retry(5, None, lease)
+        tracker.note_retry(5, None, lease)
         _expect(tracker, [("a", 7), ("a", 9)], retry_asked=True)
         _expect(tracker, [("a", 7), ("a", 9), ("b", 5)])
 
@@ -195,7 +195,7 @@ class QuarantinePromises:
         asked = tracker.ask_to_retry(chosen)
         check(asked == 1, Quarantining.RETRY, f"One event is there of {chosen!r}; it gave {asked}.")
         _expect(tracker, [(chosen, wanted[chosen][0])], retry_asked=True)
-        tracker.settle_retry(wanted[chosen][0], None, leases[chosen])
+        tracker.note_retry(wanted[chosen][0], None, leases[chosen])
         wanted[chosen] = []
         expect()
         for name in ("my-bc.a", "My-BC"):

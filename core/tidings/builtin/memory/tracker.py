@@ -186,7 +186,7 @@ class InMemoryTracker(PublishedMessageTracker):
             return len(meant)
 
     @override
-    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+    def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
         with self._lock:
             noted = self._renew(lease.exchange_name, lease).quarantined
             event = noted.pop(event_id, None)

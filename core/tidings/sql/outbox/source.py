@@ -121,7 +121,7 @@ class _OutboxTracker(PublishedMessageTracker):
         # What must stay to be tried again. Only the lease's holder puts more there.
         spared = [e.event_id for e in self._tracker.quarantined_events(exchange_name)]
 
-        def settle(connection: Connection) -> None:
+        def dispatch(connection: Connection) -> None:
             if self._remove is not None:
                 newest = connection.execute(self._newest).scalar_one() or 0
                 removed = {"up_to": up_to, "since": since, "newest": newest, "spared": spared}
@@ -129,7 +129,7 @@ class _OutboxTracker(PublishedMessageTracker):
             marked = {"up_to": up_to, "since": since, "now": datetime.now(UTC)}
             connection.execute(self._mark, marked)
 
-        self._tracker.track_and(self._here(settle), exchange_name, event, lease)
+        self._tracker.track_and(self._here(dispatch), exchange_name, event, lease)
         self._moved = (lease.epoch, up_to)
 
     @override
@@ -201,8 +201,8 @@ class _OutboxTracker(PublishedMessageTracker):
         return self._tracker.ask_to_retry(exchange_name, event_id)
 
     @override
-    def settle_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
-        self._tracker.settle_retry(event_id, reason, lease)
+    def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+        self._tracker.note_retry(event_id, reason, lease)
 
     @override
     def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
