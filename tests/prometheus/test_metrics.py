@@ -40,7 +40,7 @@ def nowhere(names: Iterable[str]) -> Iterator[tuple[str, Standing]]:
 
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
-    monkeypatch.setattr("tidings.relay.exchange_worker.STANDBY_PAUSE", 0.05)
+    monkeypatch.setattr("tidings.relay.exchange_worker.STANDBY_DELAY", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_TRANSIENT", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_LASTING", 0.05)
     monkeypatch.setattr("tidings.relay.holding.WORTH_TELLING", 0.0)

@@ -23,6 +23,6 @@ def parts() -> Iterator[Parts]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the worker try again soon."""
-    monkeypatch.setattr(exchange_worker, "STANDBY_PAUSE", 0.05)
+    monkeypatch.setattr(exchange_worker, "STANDBY_DELAY", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_TRANSIENT", 0.05)
     monkeypatch.setattr("tidings.relay.backoff.LONGEST_LASTING", 0.05)

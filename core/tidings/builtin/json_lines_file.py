@@ -22,7 +22,7 @@ log = escaping_logger(__name__)
 _BLOCK = 64 * 1024
 PATIENCE = 10.0
 """Seconds to wait for another process to let go of the file's lock."""
-_PAUSES = (0.0005, 0.02)
+_DELAYS = (0.0005, 0.02)
 """Seconds between two looks at the lock, the first and the longest."""
 
 
@@ -107,7 +107,7 @@ class LinesFile:
 
     def _lock(self) -> None:
         until = time.monotonic() + PATIENCE
-        pause, longest = _PAUSES
+        delay, longest = _DELAYS
         while True:
             try:
                 return fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -115,8 +115,8 @@ class LinesFile:
                 if time.monotonic() > until:
                     why = f"another process has kept it locked for {PATIENCE:g} s. Does it hang?"
                     raise TimeoutError(errno.ETIMEDOUT, why) from error
-            time.sleep(pause)
-            pause = min(pause * 2, longest)
+            time.sleep(delay)
+            delay = min(delay * 2, longest)
 
     def _reopen(self) -> None:
         self.close()

@@ -26,7 +26,7 @@ class RelaySettings(Strict):
         default=0.1,
         ge=0.01,
         le=60,
-        description="The longest pause between two looks for events while exchanges are idle, "
+        description="The longest delay between two looks for events while exchanges are idle, "
         "should the database not tell of a commit.",
     )
     http: Annotated[str, AfterValidator(check_address)] | None = Field(

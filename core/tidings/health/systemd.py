@@ -54,8 +54,8 @@ class _Teller:
     def run(self) -> None:
         """Tell what changes, and feed the watchdog, until the worker shuts down."""
         told = ""
-        pause = min(LOOK_AGAIN, self._feed_each or LOOK_AGAIN)
-        while not self._worker.wait_for_shutdown(pause):
+        delay = min(LOOK_AGAIN, self._feed_each or LOOK_AGAIN)
+        while not self._worker.wait_for_shutdown(delay):
             lines = [] if self.status() == told else [told := self.status()]
             if self._feed_each and self._is_live():
                 lines.append("WATCHDOG=1")

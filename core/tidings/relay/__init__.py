@@ -40,7 +40,7 @@ nothing any more. It may still send what it had handed over to its producer in o
 ========================= =========================================================================
 *The threads*
 ``worker``                starts a thread for each exchange, and ends them
-``exchange_worker``       such a thread: run after run, a pause after each failure
+``exchange_worker``       such a thread: run after run, a delay after each failure
 ``notification_service``  no thread: one run, then it returns
 ``asked``                 what people ask of it meanwhile: to pause, to send from quarantine again
 ``backoff``               when to try again after a failure

@@ -11,7 +11,7 @@ FIRST_LASTING, LONGEST_LASTING = 2.0, 25.0
 
 @dataclass(slots=True)
 class Backoff:
-    """Exponential backoff with jitter: the upper half of each pause is random.
+    """Exponential backoff with jitter: the upper half of each delay is random.
 
     What is transient is tried again soon, and at least every ten seconds. What somebody has to
     mend is tried at growing intervals, up to 25 seconds. If one kind follows the other, the

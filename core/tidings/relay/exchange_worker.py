@@ -1,4 +1,4 @@
-"""One exchange, carried on and on by a thread: run after run, with a pause after each failure."""
+"""One exchange, carried on and on by a thread: run after run, with a delay after each failure."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 log = escaping_logger(__name__)
 
-SHORTEST_PAUSE = 0.005
+SHORTEST_DELAY = 0.005
 LONGEST_WAIT = 2.0
 LOOK_ANYWAY = 2.0
 """Seconds after which an exchange that nobody woke looks by itself."""
-STANDBY_PAUSE = 1.0
+STANDBY_DELAY = 1.0
 LAST_FLUSH = 3.0
 
 
@@ -91,11 +91,11 @@ class ExchangeWorker:
             except LeaseHeldError as error:
                 self._carries = False
                 self._trouble.standing_by(error)
-                self._shutdown.wait(STANDBY_PAUSE)
+                self._shutdown.wait(STANDBY_DELAY)
             except ExchangePausedError as error:
                 self._carries = False
                 self._trouble.paused(error)
-                self._shutdown.wait(STANDBY_PAUSE)
+                self._shutdown.wait(STANDBY_DELAY)
             except LeaseLostError as error:
                 self._carries = False
                 if not self._was_replayed():
@@ -128,7 +128,7 @@ class ExchangeWorker:
             log.info("%s: carried by this relay, from event %d on", self.name, run.next_id)
 
     def _carry(self, run: Run) -> None:
-        pause = SHORTEST_PAUSE
+        delay = SHORTEST_DELAY
         while not self._shutdown.is_set():
             self.pulse.beat()
             remaining = None if self._limit is None else self._limit - self._done - run.sent_count
@@ -141,17 +141,17 @@ class ExchangeWorker:
             if run.step(remaining):
                 self._holding.over()
                 self._told_idle = False
-                pause = SHORTEST_PAUSE
+                delay = SHORTEST_DELAY
             elif run.in_flight:
                 run.settle()
             else:
                 self._works()
                 held = self._look_for_a_hold(run)
-                self._idle(run, pause)
-                # A wake-up that brings nothing (a gap, say) is followed by ever longer pauses too.
+                self._idle(run, delay)
+                # A wake-up that brings nothing (a gap, say) is followed by ever longer delays, too.
                 seconds = self._poll_seconds if held else LOOK_ANYWAY
                 silent = self._listen(run, seconds) is Waited.TIME_IS_UP
-                pause = SHORTEST_PAUSE if silent else min(pause * 2, self._poll_seconds)
+                delay = SHORTEST_DELAY if silent else min(delay * 2, self._poll_seconds)
 
     def _works(self) -> None:
         self._trouble.over()
@@ -175,7 +175,7 @@ class ExchangeWorker:
             came = store.wait(min(left, longest))
             if came is not Waited.TIME_IS_UP or left <= longest:
                 return came
-            run.idle(SHORTEST_PAUSE)
+            run.idle(SHORTEST_DELAY)
             self.pulse.beat()
         return Waited.TIME_IS_UP
 

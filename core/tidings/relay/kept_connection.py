@@ -21,7 +21,7 @@ PATIENCE = 0.5
 SLICE = 0.1
 """Seconds for which the connection is looked after at a time; a call that ends waits for it."""
 
-PAUSE = 0.4
+DELAY = 0.4
 
 
 class KeptConnection:
@@ -106,7 +106,7 @@ class KeptConnection:
                 except Exception as error:  # noqa: BLE001 - raised by whoever uses the producer
                     self._error = error
                     return
-            if self._outside.wait(PAUSE):  # `wait` may return early
+            if self._outside.wait(DELAY):  # `wait` may return early
                 return
 
 

@@ -74,7 +74,7 @@ class Poller:
 
     def _poll(self, since: int, limit: int) -> None:
         try:
-            self._pause()
+            self._wait()
             begun = time.monotonic()
             answer = ask(self._store, since, limit)
             self._must_look = bool(answer.events) or answer.hold is not None
@@ -84,7 +84,7 @@ class Poller:
             self._waiters.failed()
             self._ending.wait(POLL_AGAIN)
 
-    def _pause(self) -> None:
+    def _wait(self) -> None:
         """Wait until it is time to look, or the store says that there may be something."""
         can_tell = Capability.WAKE_UP in self._store.capabilities
         # What no store tells of is the end of a hold.

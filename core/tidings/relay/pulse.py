@@ -37,7 +37,7 @@ class Vitals:
     """Whether the exchange has worked, stood by or failed: the start is behind it."""
 
     silent_seconds: float
-    """Since the thread took a step, a pause that it meant to make left out."""
+    """Since the thread took a step, a delay that it meant to make left out."""
 
     @property
     def is_ready(self) -> bool:
@@ -78,9 +78,9 @@ class Pulse(Observer):
         silent = max(time.monotonic() - self._silent_from, 0.0)
         return Vitals(self._exchange_name, state, reason, self._was_tried, silent)
 
-    def beat(self, pause: float = 0.0) -> None:
-        """Note a step; ``pause``: how long it may be until the next one, because it is meant to."""
-        self._silent_from = time.monotonic() + pause
+    def beat(self, delay: float = 0.0) -> None:
+        """Note a step; ``delay``: how long it may be until the next one, because it is meant to."""
+        self._silent_from = time.monotonic() + delay
 
     def works(self) -> None:
         """Note that something was accepted, or that there is nothing to send."""
@@ -108,7 +108,7 @@ class Pulse(Observer):
 
     @override
     def failed(self, exchange_name: str, error: Exception, retry_in: float) -> None:
-        """Note the failure, and the pause that follows."""
+        """Note the failure, and the delay that follows."""
         waits = isinstance(error, NotYetStoredError)
         self._says("waiting" if waits else "failing", sentence_of(error), retry_in)
 
@@ -123,10 +123,10 @@ class Pulse(Observer):
         why = f": {pause.reason}" if pause.reason else ""
         self._says("paused", f"by {pause.paused_by}{why}")
 
-    def _says(self, state: ExchangeState, reason: str | None = None, pause: float = 0.0) -> None:
+    def _says(self, state: ExchangeState, reason: str | None = None, delay: float = 0.0) -> None:
         self._said = state, reason
         self._was_tried = self._was_tried or state != "starting"
-        self.beat(pause)
+        self.beat(delay)
 
 
 class WithOwn(Observers):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tidings.sql.event_log import EventLog
 
-PAUSES = {"sqlite": 0.008, "postgresql": 0.01, "mysql": 0.015}
+DELAYS = {"sqlite": 0.008, "postgresql": 0.01, "mysql": 0.015}
 """Seconds between two questions: what each costs decides."""
 
 
@@ -32,7 +32,7 @@ class Probe:
 
     def __init__(self, dialect_name: str, log: EventLog) -> None:
         """Know nothing yet."""
-        self._pause = PAUSES[dialect_name]
+        self._delay = DELAYS[dialect_name]
         self._log = log
         self._answer: Any = None
         self._ask: Callable[[], Any] | None = None
@@ -52,7 +52,7 @@ class Probe:
             while (answer := ask()) == self._answer:
                 if (left := until - time.monotonic()) <= 0:
                     return Waited.TIME_IS_UP
-                time.sleep(min(self._pause, left))
+                time.sleep(min(self._delay, left))
         except connection.dialect.loaded_dbapi.Error as error:
             raise StoreUnavailableError(f"The connection was lost: {error}") from error
         self._answer = answer

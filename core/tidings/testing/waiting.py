@@ -23,10 +23,10 @@ def eventually(
 def until(condition: Callable[[], object], seconds: float) -> bool:
     """Return whether ``condition`` became true within ``seconds``."""
     deadline = time.monotonic() + seconds
-    pause = _SHORTEST_LOOK
+    delay = _SHORTEST_LOOK
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(pause)  # the pace of looking; the condition decides
-        pause = min(pause * 1.2, _LONGEST_LOOK)  # a server that starts is asked less often
+        time.sleep(delay)  # the pace of looking; the condition decides
+        delay = min(delay * 1.2, _LONGEST_LOOK)  # a server that starts is asked less often
     return True

@@ -80,20 +80,20 @@ class Conversation:
         for connection, request in self._endpoint.requests(self._exchange_name).items():
             self._hear(connection, request)
         now = time.monotonic()
-        pause = _PROBE_SECONDS
+        delay = _PROBE_SECONDS
         probe = now - self._probed_at >= _PROBE_SECONDS
         if probe:
             self._probed_at = now
         for connection, feed in list(self._feeds.items()):
             if feed.room and feed.sent_id < self.recent.newest_id:
-                pause = min(pause, self._supply.send_what_is_lacking(feed, now))
+                delay = min(delay, self._supply.send_what_is_lacking(feed, now))
             feed.tell_omission()
             if probe:
                 feed.begin()
             if feed.gone:
                 feed.end()
                 del self._feeds[connection]
-        return pause
+        return delay
 
     def connected(self) -> list[str]:
         """Return the names of the subscribers that are served, one for each connection."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tidings_zeromq.settings import EndpointSettings
     from tidings_zeromq.wire import Request
 
-_SHARED_PAUSE = 0.02  # seconds: another exchange's thread may take in what is ours
+_SHARED_DELAY = 0.02  # seconds: another exchange's thread may take in what is ours
 TURN = 1000
 """Frames that are taken in at once; then it is everybody's turn to be served."""
 _KEPT_CONNECTIONS = 10_000
@@ -114,7 +114,7 @@ class Endpoint:
             if self._inboxes[exchange_name] or self._more:
                 return
         if len(self._inboxes) > 1:
-            seconds = min(seconds, _SHARED_PAUSE)
+            seconds = min(seconds, _SHARED_DELAY)
         self._poll(seconds)
 
     def cut(self, connection: bytes, why: str) -> None:

@@ -84,11 +84,11 @@ class OpenZeroMQExchange(OpenExchange):
         recent = self._conversation.recent
         owed = recent.unaccepted
         while True:
-            pause = self._conversation.serve()
+            delay = self._conversation.serve()
             left = deadline - time.monotonic()
             if left <= 0 or (owed and not recent.unaccepted):
                 return
-            self._endpoint.idle(self._exchange_name, min(pause, left))
+            self._endpoint.idle(self._exchange_name, min(delay, left))
 
     @override
     def close(self) -> None:
@@ -98,10 +98,10 @@ class OpenZeroMQExchange(OpenExchange):
     def _serve_until(self, done: Callable[[], bool], timeout: float | None) -> None:
         started = time.monotonic()
         while True:
-            pause = self._conversation.serve()
+            delay = self._conversation.serve()
             if done():
                 return
-            self._endpoint.idle(self._exchange_name, min(pause, self._time_left(started, timeout)))
+            self._endpoint.idle(self._exchange_name, min(delay, self._time_left(started, timeout)))
 
     def _time_left(self, started: float, timeout: float | None) -> float:
         """Return how long to wait on for acknowledgements; raise when it has been long enough."""

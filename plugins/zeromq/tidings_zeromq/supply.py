@@ -23,8 +23,8 @@ FRAME_BYTES = 128 * 1024
 NOTHING_TO_DO = 10.0
 """Seconds."""
 
-_STORE_PAUSE = 0.1  # seconds until a store that had nothing is asked again
-_STORE_FAILED_PAUSE = 1.0
+_STORE_DELAY = 0.1  # seconds until a store that had nothing is asked again
+_STORE_FAILED_DELAY = 1.0
 _KEPT_GAPS = 1000
 
 
@@ -94,9 +94,9 @@ class Supply:
             self._look_for_gap(feed, found)
         if not found:
             # Nothing *now*: an id below may still appear. Never take it for "nothing there".
-            pause = _STORE_FAILED_PAUSE if found is None else _STORE_PAUSE
-            feed.read_store_at = now + pause
-            return pause
+            delay = _STORE_FAILED_DELAY if found is None else _STORE_DELAY
+            feed.read_store_at = now + delay
+            return delay
         # What is newer than the floor is in memory, and is sent from there.
         older = [each for each in found if each.event_id <= self._recent.floor]
         if not older:
