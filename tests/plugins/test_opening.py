@@ -26,7 +26,7 @@ def test_what_is_not_open_is_not_used() -> None:
     with pytest.raises(RuntimeError, match=r"No exchange is open; call open\(\) first"):
         _ = opening.connection
     opening.begin("orders", connect)
-    message = ReceivedMessage("1", "t", None, b"", token=opening.token())
+    message = ReceivedMessage("1", "t", None, b"", delivery_tag=opening.delivery_tag())
     assert opening.end() == "to orders"
     assert opening.end() is None
     not_open = r"Exchange 'orders' is not open; call open\(\) first"
@@ -52,7 +52,7 @@ def test_nothing_is_open_if_connecting_failed() -> None:
 def test_a_message_that_came_before_it_was_opened_again_is_refused() -> None:
     opening = Opening[str]()
     opening.begin("orders", connect)
-    message = ReceivedMessage("1", "t", None, b"", token=opening.token(7))
+    message = ReceivedMessage("1", "t", None, b"", delivery_tag=opening.delivery_tag(7))
     assert opening.name_of(message) == 7
     opening.end()
     opening.begin("orders", connect)
@@ -63,7 +63,7 @@ def test_a_message_that_came_before_it_was_opened_again_is_refused() -> None:
 def test_a_fork_does_not_use_what_its_parent_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     opening = Opening[str]()
     opening.begin("orders", connect)
-    message = ReceivedMessage("1", "t", None, b"", token=opening.token())
+    message = ReceivedMessage("1", "t", None, b"", delivery_tag=opening.delivery_tag())
     pid = os.getpid()
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     another = "'orders' was opened by another process, of which this one is a fork. Open it in"
@@ -76,7 +76,7 @@ def test_a_fork_does_not_use_what_its_parent_opened(monkeypatch: pytest.MonkeyPa
 def test_a_new_opening_each_time_knows_its_messages_too() -> None:
     """So a consumer does that sees to misuse by itself."""
     opening = Opening()
-    message = ReceivedMessage("1", "t", None, b"", token=opening.token(7))
+    message = ReceivedMessage("1", "t", None, b"", delivery_tag=opening.delivery_tag(7))
     assert opening.name_of(message) == 7
     with pytest.raises(RuntimeError, match="Message '1' came before this consumer was opened"):
         Opening().name_of(message)

@@ -260,7 +260,7 @@ def test_what_pika_can_read_is_handed_on_byte_by_byte_as_it_came() -> None:
 def test_whatever_bytes_a_stream_holds_are_a_message(stored: bytes) -> None:
     message = decode(stored, 7)
 
-    assert message.token == 7
+    assert message.delivery_tag == 7
     assert all(isinstance(part, str) for part in (message.message_id, message.type_name))
 
 

@@ -117,11 +117,11 @@ class CountsFromEachOpening(Base):
         if message is None:
             return None
         self.came.append(message)
-        return replace(message, token=len(self.came) - 1)
+        return replace(message, delivery_tag=len(self.came) - 1)
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
-        super().acknowledge(self.came[message.token])
+        super().acknowledge(self.came[message.delivery_tag])
 
 
 class BeginsAtTheEnd(Base):

@@ -66,7 +66,7 @@ MUTANTS = [
     Mutant(
         CONSUMER,
         "self._opening.name_of(message)",
-        "message.token[1]",
+        "message.delivery_tag[1]",
     ),
     Mutant(
         CONSUMER, "            client.xack(self._stream, self._group, entry)", "            pass"
@@ -74,7 +74,7 @@ MUTANTS = [
     Mutant(
         CONSUMER,
         "            client.xack(self._stream, self._group, entry)",
-        "            client.xack(self._stream, self._group, entry, *(each.token[1] for each in self._read))",
+        "            client.xack(self._stream, self._group, entry, *(each.delivery_tag[1] for each in self._read))",
     ),
     Mutant(
         CONSUMER,
@@ -111,7 +111,7 @@ MUTANTS = [
         "        if self._after != NEW and not entries:\n            self._after = NEW",
     ),
     Mutant(CONSUMER, "self._read.extend(", "self._read.extendleft("),
-    Mutant(CONSUMER, 'message_id=texts["message_id"]', "message_id=token[1].decode()"),
+    Mutant(CONSUMER, 'message_id=texts["message_id"]', "message_id=delivery_tag[1].decode()"),
     Mutant(
         CONSUMER,
         'datetime.fromisoformat(texts["occurred_on"])',

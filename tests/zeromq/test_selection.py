@@ -102,7 +102,7 @@ def test_nothing_else_is_sent_and_each_frame_begins_where_the_last_one_ended(
         place = FIRST_EVENT
         while head.has_events and place < len(frame):
             message, place = decode_event(frame, place)
-            newest = message.token
+            newest = message.delivery_tag
             ids.append(newest)
     assert ids == list(range(RARE, 1051, RARE))
     assert newest == 1050

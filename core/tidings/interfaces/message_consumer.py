@@ -30,7 +30,7 @@ class ReceivedMessage:
     body: bytes
     content_type: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
-    token: Any = None
+    delivery_tag: Any = None
     """What the consumer needs to acknowledge it; of no meaning to others."""
     routing_key: str = ""
     """What the message was sent with; empty without one, and if the broker doesn't tell it."""
@@ -84,8 +84,8 @@ class Opening(Generic[Connection]):
         connection, self._connection = self._connection, None
         return connection
 
-    def token(self, name: Any = None) -> Any:
-        """Return the :attr:`ReceivedMessage.token` for what the broker calls a message."""
+    def delivery_tag(self, name: Any = None) -> Any:
+        """Return the :attr:`ReceivedMessage.delivery_tag` for what the broker calls a message."""
         return self._mark, name
 
     def name_of(self, message: ReceivedMessage) -> Any:
@@ -95,7 +95,7 @@ class Opening(Generic[Connection]):
         """
         if self._process:
             _ = self.connection
-        mark, name = message.token or (None, None)
+        mark, name = message.delivery_tag or (None, None)
         if mark is not self._mark:
             raise RuntimeError(
                 f"Message {message.message_id!r} came before this consumer was opened (again): it "

@@ -82,11 +82,13 @@ class RedisConsumer(MessageConsumer):
             self._after = entries[-1][0] if entries else NEW
         # An entry that is pending and was cut off the stream has no fields any more.
         self._read.extend(
-            _received(self._opening.token(entry), fields) for entry, fields in entries if fields
+            _received(self._opening.delivery_tag(entry), fields)
+            for entry, fields in entries
+            if fields
         )
 
 
-def _received(token: Any, fields: dict[bytes, bytes]) -> ReceivedMessage:
+def _received(delivery_tag: Any, fields: dict[bytes, bytes]) -> ReceivedMessage:
     texts = {name.decode(): value.decode() for name, value in fields.items() if name != b"body"}
     return ReceivedMessage(
         message_id=texts["message_id"],
@@ -95,6 +97,6 @@ def _received(token: Any, fields: dict[bytes, bytes]) -> ReceivedMessage:
         body=fields[b"body"],
         content_type=texts["content_type"],
         headers={name: text for name, text in texts.items() if name not in OWN_FIELDS},
-        token=token,
+        delivery_tag=delivery_tag,
         routing_key=texts.get("routing_key", ""),
     )

@@ -191,7 +191,7 @@ class ActiveMQConsumer(MessageConsumer):
             body=arrival.body,
             content_type=headers.get("content-type", ""),
             headers={name: value for name, value in headers.items() if name not in frames.RESERVED},
-            token=self._opening.token(headers["ack"]),
+            delivery_tag=self._opening.delivery_tag(headers["ack"]),
             routing_key=key,
             partition=partition,
         )

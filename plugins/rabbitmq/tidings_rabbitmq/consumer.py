@@ -210,7 +210,7 @@ class RabbitMQConsumer(MessageConsumer):
                 body=body,
                 content_type=text(properties.content_type),
                 headers=headers,
-                token=self._opening.token(name),
+                delivery_tag=self._opening.delivery_tag(name),
                 routing_key=text(method.routing_key),
                 partition=partition,
             )

@@ -90,7 +90,7 @@ class ZeroMQConsumer(MessageConsumer):
                 if message := subscriber.receive(0):
                     # The others come first next time, so that none of them waits for ever.
                     subscribers.append(subscribers.pop(place))
-                    return replace(message, token=self._opening.token(subscriber))
+                    return replace(message, delivery_tag=self._opening.delivery_tag(subscriber))
             left = deadline - time.monotonic()
             if left <= 0:
                 return None

@@ -100,11 +100,11 @@ class ReceivedFeed:
                 message, self._place = decode_event(self._frame, self._place)
             except WireError:
                 break
-            if self._sequence.take(message.token):
+            if self._sequence.take(message.delivery_tag):
                 if self.is_selecting and self._acknowledged >= self._newest_taken:
                     # Nothing that was asked for comes between the two.
-                    self._acknowledged = message.token - 1
-                self._newest_taken = message.token
+                    self._acknowledged = message.delivery_tag - 1
+                self._newest_taken = message.delivery_tag
                 return message
         self._frame = b""
         return None

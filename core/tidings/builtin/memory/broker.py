@@ -206,7 +206,7 @@ class InMemoryBroker:
                 done = exchange.acknowledged.setdefault(subscriber, set())
                 for place in range(start, 0 if self._frozen else len(exchange.messages)):
                     if place not in done:
-                        return replace(exchange.messages[place], token=place)
+                        return replace(exchange.messages[place], delivery_tag=place)
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return None

@@ -68,9 +68,11 @@ class InMemoryConsumer(MessageConsumer):
             )
             if message is None:
                 return None
-            self._next_place = message.token + 1
+            self._next_place = message.delivery_tag + 1
             if self._wants(message):
-                return replace(message, token=self._opening.token(message.token))
+                return replace(
+                    message, delivery_tag=self._opening.delivery_tag(message.delivery_tag)
+                )
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:

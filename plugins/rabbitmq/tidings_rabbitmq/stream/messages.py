@@ -135,7 +135,7 @@ def accepted_of(data: bytes, app_id: str) -> Accepted | None:
     return Accepted(event_id, mark, generation, headers.get(STORE, ""))
 
 
-def decode(data: bytes, token: Any, partition: int | None = None) -> ReceivedMessage:
+def decode(data: bytes, delivery_tag: Any, partition: int | None = None) -> ReceivedMessage:
     """Return the message that a stream holds as ``data``, whoever wrote it."""
     message = read_sections(data)
     headers = {text(key): text(value) for key, value in message.application.items()}
@@ -149,7 +149,7 @@ def decode(data: bytes, token: Any, partition: int | None = None) -> ReceivedMes
         body=message.body,
         content_type=text(message.property(CONTENT_TYPE)),
         headers=headers,
-        token=token,
+        delivery_tag=delivery_tag,
         routing_key=text(message.annotations.get(ROUTING_KEY)),
         partition=partition,
     )

@@ -165,7 +165,7 @@ class StreamReader:
         self._unpack(connection)
         while self._unpacked:
             offset, data = self._unpacked.popleft()
-            message = decode(data, self._opening.token((self, offset)), self._partition)
+            message = decode(data, self._opening.delivery_tag((self, offset)), self._partition)
             wanted = self._selected is None or self._selected.match(message.routing_key)
             if wanted:
                 self._progress.receive(offset)
