@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from typing import TYPE_CHECKING, Any
@@ -69,9 +70,15 @@ class AmqpConnection:
         self.has_channel = False
         """Whether there ever was a channel to use."""
         self._gone = True
+        self._process = os.getpid()
         self._services: Services
         self._connection: pika.SelectConnection
         loop.carry(self)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is another process's, of which this one is a fork."""
+        return os.getpid() != self._process
 
     def open(self) -> None:
         """Connect to the first address that will do, and open the channel."""
@@ -231,8 +238,13 @@ class AmqpConnection:
         self.check()
 
     def close(self) -> None:
-        """Close, politely if the broker answers at once, else abruptly. Never raises."""
-        self._disconnect()
+        """Close, politely if the broker answers at once, else abruptly. Never raises.
+
+        In a fork of the process that opened it, nothing is said to the broker: the connection is
+        the other process's.
+        """
+        if not self.is_foreign:
+            self._disconnect()
         self._loop.let_go(self)
 
     def _disconnect(self) -> None:

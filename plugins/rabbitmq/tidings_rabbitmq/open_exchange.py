@@ -193,7 +193,8 @@ class OpenRabbitMQExchange(OpenExchange):
     @override
     def close(self) -> None:
         """Close the connection; takes at most three seconds, also from a dead broker."""
-        if _QUEUES_REFUSE in self._memory and self._connection.has_channel:
+        usable = self._connection.has_channel and not self._connection.is_foreign
+        if usable and _QUEUES_REFUSE in self._memory:
             # At once, and not when we open again: the next to open may be another relay.
             with suppress(DeliveryError):
                 disown_tail(self._connection, DISOWN_SECONDS)

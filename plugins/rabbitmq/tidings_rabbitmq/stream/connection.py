@@ -6,6 +6,7 @@ what goes wrong.
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 import struct
@@ -65,6 +66,7 @@ class StreamConnection:
         self._settings = settings
         self._on_frame = on_frame
         self._stream: SocketStream | None = None
+        self._process = os.getpid()
         self._buffer = bytearray()
         self._correlation_ids = count(1)
         self._answers: dict[int, schema.Frame] = {}
@@ -72,6 +74,11 @@ class StreamConnection:
         self._heartbeat = float(settings.heartbeat)
         self._patience = settings.connect_timeout
         self._heard = self._said = 0.0
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is another process's, of which this one is a fork."""
+        return os.getpid() != self._process
 
     def open(self) -> None:
         """Connect to the first address that will do, log in, and open the virtual host."""
@@ -196,8 +203,15 @@ class StreamConnection:
         self.check()
 
     def close(self) -> None:
-        """Close, politely if the broker answers at once, else abruptly. Never raises."""
+        """Close, politely if the broker answers at once, else abruptly. Never raises.
+
+        In a fork of the process that opened it, nothing is said to the broker: the connection is
+        the other process's.
+        """
         if self._stream is None:
+            return
+        if self.is_foreign:
+            self._abort()
             return
         with suppress(DeliveryError):
             frame = schema.Close(self.next_id(), code=OK, reason="OK")

@@ -106,9 +106,10 @@ class StreamReader:
             connection.step(left)
 
     def close(self) -> None:
-        """Store the position, and close the connection."""
-        with suppress(DeliveryError):  # what is not stored comes again
-            self._store_position(self._connection, now=True)
+        """Store the position, if it is this process's to store, and close the connection."""
+        if not self._connection.is_foreign:
+            with suppress(DeliveryError):  # what is not stored comes again
+                self._store_position(self._connection, now=True)
         self._connection.close()
 
     def _subscribe(self, connection: StreamConnection) -> None:
