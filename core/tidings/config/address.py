@@ -11,7 +11,7 @@ _ADDRESS = re.compile(r"(\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+))
 _LAST_PORT = 65535
 
 
-class Address(NamedTuple):
+class ListenAddress(NamedTuple):
     """Where to listen."""
 
     host: str
@@ -23,7 +23,7 @@ class Address(NamedTuple):
         return f"{host}:{self.port}"
 
 
-def address_of(text: str) -> Address:
+def address_of(text: str) -> ListenAddress:
     """Return the address that ``text`` means; ``ValueError`` if it is none."""
     found = _ADDRESS.fullmatch(text)
     if found is None or not 1 <= int(found["port"]) <= _LAST_PORT:
@@ -31,7 +31,7 @@ def address_of(text: str) -> Address:
             'HOST:PORT is wanted: "127.0.0.1:9464" answers this machine alone, "0.0.0.0:9464" or '
             '"[::]:9464" all that can reach it'
         )
-    return Address(found["ipv6"] or found["host"], int(found["port"]))
+    return ListenAddress(found["ipv6"] or found["host"], int(found["port"]))
 
 
 def check_address(text: str) -> str:

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING
 
 from tidings.plugins import MAX_EVENT_ID, escaping_logger
+from tidings_zeromq.acknowledged import Acknowledged
 from tidings_zeromq.backlog import Backlog, Reach
 from tidings_zeromq.recent_events import RecentEvents
 from tidings_zeromq.selection import decode_selection
 from tidings_zeromq.sent_feed import Budget, SentFeed
-from tidings_zeromq.standing import Standings
 from tidings_zeromq.supply import Supply
 from tidings_zeromq.wire import NO_ID, encode_beginning, encode_refusal
 
@@ -57,7 +57,7 @@ class Conversation:
         self._store = position.store
         self._foreign: set[str] = set()
         self._partitions = context.partitions
-        self._standings = Standings(settings.subscribers, context.partitions)
+        self._acknowledged = Acknowledged(settings.subscribers, context.partitions)
         self._probed_at = time.monotonic()
         self._feeds: dict[bytes, SentFeed] = {}
         self._ahead: dict[_Reader, int] = context.memory.setdefault("ahead", {})
@@ -68,7 +68,7 @@ class Conversation:
     def send(self, event_id: int, event: bytes, traits: Traits) -> None:
         """Take an event; the next :meth:`serve` sends it."""
         self.recent.append(event_id, event, traits)
-        if event_id <= self._standings.everywhere:
+        if event_id <= self._acknowledged.everywhere:
             self._accept()
 
     def serve(self) -> float:
@@ -106,9 +106,9 @@ class Conversation:
         """
         first = self.recent.first_unaccepted_id
         return {
-            name: self._standings.advanced_at(name)
+            name: self._acknowledged.advanced_at(name)
             for name in self._settings.subscribers
-            if self._standings.of(name) < first
+            if self._acknowledged.of(name) < first
         }
 
     def describe(self, name: str) -> str:
@@ -137,7 +137,7 @@ class Conversation:
                 f"no process of it reads partition(s) {', '.join(map(str, unread))} at {address}: "
                 "start one for each"
             )
-        known = self._standings.of(name)
+        known = self._acknowledged.of(name)
         done = f"it stands at event {known}" if known > NO_ID else "it has acknowledged none"
         return f"it is connected to {address}, and {done}: see what keeps it"
 
@@ -193,17 +193,17 @@ class Conversation:
         if request.last_id != NO_ID:
             return request.last_id
         accepted = self._start_id if self.accepted_id is None else self.accepted_id
-        known = self._standings.of(request.name, selection.partition)
+        known = self._acknowledged.of(request.name, selection.partition)
         if request.name in self._settings.subscribers:
             return max(self._start_id, known)
         return accepted if known == NO_ID else known
 
     def _acknowledge(self, request: Request, selection: Selection) -> None:
-        if self._standings.acknowledge(request.name, selection, request.acknowledged_id):
+        if self._acknowledged.acknowledge(request.name, selection, request.acknowledged_id):
             self._accept()
 
     def _accept(self) -> None:
-        newly = self.recent.accept(self._standings.everywhere)
+        newly = self.recent.accept(self._acknowledged.everywhere)
         if newly is not None:
             self.accepted_id = newly
 

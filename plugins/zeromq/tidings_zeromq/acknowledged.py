@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _KEPT_NAMES = 1000
 
 
-class Standings:
+class Acknowledged:
     """What the subscribers of one exchange have acknowledged, by name.
 
     A subscriber whose processes read a partition each stands where the last of its partitions
