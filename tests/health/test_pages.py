@@ -14,7 +14,7 @@ from typing_extensions import override
 from tests.docs.rights import PAGE
 from tests.servers import free_port
 from tidings import Observer, Tidings, TidingsError
-from tidings.config.address import Address
+from tidings.config.address import ListenAddress
 from tidings.health.asking import ask
 from tidings.health.looking import Looking
 from tidings.health.pages import MOST_SCRAPES, metrics, pages_of, status_page
@@ -94,7 +94,7 @@ def test_health_says_of_a_thread_that_is_stuck_for_how_long(tmp_path: Path) -> N
     file = tmp_path / "tidings.toml"
     file.write_text('[event_store]\nbackend = "memory"\n[exchanges.x]\nproducer = "jsonlines"\n')
     worker: Any = Stuck()
-    address = Address("127.0.0.1", free_port())
+    address = ListenAddress("127.0.0.1", free_port())
     with (
         Tidings.from_file(file, environ={}) as tidings,
         serving(address, pages_of(tidings, worker)),

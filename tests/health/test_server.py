@@ -13,7 +13,7 @@ import pytest
 
 from tests.servers import free_port
 from tidings import TidingsError
-from tidings.config.address import Address
+from tidings.config.address import ListenAddress
 from tidings.health import server as server_module
 from tidings.health.answer import as_json
 from tidings.health.server import serving
@@ -36,13 +36,13 @@ def broken(_accept: str) -> PageAnswer:
 
 
 @pytest.fixture
-def address() -> Iterator[Address]:
-    address = Address("127.0.0.1", free_port())
+def address() -> Iterator[ListenAddress]:
+    address = ListenAddress("127.0.0.1", free_port())
     with serving(address, {"/well": well, "/broken": broken}):
         yield address
 
 
-def connect(address: Address) -> socket.socket:
+def connect(address: ListenAddress) -> socket.socket:
     return socket.create_connection(address, timeout=30)
 
 
@@ -57,7 +57,7 @@ def answered(connection: socket.socket) -> bytes:
     return found
 
 
-def asked(address: Address, request: str) -> tuple[int, str, str]:
+def asked(address: ListenAddress, request: str) -> tuple[int, str, str]:
     """Return status, head and body."""
     with closing(connect(address)) as connection:
         connection.sendall(request.encode())
@@ -65,7 +65,7 @@ def asked(address: Address, request: str) -> tuple[int, str, str]:
     return int(head.split()[1]), head, body
 
 
-def test_a_page_is_json_with_everything_foreign_escaped(address: Address) -> None:
+def test_a_page_is_json_with_everything_foreign_escaped(address: ListenAddress) -> None:
     status, head, body = asked(address, "GET /well?x=1 HTTP/1.1\r\nHost: x\r\n\r\n")
 
     assert status == HTTPStatus.OK
@@ -76,7 +76,7 @@ def test_a_page_is_json_with_everything_foreign_escaped(address: Address) -> Non
     assert "Python" not in head
 
 
-def test_a_head_request_gets_no_body(address: Address) -> None:
+def test_a_head_request_gets_no_body(address: ListenAddress) -> None:
     status, head, body = asked(address, "HEAD /well HTTP/1.1\r\n\r\n")
 
     assert (status, body) == (HTTPStatus.OK, "")
@@ -97,7 +97,7 @@ def test_a_head_request_gets_no_body(address: Address) -> None:
     ],
 )
 def test_what_is_refused_is_refused_with_nothing_of_it_said_again(
-    address: Address, request_line: str, expected: HTTPStatus
+    address: ListenAddress, request_line: str, expected: HTTPStatus
 ) -> None:
     status, head, body = asked(address, f"{request_line}\r\n\r\n")
 
@@ -109,7 +109,7 @@ def test_what_is_refused_is_refused_with_nothing_of_it_said_again(
 
 
 @pytest.mark.parametrize("begin", [b"GET /", b"GET /well HTTP/1.1\r\nX: "])
-def test_an_endless_request_is_cut_off(address: Address, begin: bytes) -> None:
+def test_an_endless_request_is_cut_off(address: ListenAddress, begin: bytes) -> None:
     with closing(connect(address)) as connection:
         connection.sendall(begin + b"x" * (server_module.LARGEST_REQUEST + 1))
 
@@ -117,7 +117,7 @@ def test_an_endless_request_is_cut_off(address: Address, begin: bytes) -> None:
 
 
 def test_a_page_that_fails_says_nothing_of_why(
-    address: Address, caplog: pytest.LogCaptureFixture
+    address: ListenAddress, caplog: pytest.LogCaptureFixture
 ) -> None:
     status, _, body = asked(address, "GET /broken HTTP/1.1\r\n\r\n")
 
@@ -127,7 +127,7 @@ def test_a_page_that_fails_says_nothing_of_why(
 
 
 def test_of_too_many_clients_that_never_end_their_request_the_oldest_is_let_go(
-    address: Address, monkeypatch: pytest.MonkeyPatch
+    address: ListenAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "LONGEST_SILENCE", 170)
     monkeypatch.setattr(server_module, "LONGEST_CONNECTION", 170)
@@ -144,7 +144,7 @@ def test_of_too_many_clients_that_never_end_their_request_the_oldest_is_let_go(
 
 
 def test_a_client_that_sends_a_little_at_a_time_is_cut_off(
-    address: Address, monkeypatch: pytest.MonkeyPatch
+    address: ListenAddress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "LONGEST_CONNECTION", 0.5)
 
@@ -162,7 +162,7 @@ def test_a_client_that_sends_a_little_at_a_time_is_cut_off(
 
 def test_an_address_that_is_taken_is_told_in_a_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = Address(*taken.getsockname())
+        address = ListenAddress(*taken.getsockname())
 
         with pytest.raises(TidingsError, match=r"127\.0\.0\.1:\d+ .*in use. Another relay"):
             serving(address, {}).__enter__()
@@ -170,11 +170,11 @@ def test_an_address_that_is_taken_is_told_in_a_sentence() -> None:
 
 def test_a_host_that_there_is_not_is_told_in_a_sentence() -> None:
     with pytest.raises(TidingsError, match=r"nowhere\.invalid:80 .*Name an address of"):
-        serving(Address("nowhere.invalid", 80), {}).__enter__()
+        serving(ListenAddress("nowhere.invalid", 80), {}).__enter__()
 
 
 def test_it_is_reached_by_ipv6_too_and_is_gone_at_the_end() -> None:
-    address = Address("::1", free_port())
+    address = ListenAddress("::1", free_port())
     with serving(address, {"/well": well}):
         assert asked(address, "GET /well HTTP/1.1\r\n\r\n")[0] == HTTPStatus.OK
 
@@ -182,8 +182,8 @@ def test_it_is_reached_by_ipv6_too_and_is_gone_at_the_end() -> None:
         connect(address)
 
 
-def test_the_end_waits_for_no_client(address: Address) -> None:
-    other = Address("127.0.0.1", free_port())
+def test_the_end_waits_for_no_client(address: ListenAddress) -> None:
+    other = ListenAddress("127.0.0.1", free_port())
     with ExitStack() as stack:
         begun = time.monotonic()
         with serving(other, {"/well": well}):

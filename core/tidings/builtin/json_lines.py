@@ -68,10 +68,10 @@ class JsonLinesProducer(MessageProducer):
     @override
     def open_exchange(self, context: ExchangeContext) -> OpenExchange:
         """Open the file; changes nothing in it."""
-        return _OpenLines(context, self._path)
+        return OpenJsonLinesExchange(context, self._path)
 
 
-class _OpenLines(OpenExchange):
+class OpenJsonLinesExchange(OpenExchange):
     """The lines of one exchange."""
 
     def __init__(self, context: ExchangeContext, path: str | None) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from tidings.config.address import Address, address_of, check_address
+from tidings.config.address import ListenAddress, address_of, check_address
 from tidings.config.table import Strict
 
 MOST_JOURNAL_ENTRIES = 1_000_000
@@ -51,6 +51,6 @@ class RelaySettings(Strict):
     )
 
     @property
-    def http_address(self) -> Address | None:
+    def http_address(self) -> ListenAddress | None:
         """Where to say over HTTP how the relay is."""
         return None if self.http is None else address_of(self.http)

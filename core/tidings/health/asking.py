@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from tidings.errors import TidingsError
 
 if TYPE_CHECKING:
-    from tidings.config.address import Address
+    from tidings.config.address import ListenAddress
 
 PATIENCE = 5.0
 LARGEST_ANSWER = 1_000_000
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked, not listened at
 
 
-def ask(address: Address, word: str) -> None:
+def ask(address: ListenAddress, word: str) -> None:
     """Return if the relay that answers at ``address`` is ``word`` (``live``, ``ready``, …).
 
     Else raise :class:`~tidings.errors.TidingsError` that says which exchange isn't, and why.

@@ -23,7 +23,7 @@ from tidings.shown import escaping_logger
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tidings.config.address import Address
+    from tidings.config.address import ListenAddress
     from tidings.health.answer import Page, PageAnswer, Pages
 
 log = escaping_logger(__name__)
@@ -37,7 +37,7 @@ LOOK_AGAIN = 0.25
 
 
 @contextmanager
-def serving(address: Address, pages: Pages) -> Iterator[None]:
+def serving(address: ListenAddress, pages: Pages) -> Iterator[None]:
     """Answer GET and HEAD at ``address``, in threads of its own, inside of ``with``.
 
     Each page is called for each request, with its ``Accept``, from any thread, several at a time.
@@ -58,7 +58,7 @@ def serving(address: Address, pages: Pages) -> Iterator[None]:
         thread.join()
 
 
-def _listening(address: Address, pages: Pages) -> _Server:
+def _listening(address: ListenAddress, pages: Pages) -> _Server:
     try:
         found = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return _Server(found[0][0], found[0][4], pages)

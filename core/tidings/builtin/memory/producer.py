@@ -44,10 +44,10 @@ class InMemoryProducer(MessageProducer):
     @override
     def open_exchange(self, context: ExchangeContext) -> OpenExchange:
         """Connect; one producer at a time for each exchange."""
-        return _OpenInMemoryExchange(self.broker, context, self._window, self._no_progress)
+        return OpenInMemoryExchange(self.broker, context, self._window, self._no_progress)
 
 
-class _OpenInMemoryExchange(OpenExchange):
+class OpenInMemoryExchange(OpenExchange):
     """One producer's connection to one exchange."""
 
     wait_settles = True
