@@ -103,6 +103,7 @@ class TestActiveMQProducer(OnTheSessionsBroker, MessageProducerContract):
             Capability.LOCK,
             Capability.MOST_RECENT_ACCEPTED,
             Capability.OUT_OF_ORDER,
+            Capability.WAIT_SETTLES,
             Capability.REMEMBERS_DURABLY,
             Capability.ROUTING,
             Capability.PARTITIONS,

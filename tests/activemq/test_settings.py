@@ -88,7 +88,7 @@ def test_every_setting_is_described() -> None:
 
 
 def test_the_capabilities_go_with_the_token() -> None:
-    always = {Capability.OUT_OF_ORDER, Capability.PARTITIONS}
+    always = {Capability.OUT_OF_ORDER, Capability.WAIT_SETTLES, Capability.PARTITIONS}
     of_the_token = {
         Capability.LOCK,
         Capability.MOST_RECENT_ACCEPTED,

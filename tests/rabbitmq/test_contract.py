@@ -121,6 +121,7 @@ class TestRabbitMQProducer(OnRabbitMQ, MessageProducerContract):
             Capability.LOCK,
             Capability.UNROUTABLE,
             Capability.OUT_OF_ORDER,
+            Capability.WAIT_SETTLES,
             Capability.ROUTING,
             Capability.PARTITIONS,
         }
@@ -203,6 +204,7 @@ class TestRabbitMQProducerWithTail(TestRabbitMQProducer):
             Capability.LOCK,
             Capability.MOST_RECENT_ACCEPTED,
             Capability.OUT_OF_ORDER,
+            Capability.WAIT_SETTLES,
             Capability.ROUTING,
             Capability.PARTITIONS,
         }

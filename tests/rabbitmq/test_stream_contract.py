@@ -100,7 +100,12 @@ class OnRabbitMQ:
 
 class TestRabbitMQStreamProducer(OnRabbitMQ, MessageProducerContract):
     capabilities = frozenset(
-        {Capability.MOST_RECENT_ACCEPTED, Capability.ROUTING, Capability.PARTITIONS}
+        {
+            Capability.MOST_RECENT_ACCEPTED,
+            Capability.WAIT_SETTLES,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
     )
     no_progress_seconds = NO_PROGRESS_SECONDS
     has_undeliverable = True

@@ -328,7 +328,12 @@ def test_capabilities_say_what_the_settings_give(make_producer: MakeProducer) ->
         Capability.UNROUTABLE,
         Capability.OUT_OF_ORDER,
     )
-    always = {any_order, Capability.ROUTING, Capability.PARTITIONS}
+    always = {
+        any_order,
+        Capability.WAIT_SETTLES,
+        Capability.ROUTING,
+        Capability.PARTITIONS,
+    }
 
     assert make_producer().capabilities == always | {lock, unroutable}
     assert make_producer(lock=False).capabilities == always | {unroutable}

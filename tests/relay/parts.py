@@ -74,7 +74,6 @@ class PassingOn(OpenExchange):
 class _Hooked(PassingOn):
     def __init__(self, inside: OpenExchange, producer: Producer) -> None:
         super().__init__(inside)
-        self.wait_settles = inside.wait_settles and producer.wait_settles
         self._producer = producer
         self._unroutable = 0
 
@@ -99,7 +98,7 @@ class _Hooked(PassingOn):
 class Producer(InMemoryProducer):
     """Calls ``before_send`` with each event's id, ``before_wait`` with none: to let things fail."""
 
-    capabilities = frozenset()
+    capabilities = frozenset({Capability.WAIT_SETTLES})
 
     def __init__(self, broker: InMemoryBroker, no_progress: float = 5.0) -> None:
         super().__init__(broker, no_progress=no_progress)
@@ -109,7 +108,6 @@ class Producer(InMemoryProducer):
         self.contexts: list[ExchangeContext] = []
         self.waits: list[float] = []
         self.before_wait: Callable[[], Any] = lambda: None
-        self.wait_settles = True
 
     @override
     def open_exchange(self, context: ExchangeContext) -> OpenExchange:

@@ -57,7 +57,7 @@ def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_are_looked_
 
 
 def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(parts: Parts) -> None:
-    parts.producer.wait_settles = False
+    parts.producer.capabilities = frozenset()
     with running(parts.route(), Owner()) as run:
         parts.append(1)
         run.step()

@@ -118,6 +118,21 @@ class SendsAgainByItself(Base):
         return None
 
 
+class HearsOfNothingWhileItWaits(Base):
+    """As a client that takes the broker's word in flush() alone."""
+
+    heard: int | None = None
+
+    @override
+    def flush(self, timeout: float | None = None) -> None:
+        super().flush(timeout)
+        self.heard = super().accepted_id()
+
+    @override
+    def accepted_id(self) -> int | None:
+        return self.heard
+
+
 class WaitsForEver(Base):
     @override
     def flush(self, timeout: float | None = None) -> None:

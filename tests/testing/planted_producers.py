@@ -136,6 +136,10 @@ OPENING: dict[str, Finding] = {
 }
 
 SENDING: dict[str, Finding] = {
+    "HearsOfNothingWhileItWaits": Finding(
+        "waiting_is_enough_if_it_settles",
+        ["accepted_id() is None", "and hears of what is accepted"],
+    ),
     "DropsEveryHundredth": Finding(
         "everything_sent_arrives_once",
         ["10 of 1001 event(s)", "100, 200, 300, 400, 500, …", "They are lost"],

@@ -62,6 +62,7 @@ class TestInMemoryProducer(MessageProducerContract):
             Capability.UNROUTABLE,
             Capability.MOST_RECENT_ACCEPTED,
             Capability.OUT_OF_ORDER,
+            Capability.WAIT_SETTLES,
             Capability.ROUTING,
             Capability.PARTITIONS,
         }

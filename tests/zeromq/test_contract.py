@@ -68,7 +68,14 @@ class RequiredSubscriber:
 
 
 class TestProducer(MessageProducerContract):
-    capabilities = frozenset({Capability.LOCK, Capability.ROUTING, Capability.PARTITIONS})
+    capabilities = frozenset(
+        {
+            Capability.LOCK,
+            Capability.WAIT_SETTLES,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
+    )
     has_broker = False
     plugin_module, backend = "tidings_zeromq.plugin", "zeromq"
     has_undeliverable = True

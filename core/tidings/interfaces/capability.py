@@ -31,6 +31,11 @@ class Capability(enum.StrEnum):
     """Producer. An exchange that was opened again also takes an event whose id is lower than the
     newest it has had. One that was in quarantine can be sent again."""
 
+    WAIT_SETTLES = "wait_settles"
+    """Producer. ``wait`` also sends what is held back, and hears of what is accepted. Then the
+    relay may look for new events while others are in flight. It calls ``wait`` in short turns
+    first, and ``flush`` only if nothing new comes. Without it ``flush`` comes at once."""
+
     ROUTING = "routing"
     """Producer. A message's ``routing_key`` goes along, so that subscribers can choose by it.
     Without it an exchange that is configured with one is refused.

@@ -88,13 +88,6 @@ class OpenExchange(ABC):
     longest_silence: float = 1.0
     """Seconds for which an idle relay may leave out :meth:`wait`, while it waits for events."""
 
-    wait_settles: bool = False
-    """Whether :meth:`wait` also sends what is held back, and hears of what is accepted.
-
-    Then the relay may look for new events while others are in flight. It calls ``wait`` in short
-    turns first, and :meth:`flush` only if nothing new comes. Without it ``flush`` comes at once.
-    """
-
     @abstractmethod
     def send(self, notifications: Sequence[Notification]) -> None:
         """Hand notifications over to be sent; returns perhaps before the broker has them.

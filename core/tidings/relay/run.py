@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidings.errors import DeliveryError, UndeliverableEventError, UnreadableEventError
 from tidings.event import MAX_EVENT_ID
+from tidings.interfaces import Capability
 from tidings.relay.batch import next_batch
 from tidings.relay.checkpoints import Checkpoints
 from tidings.relay.leased_exchange import leased_exchange
@@ -91,7 +92,7 @@ class Run:
         time.
         """
         quiet = self._checkpoints.quiet
-        if quiet >= FLUSH_AFTER or not self._leased.exchange.wait_settles:
+        if quiet >= FLUSH_AFTER or Capability.WAIT_SETTLES not in self.route.producer.capabilities:
             self.flush()
             return
         try:

@@ -98,11 +98,6 @@ class DrivenProducer:
         """Pass time idly."""
         self._call("wait()", lambda: self.producer.wait(exchange_name, seconds), exchange_name)
 
-    def wait_settles(self, exchange_name: str) -> bool:
-        """Return whether the open exchange says that waiting is enough."""
-        exchange = self._opened[exchange_name]
-        return exchange is not None and exchange.wait_settles
-
     def accepted_id(self, exchange_name: str) -> int | None:
         """Return how far the broker's word goes."""
         return self._call("accepted_id()", lambda: self.producer.accepted_id(exchange_name))

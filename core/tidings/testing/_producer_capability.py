@@ -19,6 +19,7 @@ from tidings.testing import samples
 from tidings.testing._capabilities import expect_the_same
 from tidings.testing._judging import check
 from tidings.testing.promises import Producer
+from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -99,6 +100,26 @@ class CapabilityPromises:
             Producer.OUT_OF_ORDER,
             f"Event 3 was sent after 5 to 13 and said to be accepted; there arrived {ids}.",
         )
+
+    def test_waiting_is_enough_if_it_settles(self, kit: Kit, exchange_name: str) -> None:
+        kit.need(Capability.WAIT_SETTLES)
+        producer = kit.producer()
+        producer.open(exchange_name)
+        sent = samples.notifications(1, 3)
+        kit.store(exchange_name, sent)
+        producer.send(exchange_name, sent)
+
+        def accepted() -> bool:
+            producer.wait(exchange_name, 0.02)
+            return producer.accepted_id(exchange_name) == sent[-1].event_id
+
+        check(
+            until(accepted, kit.patience),
+            Producer.WAIT_SETTLES,
+            f"Events 1 to 3 were sent, wait() was called for {kit.patience:g} s, and accepted_id() "
+            f"is {producer.accepted_id(exchange_name)!r}.",
+        )
+        kit.expect_exactly(exchange_name, sent)
 
     def test_a_message_arrives_with_its_routing_key(self, kit: Kit, exchange_name: str) -> None:
         kit.need(Capability.ROUTING)

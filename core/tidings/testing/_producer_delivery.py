@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-import pytest
-
 from tidings.interfaces import Position
 from tidings.testing import samples
 from tidings.testing._judging import check
 from tidings.testing.promises import Producer
-from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,27 +127,6 @@ class DeliveryPromises:
                 f"{accepted!r}.",
             )
             producer.flush(exchange_name)
-
-    def test_waiting_is_enough_where_it_settles(self, kit: Kit, exchange_name: str) -> None:
-        producer = kit.producer()
-        producer.open(exchange_name)
-        if not producer.wait_settles(exchange_name):
-            pytest.skip("declared: wait_settles = False")
-        sent = samples.notifications(1, 3)
-        kit.store(exchange_name, sent)
-        producer.send(exchange_name, sent)
-
-        def accepted() -> bool:
-            producer.wait(exchange_name, 0.02)
-            return producer.accepted_id(exchange_name) == sent[-1].event_id
-
-        check(
-            until(accepted, kit.patience),
-            Producer.WAIT_SETTLES,
-            f"Events 1 to 3 were sent, wait() was called for {kit.patience:g} s, and accepted_id() "
-            f"is {producer.accepted_id(exchange_name)!r}.",
-        )
-        kit.expect_exactly(exchange_name, sent)
 
     def test_what_is_accepted_can_be_read_at_the_broker(self, kit: Kit, exchange_name: str) -> None:
         producer = kit.producer()

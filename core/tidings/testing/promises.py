@@ -54,7 +54,7 @@ class Producer:
     )
     FLUSH = "Return when the broker has accepted everything sent, or raise."
     FLUSH_TIMEOUT = "Raises `BrokerUnavailableError` when it has passed."
-    WAIT_SETTLES = "Whether `wait` also sends what is held back, and hears of what is accepted."
+    WAIT_SETTLES = "`wait` also sends what is held back, and hears of what is accepted."
     ACCEPTED_ID = "Return the greatest id up to which *everything sent* was accepted."
     ACCEPTED_ID_RISES = (
         "``None`` before the first. Never goes down; does not block; may be asked after a failure "

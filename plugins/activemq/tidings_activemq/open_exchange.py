@@ -31,7 +31,6 @@ class OpenActiveMQExchange(OpenExchange):
     """Publishes to one exchange over one connection, until something fails."""
 
     longest_silence = 2.0  # its heartbeats come from a thread of their own
-    wait_settles = True
 
     def __init__(
         self, settings: ActiveMQSettings, context: ExchangeContext, connection: StompConnection

@@ -28,7 +28,9 @@ class ActiveMQProducer(MessageProducer):
     def __init__(self, settings: ActiveMQSettings) -> None:
         self._settings = settings
         self.window = settings.window
-        self.capabilities = frozenset({Capability.OUT_OF_ORDER, Capability.PARTITIONS})
+        self.capabilities = frozenset(
+            {Capability.OUT_OF_ORDER, Capability.WAIT_SETTLES, Capability.PARTITIONS}
+        )
         if settings.routing != "none":
             self.capabilities |= {Capability.ROUTING}
         if settings.token:

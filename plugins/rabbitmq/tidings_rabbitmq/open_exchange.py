@@ -63,8 +63,6 @@ It may have refused others unheard, so this stays.
 class OpenRabbitMQExchange(OpenExchange):
     """Publishes to one exchange over a connection of its own."""
 
-    wait_settles = True
-
     def __init__(self, loop: Loop, settings: RabbitMQSettings, context: ExchangeContext) -> None:
         check_name(context.exchange_name)
         self._exchange_name = context.exchange_name

@@ -36,7 +36,12 @@ class RabbitMQProducer(MessageProducer):
 
 
 def _capabilities(settings: RabbitMQSettings) -> frozenset[Capability]:
-    capabilities = {Capability.OUT_OF_ORDER, Capability.ROUTING, Capability.PARTITIONS}
+    capabilities = {
+        Capability.OUT_OF_ORDER,
+        Capability.WAIT_SETTLES,
+        Capability.ROUTING,
+        Capability.PARTITIONS,
+    }
     if settings.lock:
         capabilities.add(Capability.LOCK)
     # A bound tail is a queue too: the broker finds somebody for every message.

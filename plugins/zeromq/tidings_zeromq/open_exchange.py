@@ -26,7 +26,6 @@ class OpenZeroMQExchange(OpenExchange):
     """Publishes to one exchange, to whoever connects to its endpoint."""
 
     longest_silence = 0.05  # a subscriber that wants to join waits for as long
-    wait_settles = True
 
     def __init__(
         self, settings: ZeroMQSettings, context: ExchangeContext, event_store: ProducerContext

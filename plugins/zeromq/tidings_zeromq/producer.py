@@ -22,7 +22,14 @@ class ZeroMQProducer(MessageProducer):
     threads.
     """
 
-    capabilities = frozenset({Capability.LOCK, Capability.ROUTING, Capability.PARTITIONS})
+    capabilities = frozenset(
+        {
+            Capability.LOCK,
+            Capability.WAIT_SETTLES,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
+    )
 
     def __init__(self, settings: ZeroMQSettings, context: ProducerContext) -> None:
         self._settings = settings

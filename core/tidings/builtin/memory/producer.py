@@ -29,6 +29,7 @@ class InMemoryProducer(MessageProducer):
             Capability.LOCK,
             Capability.UNROUTABLE,
             Capability.OUT_OF_ORDER,
+            Capability.WAIT_SETTLES,
             Capability.ROUTING,
             Capability.PARTITIONS,
         }
@@ -49,8 +50,6 @@ class InMemoryProducer(MessageProducer):
 
 class OpenInMemoryExchange(OpenExchange):
     """One producer's connection to one exchange."""
-
-    wait_settles = True
 
     def __init__(
         self, broker: InMemoryBroker, context: ExchangeContext, window: int, no_progress: float

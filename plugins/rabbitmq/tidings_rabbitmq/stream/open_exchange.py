@@ -52,8 +52,6 @@ class OpenRabbitMQStreamExchange(OpenExchange):
     ``links`` are the connections of its producer: while one is waited for, all are kept alive.
     """
 
-    wait_settles = True
-
     def __init__(
         self,
         settings: RabbitMQStreamSettings,

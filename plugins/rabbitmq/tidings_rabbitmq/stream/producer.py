@@ -24,7 +24,12 @@ class RabbitMQStreamProducer(MessageProducer):
     """
 
     capabilities = frozenset(
-        {Capability.MOST_RECENT_ACCEPTED, Capability.ROUTING, Capability.PARTITIONS}
+        {
+            Capability.MOST_RECENT_ACCEPTED,
+            Capability.WAIT_SETTLES,
+            Capability.ROUTING,
+            Capability.PARTITIONS,
+        }
     )
 
     def __init__(self, settings: RabbitMQStreamSettings) -> None:
