@@ -11,7 +11,7 @@ from tests.prometheus.working import append, relaying
 from tests.servers import Prometheus, free_port
 from tests.servers.given import missing
 from tidings import Tidings
-from tidings.config.address import Address
+from tidings.config.address import ListenAddress
 from tidings.health.pages import metrics
 from tidings.health.server import serving
 from tidings.testing import eventually
@@ -50,7 +50,7 @@ def configured(folder: Path, url: str) -> Iterator[Tidings]:
 @contextmanager
 def served(tidings: Tidings) -> Iterator[str]:
     """Serve what the observers show, as `tidings run` does; give where."""
-    address = Address("127.0.0.1", free_port())
+    address = ListenAddress("127.0.0.1", free_port())
     with serving(address, {"/metrics": metrics(tidings.observers)}):
         yield str(address)
 
