@@ -22,8 +22,9 @@ APPLICATION = {
     "StoredEvent", "Tidings", "Worker", "partition_of", "prune", "record", "record_from",
 }  # fmt: skip
 INTERFACES = {
-    "Capability", "EventStore", "Hold", "Lease", "MessageConsumer", "MessageProducer",
-    "Notification", "NotificationMessage", "Observer", "OpenExchange", "Position",
+    "Capability", "EventStore", "Hold", "Journal", "JournalEntry", "Lease", "MessageConsumer",
+    "MessageProducer", "Notification", "NotificationMessage", "Observer", "OpenExchange", "Pause",
+    "Pauses", "Position",
     "PublishedMessageTracker", "Quarantine", "QuarantinedEvent", "ReceivedMessage", "Serializer",
     "Stop", "TrackedExchange",
 }  # fmt: skip
