@@ -43,7 +43,7 @@ def configured(
     settings: Mapping[str, Any] | None = None,
 ) -> Tidings:
     """Return what a configuration file with these settings would describe."""
-    configuration, faults = parse(
+    configuration, problems = parse(
         {
             "event_store": {"backend": "sqlalchemy", "url": database_url},
             "exchanges": {name: {"producer": producer} for name in exchange_names},
@@ -51,8 +51,8 @@ def configured(
         }
     )
     tidings = Tidings(configuration, PluginRegistry())
-    if faults := faults + tidings.problems():
-        raise RuntimeError(f"The benchmark's own configuration is wrong: {faults}")
+    if problems := problems + tidings.problems():
+        raise RuntimeError(f"The benchmark's own configuration is wrong: {problems}")
     return tidings
 
 
