@@ -69,11 +69,9 @@ class Configuration(Strict):
         return group not in named or path.startswith(tuple(f"{table}." for table in tables))
 
     def store_part(self) -> Part:
-        """Return the event store."""
         return Part(self.event_store.backend or "sqlalchemy", self.event_store, "event_store")
 
     def tracker_part(self) -> Part:
-        """Return the tracker."""
         if self.tracker is None:
             return self.store_part()
         return Part(self.tracker.backend or "sqlalchemy", self.tracker, "tracker")

@@ -9,7 +9,6 @@ from tidings.config.model import Configuration
 
 
 def json_schema() -> dict[str, Any]:
-    """Return the schema."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Configuration.model_json_schema(),

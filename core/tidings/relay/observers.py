@@ -112,12 +112,10 @@ class Observers(Observer):
 
     @override
     def paused(self, exchange_name: str, pause: Pause) -> None:
-        """Tell each."""
         self._tell("paused", exchange_name, pause)
 
     @override
     def resumed(self, exchange_name: str) -> None:
-        """Tell each."""
         self._tell("resumed", exchange_name)
 
     @override

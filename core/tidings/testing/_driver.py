@@ -64,7 +64,6 @@ class DrivenProducer:
         position: Position = Position(),  # noqa: B008 - immutable
         partitions: int = 0,
     ) -> None:
-        """Open the exchange."""
         self._opened[exchange_name] = None
         self._accepted.pop(exchange_name, None)
         self._opened[exchange_name] = self._call(
@@ -91,7 +90,6 @@ class DrivenProducer:
         self._call("send()", lambda: exchange.send(notifications), exchange_name)
 
     def flush(self, exchange_name: str, timeout: float | None = None) -> None:
-        """Flush."""
         self._call("flush()", lambda: self.producer.flush(exchange_name, timeout), exchange_name)
 
     def wait(self, exchange_name: str, seconds: float) -> None:

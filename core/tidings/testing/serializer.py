@@ -49,7 +49,6 @@ class SerializerContract(PluginPromises):
 
     @pytest.fixture
     def serializer(self, make_serializer: Callable[[], Serializer]) -> Serializer:
-        """Return a serializer."""
         return make_serializer()
 
     @pytest.mark.parametrize("name", samples.EVENTS)

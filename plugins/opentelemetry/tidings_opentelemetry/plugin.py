@@ -7,7 +7,6 @@ from tidings.plugins import ObserverSpec, Settings, hookimpl
 
 @hookimpl
 def tidings_observers() -> list[ObserverSpec]:
-    """Offer the observer."""
     return [
         ObserverSpec(
             name="opentelemetry",

@@ -8,7 +8,6 @@ from tidings_prometheus.settings import PrometheusSettings
 
 @hookimpl
 def tidings_observers() -> list[ObserverSpec]:
-    """Offer the observer."""
     return [
         ObserverSpec(
             name="prometheus",

@@ -40,15 +40,12 @@ class ReadableProtocol(AbstractStreamProtocol):  # type: ignore[misc] # pika shi
         self._rest = b""
 
     def connection_made(self, transport: AbstractStreamTransport) -> None:
-        """Hand on."""
         self.protocol.connection_made(transport)
 
     def connection_lost(self, error: BaseException | None) -> None:
-        """Hand on."""
         self.protocol.connection_lost(error)
 
     def eof_received(self) -> bool | None:
-        """Hand on."""
         return self.protocol.eof_received()  # type: ignore[no-any-return] # pika ships no types
 
     def data_received(self, data: bytes) -> None:

@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 
 @cache
 def event_store(_settings: Settings) -> InMemoryEventStore:
-    """Return the event store."""
     return InMemoryEventStore()
 
 
 @cache
 def tracker(_settings: Settings) -> InMemoryTracker:
-    """Return the tracker."""
     return InMemoryTracker()
 
 

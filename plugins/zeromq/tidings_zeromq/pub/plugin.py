@@ -10,7 +10,6 @@ INSTALL = "tidings[zeromq]"
 
 @hookimpl
 def tidings_message_producers() -> list[MessageProducerSpec]:
-    """Offer the producer."""
     return [
         MessageProducerSpec(
             name=NAME,
@@ -24,7 +23,6 @@ def tidings_message_producers() -> list[MessageProducerSpec]:
 
 @hookimpl
 def tidings_message_consumers() -> list[MessageConsumerSpec]:
-    """Offer the consumer."""
     return [
         MessageConsumerSpec(
             name=NAME,
