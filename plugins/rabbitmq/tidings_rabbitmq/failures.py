@@ -84,7 +84,7 @@ def _diagnose_channel(
             BrokerRefusedError,
             said,
             "Let an administrator give the user configure, write and read permissions on the "
-            "exchange's name and on names that begin with it (rabbitmqctl set_permissions), or "
+            "exchange's name and on names that begin with it (rabbitmqctl set_permissions). Or "
             "make what is needed, and set topology = 'check'.",
         )
     if cause.reply_code == NOT_FOUND:
