@@ -51,9 +51,10 @@ class SqlAlchemySettings(Settings):
     )
     wake_up: bool = Field(
         default=False,
-        description="PostgreSQL only: every commit with events wakes the relay, so that an idle one "
-        "need not ask all the time. It does so by NOTIFY, from a trigger that `tidings init "
-        "--tables` creates. Writers pay for it: if they write all the time, it may halve their rate.",
+        description="PostgreSQL only: every commit with events wakes the relay, so that an idle "
+        "one need not ask all the time. It does so by NOTIFY, from a trigger that `tidings init "
+        "--tables` creates. Writers pay for it: if they write all the time, it may halve their "
+        "rate.",
     )
 
     @field_validator("url")
