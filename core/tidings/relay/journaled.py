@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST_DETAIL = 2000
 MOST_ALIKE = 10
-"""How often the same is noted within :data:`WINDOW`; a failure that goes on, once."""
-WINDOW = 3600.0
+"""How often the same is noted within :data:`ALIKE_SECONDS`; a failure that goes on, once."""
+ALIKE_SECONDS = 3600.0
 MOST_KINDS = 1000
 _WITH_DIGITS = re.compile(r"\w*\d\w*")
 
@@ -148,7 +148,7 @@ class Repeats:
         kind = (what, _kind(detail))
         now = time.monotonic()
         since, noted, left_out = self._counts.pop(kind, (now, 0, 0))
-        if now - since > WINDOW:
+        if now - since > ALIKE_SECONDS:
             since, noted = now, 0
         news = noted < most
         self._counts[kind] = (since, noted + 1, 0) if news else (since, noted, left_out + 1)
