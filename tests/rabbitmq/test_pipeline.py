@@ -188,6 +188,25 @@ def test_nothing_is_tracked_and_nothing_sent_beyond_it_while_somebody_else_waits
     assert broker.received == list(range(1, 11))
     assert pipeline.accepted_id() == 10
     pipeline.wait(0.01)
+    assert broker.received == list(range(1, 11)), "what was told is not tracked yet"
+    assert pipeline.accepted_id() == 10
+    pipeline.wait(0.01)
+    assert broker.received == list(range(1, 21))
+
+
+def test_no_more_goes_out_while_what_was_accepted_is_being_tracked() -> None:
+    def track_slowly() -> None:
+        assert pipeline.accepted_id() == 10
+        pipeline.wait(0.01)  # as another thread does while the database is waited for
+        assert broker.received == list(range(1, 11))
+
+    broker = Broker([0] * 100)
+    pipeline = connected(broker, 10, track_slowly)
+    send(pipeline, *range(1, 21))
+    broker.confirm(10)
+
+    send(pipeline, 21)
+
     assert broker.received == list(range(1, 21))
 
 

@@ -33,11 +33,12 @@ class ExchangeContext:
     """To be called when more was accepted, so that it is tracked while a call of ours still runs.
 
     Call it from within :meth:`OpenExchange.send` or ``flush``, by their thread. Call it before more
-    than a window is in flight that is not accepted, or accepted and not asked for with
-    :meth:`OpenExchange.accepted_id` since. Don't call it from within ``wait``, which runs while the
-    database is waited for. It may raise, which ends the call. It may block for as long as the
-    database does: another thread may call ``wait`` until it returns. If the broker remembers ids,
-    there is no need. If a producer never calls it, a crash has a window and a batch sent again, in
+    than a window is in flight that is not accepted, or accepted and not tracked. What
+    :meth:`OpenExchange.accepted_id` told is tracked when the next call comes, unless that is
+    ``wait``. Don't call it from within ``wait``, which runs while the database is waited for. It
+    may raise, which ends the call. It may block for as long as the database does: another thread
+    may call ``wait`` until it returns. If the broker remembers ids, there is no need. If a producer
+    never calls it, a crash has a window and a batch sent again, in
     place of a window."""
 
     memory: dict[str, Any] = field(default_factory=dict)

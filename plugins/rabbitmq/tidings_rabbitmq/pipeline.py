@@ -64,7 +64,8 @@ class Pipeline:
     is bounded in messages, and in bytes.
 
     ``track``, if there is one, is called in time. Never are more messages than a window in flight
-    that are not confirmed, or confirmed and not asked for with :meth:`accepted_id` since.
+    that are not confirmed, or confirmed and not tracked. What :meth:`accepted_id` told is tracked
+    once its caller comes back with any call but :meth:`wait`, which others call meanwhile.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Pipeline:
         self._no_progress_timeout = no_progress_timeout
         self._track = track
         self._told_count = 0
+        self._tracked_count = 0
         self._refusal: NotAcceptedError | None = None
         self._ahead: deque[_Message] = deque()
         self._ahead_bytes = 0
@@ -131,6 +133,7 @@ class Pipeline:
 
     def accepted_id(self) -> int | None:
         """Return the greatest id up to which everything was confirmed."""
+        self._tracked_count = self._told_count
         self._told_count = self.unconfirmed.accepted_count
         return self.unconfirmed.accepted_id
 
@@ -158,6 +161,8 @@ class Pipeline:
 
     def _write(self, *, may_track: bool = True) -> None:
         """Write what there is room for, if it is worth a write."""
+        if may_track:
+            self._tracked_count = self._told_count
         while self._ahead and self._link.unsent <= UNSENT_BYTES and self._is_light:
             worth = min(len(self._ahead), self._piece_messages)
             if may_track and self._room < worth <= self._room + self._untracked_count:
@@ -170,9 +175,9 @@ class Pipeline:
         """Let what is accepted be tracked; another thread may call :meth:`wait` meanwhile."""
         if self._track is None:
             return
-        told = self.unconfirmed.accepted_count
+        accepted = self.unconfirmed.accepted_count
         self._track()
-        self._told_count = max(self._told_count, told)
+        self._tracked_count = self._told_count = max(self._told_count, accepted)
 
     @property
     def _is_full(self) -> bool:
@@ -188,7 +193,7 @@ class Pipeline:
 
     @property
     def _untracked_count(self) -> int:
-        return self.unconfirmed.accepted_count - self._told_count if self._track else 0
+        return self.unconfirmed.accepted_count - self._tracked_count if self._track else 0
 
     def _write_piece(self) -> None:
         if not self.unconfirmed:
