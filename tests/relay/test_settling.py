@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+
+import pytest
 
 from tests.relay.parts import Parts, at
 from tests.relay.working import running as working
-from tidings import UndeliverableEventError
+from tidings import BrokerUnavailableError, UndeliverableEventError
 from tidings.relay import run as run_module
 from tidings.relay.owner import Owner
-from tidings.relay.run import running
+from tidings.relay.run import Run, running
 from tidings.testing import eventually
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def sent(parts: Parts) -> list[int]:
     """Return which events were handed to the producer."""
     return [event_id for _, _, ids in parts.told.of("sent") for event_id in ids]
+
+
+def settle_one_more(parts: Parts, run: Run) -> bool:
+    """Let one more event be sent; return whether all are tracked."""
+    parts.append()
+    run.step()
+    run.settle()
+    return not run.in_flight
 
 
 def test_a_new_event_does_not_wait_until_the_broker_has_accepted_those_before_it(
@@ -54,6 +60,19 @@ def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_are_looked_
 
         parts.broker.thaw()
         eventually(lambda: parts.position() == 1)
+
+
+def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_come_all_the_time(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "FLUSH_AFTER", math.inf)
+    monkeypatch.setattr(run_module, "LONGEST_SILENCE", 0.05)
+    parts.producer = type(parts.producer)(parts.broker, no_progress=0.05)
+    with running(parts.route(), Owner()) as run:
+        parts.broker.freeze()
+
+        with pytest.raises(BrokerUnavailableError):
+            eventually(lambda: settle_one_more(parts, run), seconds=5)  # the window isn't full
 
 
 def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(parts: Parts) -> None:

@@ -34,6 +34,11 @@ SHORTEST_SETTLE = 0.005
 LONGEST_SETTLE = 0.01
 FLUSH_AFTER = 0.2
 """Seconds without a new event after which the run waits for the broker's word, and nothing else."""
+LONGEST_SILENCE = 1.0
+"""Seconds without the broker's word after which the run does so, too, though new events come.
+
+It is ``flush`` that gives up a broker which accepts nothing.
+"""
 
 
 @contextmanager
@@ -92,7 +97,11 @@ class Run:
         time.
         """
         quiet = self._checkpoints.quiet
-        if quiet >= FLUSH_AFTER or Capability.WAIT_SETTLES not in self.route.producer.capabilities:
+        if (
+            quiet >= FLUSH_AFTER
+            or self._checkpoints.silence >= LONGEST_SILENCE
+            or Capability.WAIT_SETTLES not in self.route.producer.capabilities
+        ):
             self.flush()
             return
         try:
