@@ -200,7 +200,7 @@ SENDING: dict[str, Finding] = {
     ),
     "TakesNothingBesideTheUndeliverable": Finding(
         "an_undeliverable_event_ends_its_batch",
-        ["after flush() accepted_id() is None", "what came before it was taken"],
+        ["after flush() accepted_id() is None", "What came before it was taken"],
     ),
     "CountsAllExchangesTogether": Finding(
         "two_exchanges_do_not_disturb", ["accepted_id() is 1000, but the newest id sent is 2"]
