@@ -75,6 +75,34 @@ def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_come_all_th
             eventually(lambda: settle_one_more(parts, run), seconds=5)  # the window isn't full
 
 
+def test_what_the_producer_holds_back_goes_out_though_all_that_follows_is_passed_over(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "ATTEND_EVERY", 0.0)
+    parts.producer.before_wait = parts.broker.thaw
+    parts.append(1)
+    parts.append(6, "InvoiceSent")
+    with running(parts.route(events=["Order*"], batch_size=2), Owner()) as run:
+        parts.broker.freeze()
+
+        while run.step():
+            pass
+
+        assert (parts.ids(), parts.position()) == ([1], 7)
+
+
+def test_the_producer_keeps_its_connection_though_all_is_passed_over(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "ATTEND_EVERY", 0.0)
+    parts.append(4, "InvoiceSent")
+    with running(parts.route(events=["Order*"], batch_size=2), Owner()) as run:
+        while run.step():
+            pass
+
+    assert parts.producer.waits == [run_module.IN_PASSING] * 2
+
+
 def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(parts: Parts) -> None:
     parts.producer.capabilities = frozenset()
     with running(parts.route(), Owner()) as run:

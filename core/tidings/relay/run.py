@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,10 @@ LONGEST_SILENCE = 1.0
 
 It is ``flush`` that gives up a broker which accepts nothing.
 """
+ATTEND_EVERY = 0.05
+"""Seconds after which the producer may do what it must, though there is always more to read."""
+IN_PASSING = 0.001
+"""Seconds that it gets for that if nothing is in flight."""
 
 
 @contextmanager
@@ -77,6 +82,7 @@ class Run:
         self._stages = Stages(self.route.exchange_name, self.route.observers)
         self._checkpoints = Checkpoints(leased, self._tally, self._stages)
         self._read_to = leased.open(self._checkpoints.make)
+        self._attended_at = time.monotonic()
 
     def step(self, limit: int | None = None) -> int:
         """Read one batch and send it; track what is accepted by now. Return how many were read.
@@ -86,6 +92,8 @@ class Run:
         self._leased.lease.check()
         size = self.route.batch_size if limit is None else min(limit, self.route.batch_size)
         read = self._read_and_send(size)
+        if read and time.monotonic() - self._attended_at >= ATTEND_EVERY:
+            self._attend()
         self._stages.tell_if_due()
         return read
 
@@ -106,7 +114,7 @@ class Run:
             return
         try:
             with self._stages.during("await"):
-                self._leased.exchange.wait(min(max(quiet, SHORTEST_SETTLE), LONGEST_SETTLE))
+                self._wait(min(max(quiet, SHORTEST_SETTLE), LONGEST_SETTLE))
         except UndeliverableEventError as error:
             self._start_over(error)
         self._checkpoints.make_if_due()
@@ -114,7 +122,7 @@ class Run:
 
     def idle(self, seconds: float) -> None:
         """Let the producer do what it must while there is nothing to send."""
-        self._leased.exchange.wait(seconds)
+        self._wait(seconds)
         self._leased.lease.check()
         self._position.check_again()
         self._stages.tell_if_due()
@@ -199,6 +207,22 @@ class Run:
         """The lease, while it is held for certain; ``LeaseLostError`` if it isn't."""
         self._leased.lease.check()
         return self._leased.lease.lease
+
+    def _attend(self) -> None:
+        """Let the producer do what it must while one batch follows the other.
+
+        If all of them are passed over, nothing is sent for long. Nobody else would see to what the
+        producer holds back, or to its connection.
+        """
+        in_flight = self._checkpoints.in_flight
+        if not in_flight:
+            self._wait(IN_PASSING)
+        elif in_flight < self.route.batch_size:
+            self.settle()
+
+    def _wait(self, seconds: float) -> None:
+        self._leased.exchange.wait(seconds)
+        self._attended_at = time.monotonic()
 
     def _read_and_send(self, size: int, up_to: int = MAX_EVENT_ID) -> int:
         try:
@@ -288,6 +312,7 @@ class Run:
     def _flush(self, timeout: float | None) -> None:
         with self._stages.during("await"):
             self._leased.exchange.flush(timeout)
+        self._attended_at = time.monotonic()
         self._checkpoints.make()
 
     def _start_over(self, error: UndeliverableEventError) -> None:
