@@ -75,14 +75,15 @@ def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_come_all_th
             eventually(lambda: settle_one_more(parts, run), seconds=5)  # the window isn't full
 
 
+@pytest.mark.parametrize("batch_size", [1, 2])
 def test_what_the_producer_holds_back_goes_out_though_all_that_follows_is_passed_over(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     monkeypatch.setattr(run_module, "ATTEND_EVERY", 0.0)
     parts.producer.before_wait = parts.broker.thaw
     parts.append(1)
     parts.append(6, "InvoiceSent")
-    with running(parts.route(events=["Order*"], batch_size=2), Owner()) as run:
+    with running(parts.route(events=["Order*"], batch_size=batch_size), Owner()) as run:
         parts.broker.freeze()
 
         while run.step():

@@ -91,9 +91,10 @@ class Run:
         """
         self._leased.lease.check()
         size = self.route.batch_size if limit is None else min(limit, self.route.batch_size)
+        sent = self.sent_count
         read = self._read_and_send(size)
         if read and time.monotonic() - self._attended_at >= ATTEND_EVERY:
-            self._attend()
+            self._attend(sends=self.sent_count > sent)
         self._stages.tell_if_due()
         return read
 
@@ -208,16 +209,16 @@ class Run:
         self._leased.lease.check()
         return self._leased.lease.lease
 
-    def _attend(self) -> None:
+    def _attend(self, *, sends: bool) -> None:
         """Let the producer do what it must while one batch follows the other.
 
-        If all of them are passed over, nothing is sent for long. Nobody else would see to what the
-        producer holds back, or to its connection.
+        If most is passed over, little is sent for long. Nobody else would see to what the producer
+        holds back, or to its connection. If much is sent, the producer does so itself.
         """
         in_flight = self._checkpoints.in_flight
         if not in_flight:
             self._wait(IN_PASSING)
-        elif in_flight < self.route.batch_size:
+        elif not sends or in_flight < self.route.batch_size:
             self.settle()
 
     def _wait(self, seconds: float) -> None:
