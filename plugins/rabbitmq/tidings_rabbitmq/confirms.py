@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
 
 LOOKS_IN_A_WINDOW = 4
 """How often one looks, at the least, while a window of messages goes through."""
+LOOK_AGAIN = 0.02
+"""Seconds after which one looks again, however few messages there were."""
 
 
 class Confirms:
@@ -49,6 +53,7 @@ class Confirms:
         self._seen = 0
         """The last message that the queues were there for, by its tag."""
         self._is_looking = False
+        self._looked_at = -math.inf
         self._in_a_hurry = False
 
     def confirmed(self, tag: int, *, multiple: bool) -> None:
@@ -70,11 +75,14 @@ class Confirms:
     def _look_if_due(self) -> None:
         last = self._unconfirmed.last_tag
         is_due = (
-            self._in_a_hurry or self._newest >= last or self._newest - self._seen >= self._enough
+            self._in_a_hurry
+            or self._newest >= last
+            or self._newest - self._seen >= self._enough
+            or time.monotonic() - self._looked_at >= LOOK_AGAIN
         )
         if not self._waiting or self._is_looking or not is_due:
             return
-        self._is_looking = True
+        self._is_looking, self._looked_at = True, time.monotonic()
         declare = self._connection.channel.queue_declare
         calls = [partial(declare, queue=name, passive=True) for name in self._queues]
         call_in_turn(self._connection, calls, partial(self._were_there, last))
