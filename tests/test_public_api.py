@@ -43,12 +43,11 @@ ERRORS = {
     "UnsafeStoreError",
 }  # fmt: skip
 FOR_AUTHORS = {
-    "API", "Accepted", "AcceptedBatch", "BrokerRefusedError", "BrokerUnavailableError",
-    "Capability", "DeliveryError", "EventStore", "EventStoreError", "EventStoreSpec",
-    "ExchangeContext", "ExchangeLockedError", "ExchangeState", "Exposition", "Hold", "IdleRelay",
-    "KeyPatterns", "Lease", "LeaseHeldError", "LeaseLostError", "MAX_EVENT_ID", "MessageConsumer",
-    "MessageConsumerSpec",
-    "MessageProducer", "MessageProducerSpec", "NewEvent", "NotAcceptedError", "Notification",
+    "API", "Accepted", "AcceptedBatch", "BackendSpec", "BrokerRefusedError",
+    "BrokerUnavailableError", "Capability", "DeliveryError", "EventStore", "EventStoreError",
+    "EventStoreSpec", "ExchangeContext", "ExchangeLockedError", "ExchangeState", "Exposition",
+    "Hold", "IdleRelay", "KeyPatterns", "Lease", "LeaseHeldError", "LeaseLostError", "MAX_EVENT_ID",
+    "MessageConsumer", "MessageProducer", "NewEvent", "NotAcceptedError", "Notification",
     "NotificationMessage", "ObservedRelay", "Observer", "ObserverSpec", "OpenExchange", "Opening",
     "Position", "ProducerContext", "PublishedMessageTracker", "Quarantine", "QuarantinedEvent",
     "ReceivedMessage", "Serializer", "SerializerSpec", "Settings", "Standing", "Stop",

@@ -14,15 +14,9 @@ from tidings.errors import ConfigurationError
 from tidings.interfaces import Capability, ObservedRelay
 from tidings.plugins.backends import Backends
 from tidings.plugins.choosing import choose_partitions, choose_routing_keys
+from tidings.plugins.kinds import CONSUMER, EVENT_STORE, OBSERVER, SERIALIZER, TRACKER
 from tidings.plugins.registry import PluginRegistry
-from tidings.plugins.specs import (
-    EventStoreSpec,
-    MessageConsumerSpec,
-    ObserverSpec,
-    ProducerContext,
-    SerializerSpec,
-    TrackerSpec,
-)
+from tidings.plugins.specs import ProducerContext
 from tidings.relay.journal_writer import JournalBounds
 from tidings.relay.notification_service import NotificationService
 from tidings.relay.observers import Observers
@@ -126,7 +120,7 @@ class Tidings:
         """
         self._check_for_relay()
         place = self.configuration.source_part(exchange_name)
-        store: EventStore = self._backends.build(EventStoreSpec, *place)
+        store: EventStore = self._backends.build(EVENT_STORE, *place)
         return store
 
     def exchange_tracker(self, exchange_name: str) -> PublishedMessageTracker:
@@ -143,7 +137,7 @@ class Tidings:
 
     def _new_tracker(self) -> PublishedMessageTracker:
         place = self.configuration.tracker_part()
-        tracker: PublishedMessageTracker = self._backends.build(TrackerSpec, *place)
+        tracker: PublishedMessageTracker = self._backends.build(TRACKER, *place)
         return tracker
 
     def producer(self, exchange_name: str) -> MessageProducer:
@@ -179,7 +173,7 @@ class Tidings:
         if not self._unset.lets_consume(exchange_name):
             self._check_for_relay()
         consumer: MessageConsumer = self._backends.build(
-            MessageConsumerSpec, *self.configuration.producer_part(exchange_name), subscriber
+            CONSUMER, *self.configuration.producer_part(exchange_name), subscriber
         )
         exchange = self.configuration.exchange(exchange_name)
         choose_routing_keys(consumer, exchange_name, exchange, routing_keys)
@@ -192,7 +186,7 @@ class Tidings:
         name = self.configuration.exchange(exchange_name).serializer
         if name not in self._serializers:
             serializer = self._backends.build(
-                SerializerSpec, *self.configuration.serializer_part(exchange_name)
+                SERIALIZER, *self.configuration.serializer_part(exchange_name)
             )
             named = [each.serializer for each in self.configuration.exchanges.values()]
             is_shared = named.count(name) > 1
@@ -271,7 +265,7 @@ class Tidings:
         """All observers as one."""
         self._check_for_relay()
         places = self.configuration.observer_parts()
-        observers = Observers([self._backends.build(ObserverSpec, *place) for place in places])
+        observers = Observers([self._backends.build(OBSERVER, *place) for place in places])
         part = self.configuration.producer_part
         producers = {name: part(name)[0] for name in self.configuration.exchanges}
         observers.attached(ObservedRelay(producers, self._look, self._windows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
@@ -13,8 +14,9 @@ from tidings.config.exchange import Exchange
 from tidings.config.relay import RelaySettings
 from tidings.config.table import Table
 from tidings.errors import PluginError
-from tidings.plugins.registry import KINDS, PluginRegistry
-from tidings.plugins.specs import MessageConsumerSpec, Settings
+from tidings.plugins.kinds import KINDS
+from tidings.plugins.registry import PluginRegistry
+from tidings.plugins.specs import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,11 +90,9 @@ def _backend(name: str, registry: PluginRegistry) -> Iterator[str]:
 
 def _spec(name: str, registry: PluginRegistry) -> Spec:
     for kind in KINDS:
-        if kind is not MessageConsumerSpec:
-            try:
-                return registry.spec(kind, name)
-            except PluginError:
-                continue
+        with suppress(PluginError):
+            found: Spec = registry.spec(kind, name)
+            return found
     raise LookupError(name)
 
 

@@ -18,7 +18,7 @@ from tidings import (
     partition_of,
 )
 from tidings.builtin import plugin
-from tidings.plugins import Capability, ExchangeContext, MessageProducerSpec, hookimpl
+from tidings.plugins import BackendSpec, Capability, ExchangeContext, hookimpl
 from tidings.plugins.registry import PluginRegistry
 from tidings.relay.notification_service import NotificationService
 
@@ -109,13 +109,13 @@ class Whole(InMemoryProducer):
 
 
 @hookimpl
-def tidings_message_producers() -> Sequence[MessageProducerSpec]:
+def tidings_backends() -> Sequence[BackendSpec]:
     """Offer producers beside the builtin ones."""
 
     made = {"memory": Opened, "whole": Whole}
     return [
-        MessageProducerSpec(
-            name=name, settings=plugin.MemorySettings, factory=lambda _settings, kind=kind: kind()
+        BackendSpec(
+            name=name, settings=plugin.MemorySettings, producer=lambda _settings, kind=kind: kind()
         )
         for name, kind in made.items()
     ]
@@ -124,7 +124,7 @@ def tidings_message_producers() -> Sequence[MessageProducerSpec]:
 @pytest.fixture
 def registry() -> PluginRegistry:
     builtin = ModuleType("with_others")
-    vars(builtin).update(vars(plugin) | {"tidings_message_producers": tidings_message_producers})
+    vars(builtin).update(vars(plugin) | {"tidings_backends": tidings_backends})
     return PluginRegistry(builtin)
 
 

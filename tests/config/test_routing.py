@@ -10,7 +10,7 @@ import pytest
 from tests.config.conftest import MEMORY
 from tidings import ConfigurationError, InMemoryProducer, NewEvent, Tidings
 from tidings.builtin import plugin
-from tidings.plugins import Capability, MessageProducerSpec, hookimpl
+from tidings.plugins import BackendSpec, Capability, hookimpl
 from tidings.plugins.registry import PluginRegistry
 
 if TYPE_CHECKING:
@@ -77,12 +77,12 @@ class Mute(InMemoryProducer):
 
 
 @hookimpl
-def tidings_message_producers() -> Sequence[MessageProducerSpec]:
+def tidings_backends() -> Sequence[BackendSpec]:
     """Offer a producer that knows no routing keys."""
 
     return [
-        MessageProducerSpec(
-            name="memory", settings=plugin.MemorySettings, factory=lambda _settings: Mute()
+        BackendSpec(
+            name="memory", settings=plugin.MemorySettings, producer=lambda _settings: Mute()
         )
     ]
 
@@ -91,7 +91,7 @@ def test_a_producer_without_routing_keys_is_refused_with_a_sentence(tmp_path: Pa
     path = tmp_path / "tidings.toml"
     path.write_text(EXCHANGE)
     builtin = ModuleType("without_routing")
-    vars(builtin).update(vars(plugin) | {"tidings_message_producers": tidings_message_producers})
+    vars(builtin).update(vars(plugin) | {"tidings_backends": tidings_backends})
     registry = PluginRegistry(builtin)
     Tidings.from_file(path, registry=registry)
     path.write_text(EXCHANGE + 'routing_key = "{type_name}"\n')

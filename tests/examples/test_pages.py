@@ -31,7 +31,7 @@ def test_the_tutorial_shows_the_example_as_it_is(block: str) -> None:
 
 def test_the_tutorial_names_the_number_of_the_interface() -> None:
     assert f"`tidings.plugins.API` (now {API})" in TUTORIAL
-    assert all(f"api={API}" in block for block in BLOCKS if "MessageProducerSpec(\n" in block)
+    assert all(f"api={API}" in block for block in BLOCKS if "BackendSpec(\n" in block)
 
 
 @pytest.mark.parametrize("page", ["write-a-plugin.md", "plugin-reference.md"])

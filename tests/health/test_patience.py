@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import make_url
 
 from tidings.config import RelaySettings
+from tidings.plugins.kinds import PRODUCER
 from tidings.plugins.registry import PluginRegistry
-from tidings.plugins.specs import MessageProducerSpec
 from tidings.sql import driver
 
 
 @pytest.mark.parametrize("name", ["rabbitmq", "rabbitmq-stream", "activemq", "zeromq"])
 def test_a_producers_patience_ends_long_before_its_thread_is_taken_for_stuck(name: str) -> None:
-    fields = PluginRegistry().spec(MessageProducerSpec, name).settings.model_fields
+    fields = PluginRegistry().spec(PRODUCER, name).settings.model_fields
     patience = {word: each.default for word, each in fields.items() if word.endswith("_timeout")}
 
     assert patience

@@ -20,21 +20,21 @@ _numbers = itertools.count(1)
 
 HEAD = """
 from tidings.plugins import *
-from tidings.plugins import hookimpl, MessageProducerSpec, ObserverSpec, Settings
+from tidings.plugins import BackendSpec, hookimpl, ObserverSpec, Settings
 from tidings.builtin.memory import InMemoryProducer
 
 class Own(Settings):
     pass
 
 def producer(name, **more):
-    return MessageProducerSpec(
-        **{"name": name, "settings": Own, "factory": lambda s: InMemoryProducer()} | more
+    return BackendSpec(
+        **{"name": name, "settings": Own, "producer": lambda s: InMemoryProducer()} | more
     )
 """
 
 GOOD = """
 @hookimpl
-def tidings_message_producers():
+def tidings_backends():
     return [producer("carrier-pigeon")]
 """
 

@@ -49,8 +49,8 @@ def test_a_factory_that_raises_is_named_with_the_cause(site: Site, tmp_path: Pat
             raise RuntimeError("no wind")
 
         @hookimpl
-        def tidings_message_producers():
-            return [producer("carrier-pigeon", factory=factory)]
+        def tidings_backends():
+            return [producer("carrier-pigeon", producer=factory)]
     """)
 
     assert refusal(configured(tmp_path)) == f"{WHAT} could not be made: RuntimeError: no wind"
@@ -68,25 +68,26 @@ def test_a_factory_that_cannot_be_imported_is_named_with_its_place(
 ) -> None:
     site.install(f"""
         @hookimpl
-        def tidings_message_producers():
-            return [producer("carrier-pigeon", factory="{place}")]
+        def tidings_backends():
+            return [producer("carrier-pigeon", producer="{place}")]
     """)
 
     said = refusal(configured(tmp_path))
     assert said.startswith(f"{WHAT}: its factory {place!r} cannot be imported: {cause}")
 
 
-def test_a_factory_is_text_of_one_form(site: Site, tmp_path: Path) -> None:
-    site.install("""
+@pytest.mark.parametrize("field", ["producer", "consumer"])
+def test_a_factory_is_text_of_one_form(site: Site, tmp_path: Path, field: str) -> None:
+    site.install(f"""
         @hookimpl
-        def tidings_message_producers():
-            return [producer("carrier-pigeon", factory="pigeon.Producer")]
+        def tidings_backends():
+            return [producer("carrier-pigeon", {field}="pigeon.Pigeon")]
     """)
 
     with pytest.raises(ConfigurationError) as caught:
         configured(tmp_path)
     assert (
-        "(tidings-pigeon 1.2): the factory of 'carrier-pigeon' is the text 'pigeon.Producer'; "
+        f"(tidings-pigeon 1.2): the {field} of 'carrier-pigeon' is the text 'pigeon.Pigeon'; "
         '"module:name" is wanted, or a function.'
     ) in str(caught.value)
 
@@ -96,9 +97,9 @@ def test_a_factory_may_be_text_and_is_imported_when_it_is_called(
 ) -> None:
     site.install("""
         @hookimpl
-        def tidings_message_producers():
+        def tidings_backends():
             place = "tidings.builtin.memory.of_this_process:producer"
-            return [producer("carrier-pigeon", factory=place)]
+            return [producer("carrier-pigeon", producer=place)]
     """)
 
     assert configured(tmp_path).producer("bad").open("bad").accepted_id() is None
@@ -112,8 +113,8 @@ def test_a_factory_that_wants_the_context_is_given_it(site: Site, tmp_path: Path
                 self.events = context.notifications_since("bad", 0, 10)
 
         @hookimpl
-        def tidings_message_producers():
-            return [producer("carrier-pigeon", factory=Pigeon, wants_context=True)]
+        def tidings_backends():
+            return [producer("carrier-pigeon", producer=Pigeon, wants_context=True)]
     """)
 
     assert vars(configured(tmp_path).producer("bad"))["events"] == []
@@ -131,8 +132,8 @@ def test_a_factory_that_shows_a_secret_is_silenced(site: Site, tmp_path: Path) -
             raise RuntimeError(f"{settings.url.get_secret_value()} p%77 pw two")
 
         @hookimpl
-        def tidings_message_producers():
-            return [producer("carrier-pigeon", settings=Secret, factory=factory)]
+        def tidings_backends():
+            return [producer("carrier-pigeon", settings=Secret, producer=factory)]
     """)
 
     tidings = configured(tmp_path, 'url = "bird://me:p%77@host/"\nkeys = ["one", "two"]')
@@ -148,8 +149,8 @@ def test_a_factory_that_returns_rubbish_is_told_what_is_wanted(
 ) -> None:
     site.install(f"""
         @hookimpl
-        def tidings_message_producers():
-            return [producer("carrier-pigeon", factory=lambda s: {made})]
+        def tidings_backends():
+            return [producer("carrier-pigeon", producer=lambda s: {made})]
     """)
 
     said = refusal(configured(tmp_path))
@@ -167,8 +168,8 @@ def test_broken_capabilities_are_named(site: Site, tmp_path: Path, found: str) -
                 return {found}
 
         @hookimpl
-        def tidings_message_producers():
-            return [producer("carrier-pigeon", factory=lambda s: Pigeon())]
+        def tidings_backends():
+            return [producer("carrier-pigeon", producer=lambda s: Pigeon())]
     """)
 
     assert refusal(configured(tmp_path)).startswith(f"{WHAT} has broken capabilities: ")
@@ -231,7 +232,7 @@ def test_settings_that_do_not_validate_are_told_with_their_place(
             nests: list[Nest]
 
         @hookimpl
-        def tidings_message_producers():
+        def tidings_backends():
             return [producer("carrier-pigeon", settings=Loft)]
     """)
 
@@ -258,7 +259,7 @@ def test_a_validator_that_breaks_is_named_without_its_text(site: Site, tmp_path:
                 raise KeyError(url)
 
         @hookimpl
-        def tidings_message_producers():
+        def tidings_backends():
             return [producer("carrier-pigeon", settings=Loft)]
     """)
 

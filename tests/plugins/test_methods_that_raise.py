@@ -54,12 +54,13 @@ def offer(spec, make):
     return [spec(name="carrier-pigeon", settings=Loft, factory=make)]
 
 @hookimpl
-def tidings_message_producers():
-    return offer(MessageProducerSpec, lambda s: Producer())
-
-@hookimpl
-def tidings_message_consumers():
-    return offer(MessageConsumerSpec, lambda s, name: Consumer(InMemoryBroker()))
+def tidings_backends():
+    consumer = lambda s, name: Consumer(InMemoryBroker())
+    return [
+        producer(
+            "carrier-pigeon", settings=Loft, producer=lambda s: Producer(), consumer=consumer
+        )
+    ]
 
 @hookimpl
 def tidings_event_stores():

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tidings import BrokenPluginError, MissingLibraryError
-from tidings.plugins import API, MessageConsumerSpec, MessageProducerSpec, SerializerSpec
+from tidings import BrokenPluginError, MissingLibraryError, UnknownBackendError
+from tidings.plugins import API
 from tidings.plugins.entry_points import installed_entry_points
 from tidings.plugins.installing import install_command
+from tidings.plugins.kinds import CONSUMER, PRODUCER, SERIALIZER
 from tidings.plugins.registry import InstalledPlugin, PluginRegistry
 
 if TYPE_CHECKING:
@@ -19,13 +20,18 @@ if TYPE_CHECKING:
     from tests.plugins.conftest import Site
 
 PLUGIN = r"Plugin 'carrier-pigeon' \(tidings-pigeon 1.2\)"
+WITH_CONSUMER = """
+@hookimpl
+def tidings_backends():
+    return [producer({!r}, consumer=lambda s, c: None)]
+"""
 
 
 def refusal(registry: PluginRegistry) -> str:
     """Return why the plugin cannot be had, and make sure that `tidings plugins` says the same."""
     with pytest.raises(BrokenPluginError) as caught:
-        registry.spec(MessageProducerSpec, "carrier-pigeon")
-    assert registry.spec(MessageProducerSpec, "memory").name == "memory"
+        registry.spec(PRODUCER, "carrier-pigeon")
+    assert registry.spec(PRODUCER, "memory").name == "memory"
     assert shown(registry) == InstalledPlugin(
         "carrier-pigeon", "tidings-pigeon", "1.2", problem=str(caught.value)
     )
@@ -57,7 +63,7 @@ def test_the_advice_fits_how_tidings_was_installed(
 def test_a_plugin_is_found_and_shown_as_ready(site: Site, registry: PluginRegistry) -> None:
     site.install()
 
-    assert registry.spec(MessageProducerSpec, "carrier-pigeon").name == "carrier-pigeon"
+    assert registry.spec(PRODUCER, "carrier-pigeon").name == "carrier-pigeon"
     assert shown(registry) == InstalledPlugin(
         "carrier-pigeon", "tidings-pigeon", "1.2", ["producer"]
     )
@@ -66,8 +72,8 @@ def test_a_plugin_is_found_and_shown_as_ready(site: Site, registry: PluginRegist
 def test_a_plugin_that_nobody_names_is_not_imported(site: Site, registry: PluginRegistry) -> None:
     site.install("import third_party_was_imported")
 
-    assert registry.spec(MessageProducerSpec, "jsonlines").name == "jsonlines"
-    assert "carrier-pigeon" in registry.names(MessageProducerSpec)
+    assert registry.spec(PRODUCER, "jsonlines").name == "jsonlines"
+    assert "carrier-pigeon" in registry.names(PRODUCER)
     assert not any(name.startswith("third_party_") for name in sys.modules)
 
 
@@ -118,12 +124,12 @@ def test_a_type_error_inside_a_generator_hook_is_told_as_it_is(
 def test_a_hook_that_returns_rubbish_is_told_what_is_wanted(
     site: Site, registry: PluginRegistry, returned: str
 ) -> None:
-    site.install(f"@hookimpl\ndef tidings_message_producers():\n    return {returned}")
+    site.install(f"@hookimpl\ndef tidings_backends():\n    return {returned}")
 
     said = refusal(registry)
 
-    assert "its hook tidings_message_producers returned" in said
-    assert "a list of MessageProducerSpec is wanted" in said
+    assert "its hook tidings_backends returned" in said
+    assert "a list of BackendSpec is wanted" in said
 
 
 def test_a_spec_of_another_hooks_kind_is_refused(site: Site, registry: PluginRegistry) -> None:
@@ -133,32 +139,29 @@ def test_a_spec_of_another_hooks_kind_is_refused(site: Site, registry: PluginReg
 
 
 def test_one_spec_without_a_list_is_good_enough(site: Site, registry: PluginRegistry) -> None:
-    site.install(
-        '@hookimpl\ndef tidings_message_producers():\n    return producer("carrier-pigeon")'
-    )
+    site.install('@hookimpl\ndef tidings_backends():\n    return producer("carrier-pigeon")')
 
-    assert registry.spec(MessageProducerSpec, "carrier-pigeon").api == API
+    assert registry.spec(PRODUCER, "carrier-pigeon").api == API
 
 
 def test_a_misspelt_hook_gets_a_hint(site: Site, registry: PluginRegistry) -> None:
-    site.install("@hookimpl\ndef tidings_message_producer():\n    return []")
+    site.install("@hookimpl\ndef tidings_backend():\n    return []")
 
     assert refusal(registry) == (
         "Plugin 'carrier-pigeon' (tidings-pigeon 1.2) has an unknown hook "
-        "tidings_message_producer. Did you mean tidings_message_producers?"
+        "tidings_backend. Did you mean tidings_backends?"
     )
 
 
 def test_a_hook_with_arguments_of_its_own_is_refused(site: Site, registry: PluginRegistry) -> None:
-    site.install("@hookimpl\ndef tidings_message_producers(settings):\n    return []")
+    site.install("@hookimpl\ndef tidings_backends(settings):\n    return []")
 
     assert "PluginValidationError" in refusal(registry)
 
 
 def test_a_plugin_for_another_interface_is_told_which(site: Site, registry: PluginRegistry) -> None:
     site.install(
-        "@hookimpl\ndef tidings_message_producers():\n"
-        '    return [producer("carrier-pigeon", api=99)]'
+        '@hookimpl\ndef tidings_backends():\n    return [producer("carrier-pigeon", api=99)]'
     )
 
     assert refusal(registry) == (
@@ -170,8 +173,7 @@ def test_a_plugin_for_another_interface_is_told_which(site: Site, registry: Plug
 
 def test_settings_that_are_no_settings_are_refused(site: Site, registry: PluginRegistry) -> None:
     site.install(
-        "@hookimpl\ndef tidings_message_producers():\n"
-        '    return [producer("carrier-pigeon", settings=dict)]'
+        '@hookimpl\ndef tidings_backends():\n    return [producer("carrier-pigeon", settings=dict)]'
     )
 
     assert "must be a subclass of tidings.plugins.Settings" in refusal(registry)
@@ -179,31 +181,73 @@ def test_settings_that_are_no_settings_are_refused(site: Site, registry: PluginR
 
 def test_two_specs_of_one_name_are_refused(site: Site, registry: PluginRegistry) -> None:
     site.install(
-        "@hookimpl\ndef tidings_message_producers():\n"
+        "@hookimpl\ndef tidings_backends():\n"
         '    return [producer("carrier-pigeon"), producer("carrier-pigeon")]'
     )
 
-    assert refusal(registry).endswith("offers two MessageProducerSpec 'carrier-pigeon'.")
+    assert refusal(registry).endswith("offers two BackendSpec 'carrier-pigeon'.")
 
 
 def test_hooks_without_their_mark_are_hinted_at(site: Site, registry: PluginRegistry) -> None:
-    site.install("def tidings_message_producers():\n    return [producer('carrier-pigeon')]")
+    site.install("def tidings_backends():\n    return [producer('carrier-pigeon')]")
 
     with pytest.raises(BrokenPluginError, match=r"hooks marked with tidings.plugins.hookimpl\?"):
-        registry.spec(MessageProducerSpec, "carrier-pigeon")
+        registry.spec(PRODUCER, "carrier-pigeon")
     assert "hookimpl" in str(shown(registry).problem)
 
 
 def test_an_offer_of_another_name_or_kind_is_told(site: Site, registry: PluginRegistry) -> None:
-    site.install('@hookimpl\ndef tidings_message_producers():\n    return [producer("pigeon")]')
+    site.install('@hookimpl\ndef tidings_backends():\n    return [producer("pigeon")]')
 
     with pytest.raises(
         BrokenPluginError,
         match=PLUGIN + " offers no serializer 'carrier-pigeon'; it offers producer 'pigeon'.",
     ):
-        registry.spec(SerializerSpec, "carrier-pigeon")
+        registry.spec(SERIALIZER, "carrier-pigeon")
     assert shown(registry).problem == (
         "Nothing in it is named 'carrier-pigeon'; it offers producer 'pigeon'."
+    )
+
+
+def test_one_spec_offers_both_a_producer_and_a_consumer(
+    site: Site, registry: PluginRegistry
+) -> None:
+    site.install(WITH_CONSUMER.format("carrier-pigeon"))
+
+    assert registry.spec(CONSUMER, "carrier-pigeon") is registry.spec(PRODUCER, "carrier-pigeon")
+    assert shown(registry).kinds == ["producer", "consumer"]
+
+
+def test_a_backend_without_a_consumer_is_told(site: Site, registry: PluginRegistry) -> None:
+    site.install()
+
+    with pytest.raises(
+        BrokenPluginError,
+        match=PLUGIN + " offers no consumer 'carrier-pigeon'; it offers producer 'carrier-pigeon'.",
+    ):
+        registry.spec(CONSUMER, "carrier-pigeon")
+    with pytest.raises(UnknownBackendError) as caught:
+        registry.spec(CONSUMER, "jsonlines")
+    said = str(caught.value)
+    assert said.startswith("There is no consumer 'jsonlines'. Known are: activemq, memory, ")
+    assert "pigeon" not in said
+
+
+def test_a_consumer_that_cannot_be_made_is_named_as_one(
+    site: Site, registry: PluginRegistry
+) -> None:
+    site.install(
+        "@hookimpl\ndef tidings_backends():\n"
+        '    return [producer("carrier-pigeon", consumer="no.such_module:Consumer")]'
+    )
+    spec = registry.spec(CONSUMER, "carrier-pigeon")
+
+    assert registry.build(PRODUCER, spec, spec.settings()) is not None
+    with pytest.raises(BrokenPluginError) as caught:
+        registry.build(CONSUMER, spec, spec.settings(), None)
+    assert str(caught.value) == (
+        "The consumer 'carrier-pigeon' (tidings-pigeon 1.2): its factory 'no.such_module:Consumer' "
+        "cannot be imported: ModuleNotFoundError: No module named 'no'"
     )
 
 
@@ -216,7 +260,7 @@ def test_two_distributions_with_one_name_are_both_named(
     with pytest.raises(
         BrokenPluginError, match=r"evil-pigeon 6.6 and tidings-pigeon 1.2"
     ) as caught:
-        registry.spec(MessageProducerSpec, "carrier-pigeon")
+        registry.spec(PRODUCER, "carrier-pigeon")
     assert shown(registry).problem == str(caught.value)
     assert not any(name.startswith("third_party_") for name in sys.modules)
 
@@ -227,14 +271,14 @@ def test_one_distribution_seen_twice_is_no_conflict(site: Site) -> None:
 
     registry = PluginRegistry(entry_points=lambda: [*find(), *find()])
 
-    assert registry.spec(MessageProducerSpec, "carrier-pigeon").name == "carrier-pigeon"
+    assert registry.spec(PRODUCER, "carrier-pigeon").name == "carrier-pigeon"
 
 
 @pytest.mark.parametrize("name", ["json", "jsonlines", "memory", "sqlalchemy"])
 def test_a_name_of_tidings_own_cannot_be_taken(
     site: Site, registry: PluginRegistry, name: str
 ) -> None:
-    site.install(GOOD_CONSUMER.format(name), backend=name)
+    site.install(WITH_CONSUMER.format(name), backend=name)
 
     assert [p.problem for p in registry.installed() if p.name == name] == [
         None,
@@ -246,21 +290,14 @@ def test_a_name_of_tidings_own_cannot_be_taken(
     assert not any(module.startswith("third_party_") for module in sys.modules)
 
 
-GOOD_CONSUMER = """
-@hookimpl
-def tidings_message_consumers():
-    return [MessageConsumerSpec(name={!r}, settings=Own, factory=lambda s, c: None)]
-"""
-
-
 def test_a_name_of_tidings_own_cannot_be_taken_for_another_kind(
     site: Site, registry: PluginRegistry
 ) -> None:
-    site.install(GOOD_CONSUMER.format("json"), backend="json")
+    site.install(WITH_CONSUMER.format("json"), backend="json")
 
     with pytest.raises(BrokenPluginError, match=r"'json' \(tidings-pigeon 1.2\) is taken"):
-        registry.spec(MessageConsumerSpec, "json")
-    assert registry.spec(SerializerSpec, "json").name == "json"
+        registry.spec(CONSUMER, "json")
+    assert registry.spec(SERIALIZER, "json").name == "json"
 
 
 def test_a_distribution_without_metadata_is_named_by_its_folder(
@@ -269,19 +306,19 @@ def test_a_distribution_without_metadata_is_named_by_its_folder(
     site.install("1 / 0", version=None)
 
     with pytest.raises(BrokenPluginError, match="tidings_pigeon-0"):
-        registry.spec(MessageProducerSpec, "carrier-pigeon")
+        registry.spec(PRODUCER, "carrier-pigeon")
 
 
 def test_a_missing_library_is_told_with_the_command(site: Site, registry: PluginRegistry) -> None:
     site.install(
-        "@hookimpl\ndef tidings_message_producers():\n"
+        "@hookimpl\ndef tidings_backends():\n"
         '    return [producer("carrier-pigeon", requires=["json", "no_such_bird", "no.such"],'
         ' install="tidings-pigeon[bird]")]'
     )
 
-    spec = registry.spec(MessageProducerSpec, "carrier-pigeon")
+    spec = registry.spec(PRODUCER, "carrier-pigeon")
     with pytest.raises(MissingLibraryError) as caught:
-        registry.build(spec, spec.settings())
+        registry.build(PRODUCER, spec, spec.settings())
     assert str(caught.value) == (
         "The producer 'carrier-pigeon' needs the library no_such_bird, no.such, which is not "
         "installed: pip install 'tidings-pigeon[bird]'"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidings import UnknownBackendError
-from tidings.plugins import MessageProducerSpec, SerializerSpec
+from tidings.plugins.kinds import PRODUCER, SERIALIZER
 
 if TYPE_CHECKING:
     from tests.plugins.conftest import Site
@@ -25,7 +25,7 @@ def test_an_unknown_backend_gets_a_hint(site: Site, registry: PluginRegistry) ->
     with pytest.raises(
         UnknownBackendError, match=r"no producer 'carier-pigeon'. Did you mean 'carr"
     ):
-        registry.spec(MessageProducerSpec, "carier-pigeon")
+        registry.spec(PRODUCER, "carier-pigeon")
 
 
 def test_the_backends_that_are_known_are_of_the_kind_that_was_asked_for(
@@ -35,9 +35,9 @@ def test_the_backends_that_are_known_are_of_the_kind_that_was_asked_for(
     site.install("1 / 0", backend="broken", distribution="broken-bird", version="0.1")
 
     with pytest.raises(UnknownBackendError) as producer:
-        registry.spec(MessageProducerSpec, "x")
+        registry.spec(PRODUCER, "x")
     with pytest.raises(UnknownBackendError) as serializer:
-        registry.spec(SerializerSpec, "x")
+        registry.spec(SERIALIZER, "x")
 
     assert known(producer.value) >= {"broken", "carrier-pigeon", "jsonlines", "memory", "zeromq"}
     assert not known(producer.value) & {"json", "prometheus", "opentelemetry", "sqlalchemy"}

@@ -54,8 +54,8 @@ def offer(spec, make):
     return [spec(name="carrier-pigeon", settings=Own, factory=lambda settings: make())]
 
 @hookimpl
-def tidings_message_producers():
-    return offer(MessageProducerSpec, lambda: Producer())
+def tidings_backends():
+    return [producer("carrier-pigeon", producer=lambda settings: Producer())]
 
 @hookimpl
 def tidings_event_stores():

@@ -106,11 +106,12 @@ def test_no_password_shows_in_settings_or_address() -> None:
 def test_the_plugin_and_its_settings_need_no_brokers_library() -> None:
     code = (
         "import sys, tidings_rabbitmq.plugin as plugin\n"
-        "spec, = plugin.tidings_message_producers()\n"
+        "spec, = plugin.tidings_backends()\n"
         "settings = spec.settings(url='amqps://h/')\n"
         "assert not {'pika', 'rstream', 'ssl'} & set(sys.modules) - set(before), 'imported'\n"
+        "from tidings.plugins.kinds import PRODUCER\n"
         "from tidings.plugins.registry import PluginRegistry\n"
-        "PluginRegistry().build(spec, settings)\n"
+        "PluginRegistry().build(PRODUCER, spec, settings)\n"
         "assert 'pika' in sys.modules\n"
     )
     before = "import sys, pydantic, tidings.plugins\nbefore = set(sys.modules)\n"

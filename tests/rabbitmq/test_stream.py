@@ -461,10 +461,11 @@ def test_streams_do_not_need_pika(rabbitmq: StreamBroker, exchange: str) -> None
     code = (
         "import sys, tidings_rabbitmq.stream.plugin as plugin\n"
         "assert not {'pika', 'rstream'} & set(sys.modules)\n"
-        "spec, = plugin.tidings_message_producers()\n"
+        "spec, = plugin.tidings_backends()\n"
+        "from tidings.plugins.kinds import PRODUCER\n"
         "from tidings.plugins.registry import PluginRegistry\n"
         f"settings = spec.settings(url={rabbitmq.stream_url!r})\n"
-        "producer = PluginRegistry().build(spec, settings)\n"
+        "producer = PluginRegistry().build(PRODUCER, spec, settings)\n"
         f"producer.open({exchange!r})\n"
         f"producer.close({exchange!r})\n"
         "assert 'pika' not in sys.modules\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -22,27 +23,36 @@ class Suite(MessageConsumerContract):
 
 @hookimpl
 def marked() -> object:
-    return plugin.tidings_message_consumers()
+    return plugin.tidings_backends()
 
 
 def unmarked() -> object:
-    return plugin.tidings_message_consumers()
+    return plugin.tidings_backends()
+
+
+@hookimpl
+def producers_only() -> object:
+    return [replace(spec, consumer=None) for spec in plugin.tidings_backends()]
 
 
 NOT_FOUND = (
-    "tidings_message_consumers() of planted_plugin offers [], not 'memory'. Is there a function of "
-    "that name, marked with hookimpl?"
+    "tidings_backends() of planted_plugin offers no consumer 'memory'; it offers nothing. Are its "
+    "hooks marked with tidings.plugins.hookimpl?"
 )
 
 
 @pytest.mark.parametrize(
     ("hooks", "said"),
     [
-        ({"tidings_message_consumer": marked}, "Did you mean tidings_message_consumers?"),
-        ({"tidings_message_consumers": unmarked}, NOT_FOUND),
+        ({"tidings_backend": marked}, "Did you mean tidings_backends?"),
+        ({"tidings_backends": unmarked}, NOT_FOUND),
         ({}, NOT_FOUND),
+        (
+            {"tidings_backends": producers_only},
+            "offers no consumer 'memory'; it offers producer 'jsonlines', producer 'memory'.",
+        ),
     ],
-    ids=["misspelt", "not marked", "not there"],
+    ids=["misspelt", "not marked", "not there", "no consumer"],
 )
 def test_a_hook_that_is_not_found_is_told_as_tidings_tells_it(
     monkeypatch: pytest.MonkeyPatch, hooks: dict[str, Callable[[], object]], said: str

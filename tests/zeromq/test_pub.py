@@ -264,8 +264,8 @@ def test_an_encrypted_subscriber_is_served_and_a_stranger_is_not(address: str) -
 def test_finding_the_plugins_imports_no_zmq() -> None:
     code = (
         "import sys, tidings_zeromq, tidings_zeromq.plugin, tidings_zeromq.pub.plugin\n"
-        "list(tidings_zeromq.plugin.tidings_message_producers())\n"
-        "list(tidings_zeromq.pub.plugin.tidings_message_producers())\n"
+        "list(tidings_zeromq.plugin.tidings_backends())\n"
+        "list(tidings_zeromq.pub.plugin.tidings_backends())\n"
         "sys.exit('zmq' in sys.modules)"
     )
 

@@ -9,9 +9,8 @@ from tidings.builtin.json_lines import JsonLinesProducer, JsonLinesSettings
 from tidings.builtin.json_serializer import JsonSerializer, JsonSerializerSettings
 from tidings.plugins.hookspecs import hookimpl
 from tidings.plugins.specs import (
+    BackendSpec,
     EventStoreSpec,
-    MessageConsumerSpec,
-    MessageProducerSpec,
     SerializerSpec,
     Settings,
     TrackerSpec,
@@ -30,21 +29,16 @@ class MemorySettings(Settings):
 
 
 @hookimpl
-def tidings_message_producers() -> Sequence[MessageProducerSpec]:
+def tidings_backends() -> Sequence[BackendSpec]:
     """Offer JSON Lines, and lists in memory."""
     return [
-        MessageProducerSpec(
-            name="jsonlines", settings=JsonLinesSettings, factory=JsonLinesProducer
+        BackendSpec(name="jsonlines", settings=JsonLinesSettings, producer=JsonLinesProducer),
+        BackendSpec(
+            name="memory",
+            settings=MemorySettings,
+            producer=f"{_MEMORY}:producer",
+            consumer=f"{_MEMORY}:consumer",
         ),
-        MessageProducerSpec(name="memory", settings=MemorySettings, factory=f"{_MEMORY}:producer"),
-    ]
-
-
-@hookimpl
-def tidings_message_consumers() -> Sequence[MessageConsumerSpec]:
-    """Offer what reads the lists in memory."""
-    return [
-        MessageConsumerSpec(name="memory", settings=MemorySettings, factory=f"{_MEMORY}:consumer")
     ]
 
 

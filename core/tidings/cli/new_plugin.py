@@ -61,8 +61,8 @@ def new_plugin(name: str, kind: str, directory: str | None) -> None:
 
 
 def _check(name: str) -> None:
+    from tidings.plugins.kinds import PRODUCER  # noqa: PLC0415 - not needed for --help
     from tidings.plugins.registry import PluginRegistry  # noqa: PLC0415 - not needed for --help
-    from tidings.plugins.specs import MessageProducerSpec  # noqa: PLC0415 - not needed for --help
 
     if name.startswith(PREFIX):
         raise TidingsError(
@@ -74,7 +74,7 @@ def _check(name: str) -> None:
             f"{name!r} cannot be a plugin's name: it has up to {LONGEST_NAME} lower-case letters "
             "a-z, digits and dashes between them, and begins with a letter, as my-broker."
         )
-    if name in PluginRegistry().names(MessageProducerSpec):
+    if name in PluginRegistry().names(PRODUCER):
         raise TidingsError(
             f"There is a backend {name!r} already (`tidings plugins` shows whose it is): choose "
             "another name."

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from tidings.plugins.kinds import PRODUCER
 from tidings.plugins.registry import PluginRegistry
-from tidings.plugins.specs import MessageProducerSpec
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -32,7 +32,7 @@ producer = "{producer}"
 
 def template(producer: str) -> str:
     """Return a configuration for one exchange and that producer."""
-    spec = PluginRegistry().spec(MessageProducerSpec, producer)
+    spec = PluginRegistry().spec(PRODUCER, producer)
     lines = [HEAD.format(producer=producer)]
     fields = spec.settings.model_fields.items()
     for name, field in sorted(fields, key=lambda item: not item[1].is_required()):

@@ -57,9 +57,8 @@ from tidings.interfaces import (
 from tidings.plugins.hookspecs import hookimpl
 from tidings.plugins.specs import (
     API,
+    BackendSpec,
     EventStoreSpec,
-    MessageConsumerSpec,
-    MessageProducerSpec,
     ObserverSpec,
     ProducerContext,
     SerializerSpec,
@@ -74,6 +73,7 @@ __all__ = [
     "MAX_EVENT_ID",
     "Accepted",
     "AcceptedBatch",
+    "BackendSpec",
     "BrokerRefusedError",
     "BrokerUnavailableError",
     "Capability",
@@ -95,9 +95,7 @@ __all__ = [
     "LeaseHeldError",
     "LeaseLostError",
     "MessageConsumer",
-    "MessageConsumerSpec",
     "MessageProducer",
-    "MessageProducerSpec",
     "NewEvent",
     "NotAcceptedError",
     "Notification",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from tidings import config
 from tidings.errors import ConfigurationError, PluginError
-from tidings.plugins.specs import EventStoreSpec, MessageProducerSpec, Spec, TrackerSpec
+from tidings.plugins.kinds import EVENT_STORE, PRODUCER, TRACKER
 from tidings.plugins.used import shared_sources, unfit_producers, used_backends
 
 if TYPE_CHECKING:
@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
     from tidings.config import Configuration, Table
     from tidings.interfaces import MessageProducer, PublishedMessageTracker
+    from tidings.plugins.kinds import Kind
     from tidings.plugins.registry import PluginRegistry
-    from tidings.plugins.specs import ProducerContext, Settings
-
-S = TypeVar("S", bound=Spec)
+    from tidings.plugins.specs import ProducerContext, Settings, Spec
 
 
 class Backends:
@@ -33,27 +32,27 @@ class Backends:
         self._registry = registry
         self._file = file
 
-    def build(self, kind: type[S], name: str, table: Table, path: str, *arguments: object) -> Any:
+    def build(self, kind: Kind[Any], name: str, table: Table, path: str, *arguments: object) -> Any:
         """Return what the backend's factory makes of the table at ``path``."""
         spec = self._registry.spec(kind, name)
-        return self._registry.build(spec, self._settings(spec, table, path), *arguments)
+        settings = self._settings(kind, spec, table, path)
+        return self._registry.build(kind, spec, settings, *arguments)
 
     def producer(self, exchange_name: str, context: ProducerContext) -> MessageProducer:
         """Return the exchange's producer; ``context`` is for one that wants it."""
         name, table, path = self._configuration.producer_part(exchange_name)
-        arguments = (
-            [context] if self._registry.spec(MessageProducerSpec, name).wants_context else []
-        )
-        made: MessageProducer = self.build(MessageProducerSpec, name, table, path, *arguments)
+        arguments = [context] if self._registry.spec(PRODUCER, name).wants_context else []
+        made: MessageProducer = self.build(PRODUCER, name, table, path, *arguments)
         return made
 
     def tracker(self, exchange_name: str, around: PublishedMessageTracker) -> Any:
         """Return ``around``, with what the exchange's source does as its position moves."""
         backend, table, path = self._configuration.source_part(exchange_name)
-        spec = self._registry.spec(EventStoreSpec, backend)
+        spec = self._registry.spec(EVENT_STORE, backend)
         if spec.tracker is None:
             return around
-        return self._registry.call(spec, "tracker", self._settings(spec, table, path), around)
+        settings = self._settings(EVENT_STORE, spec, table, path)
+        return self._registry.call(EVENT_STORE, spec, "tracker", settings, around)
 
     def problems(
         self, unset: Collection[str], producer: Callable[[str], MessageProducer]
@@ -66,7 +65,7 @@ class Backends:
         for use in used_backends(self._configuration):
             try:
                 spec = self._registry.spec(use.kind, use.backend, use.tables)
-                self._settings(spec, use.table, use.path, unset)
+                self._settings(use.kind, spec, use.table, use.path, unset)
             except ConfigurationError as error:
                 found += error.problems
             except PluginError as error:
@@ -77,9 +76,9 @@ class Backends:
             found += unfit_producers(self._configuration, producer)
         return list(dict.fromkeys(found))
 
-    def _tracker_hint(self, kind: type[Spec]) -> str:
+    def _tracker_hint(self, kind: Kind[Any]) -> str:
         """Return what to do if the event store's backend has no tracker, as most have none."""
-        if kind is not TrackerSpec or self._configuration.tracker is not None:
+        if kind is not TRACKER or self._configuration.tracker is not None:
             return ""
         return (
             " Without [tracker], the event store's own backend is to keep the positions, too: add "
@@ -89,16 +88,17 @@ class Backends:
     def _drained(self, exchange_name: str) -> Hashable | None:
         """Return what an exchange empties as it goes on, or ``None``."""
         backend, table, path = self._configuration.source_part(exchange_name)
-        spec = self._registry.spec(EventStoreSpec, backend)
+        spec = self._registry.spec(EVENT_STORE, backend)
         if spec.tracker is None:
             return None
-        return spec.name, self._registry.call(spec, "drains", self._settings(spec, table, path))
+        settings = self._settings(EVENT_STORE, spec, table, path)
+        return spec.name, self._registry.call(EVENT_STORE, spec, "drains", settings)
 
     def _settings(
-        self, spec: Spec, table: Table, path: str, unset: Collection[str] = ()
+        self, kind: Kind[Any], spec: Spec, table: Table, path: str, unset: Collection[str] = ()
     ) -> Settings:
         try:
-            return self._registry.settings(spec, table.settings())
+            return self._registry.settings(kind, spec, table.settings())
         except ValidationError as error:
             problems = config.explain(error, spec.settings, path, unset=unset)
             raise ConfigurationError(problems, self._file) from error

@@ -17,9 +17,8 @@ from tidings.plugins.hookspecs import GROUP
 from tidings.plugins.specs import (
     API,
     AnySpec,
+    BackendSpec,
     EventStoreSpec,
-    MessageConsumerSpec,
-    MessageProducerSpec,
     ObserverSpec,
     SerializerSpec,
     Settings,
@@ -34,15 +33,14 @@ if TYPE_CHECKING:
     from tidings.plugins.entry_points import Origin
 
 HOOKS: Mapping[type[Spec], str] = {
-    MessageProducerSpec: "tidings_message_producers",
-    MessageConsumerSpec: "tidings_message_consumers",
+    BackendSpec: "tidings_backends",
     EventStoreSpec: "tidings_event_stores",
     TrackerSpec: "tidings_trackers",
     SerializerSpec: "tidings_serializers",
     ObserverSpec: "tidings_observers",
 }
 
-CALLED = ("factory", "tracker", "drains")
+CALLED = ("producer", "consumer", "factory", "tracker", "drains")
 """The fields of specs that hold a function, or say where it is."""
 _PLACE = re.compile(r"\w+(\.\w+)*:\w+")
 

@@ -17,34 +17,16 @@ from tidings.interfaces import (
     EventStore,
     MessageConsumer,
     MessageProducer,
-    Observer,
     PublishedMessageTracker,
-    Serializer,
 )
 from tidings.plugins import answers
 from tidings.plugins.secrets import without_secrets
-from tidings.plugins.specs import (
-    EventStoreSpec,
-    MessageConsumerSpec,
-    MessageProducerSpec,
-    ObserverSpec,
-    SerializerSpec,
-    TrackerSpec,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tidings.plugins.kinds import Kind
     from tidings.plugins.specs import Settings, Spec
-
-MAKES: Mapping[type[Spec], type] = {
-    MessageProducerSpec: MessageProducer,
-    MessageConsumerSpec: MessageConsumer,
-    EventStoreSpec: EventStore,
-    TrackerSpec: PublishedMessageTracker,
-    SerializerSpec: Serializer,
-    ObserverSpec: Observer,
-}
 
 _CAPABLE = (MessageProducer, MessageConsumer, EventStore, PublishedMessageTracker)
 """What may say that it can do more than all of its kind."""
@@ -63,31 +45,31 @@ def settings(what: str, spec: Spec, values: Mapping[str, Any]) -> Settings:
         ) from error
 
 
-def make(what: str, spec: Spec, given: Settings, *arguments: object) -> Any:
-    """Call the spec's factory, and see that it made what it should; hold that to its interface."""
-    made = call(what, spec, "factory", given, *arguments)
-    if not isinstance(made, MAKES[type(spec)]):
+def make(what: str, kind: Kind[Any], spec: Spec, given: Settings, *arguments: object) -> Any:
+    """Call the kind's factory, and see that it made what it should; hold that to its interface."""
+    factory = _imported(what, "factory", getattr(spec, kind.factory))
+    made = _guarded(f"{what} could not be made", given, factory, *arguments)
+    if not isinstance(made, kind.interface):
         raise BrokenPluginError(
             f"{what}: its factory returned {type(made).__name__}; "
-            f"a tidings.plugins.{MAKES[type(spec)].__name__} is wanted."
+            f"a tidings.plugins.{kind.interface.__name__} is wanted."
         )
     if isinstance(made, _CAPABLE):
         _check_capabilities(what, given, made)
     if blame.is_strange(type(made).__module__):
-        answers.hold(what, made, MAKES[type(spec)])
+        answers.hold(what, made, kind.interface)
     return made
 
 
 def call(what: str, spec: Spec, field: str, given: Settings, *arguments: object) -> Any:
-    """Call what a spec has in that field; import it first if it is text."""
-    function: Any = getattr(spec, field)
-    if isinstance(function, str):
-        function = _imported(what, field, function)
-    fault = "could not be made" if field == "factory" else f"has a broken `{field}`"
-    return _guarded(f"{what} {fault}", given, function, *arguments)
+    """Call what a spec has in that field, beside its factory; import it first if it is text."""
+    function = _imported(what, field, getattr(spec, field))
+    return _guarded(f"{what} has a broken `{field}`", given, function, *arguments)
 
 
-def _imported(what: str, field: str, place: str) -> Any:
+def _imported(what: str, field: str, place: Any) -> Any:
+    if not isinstance(place, str):
+        return place  # the function itself
     module, _, name = place.partition(":")
     try:
         return getattr(importlib.import_module(module), name)

@@ -10,9 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tidings.plugins.specs import (
+        BackendSpec,
         EventStoreSpec,
-        MessageConsumerSpec,
-        MessageProducerSpec,
         ObserverSpec,
         SerializerSpec,
         TrackerSpec,
@@ -26,13 +25,8 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 
 @hookspec
-def tidings_message_producers() -> Iterable[MessageProducerSpec]:  # type: ignore[empty-body]
-    """Return the producers that this plugin offers."""
-
-
-@hookspec
-def tidings_message_consumers() -> Iterable[MessageConsumerSpec]:  # type: ignore[empty-body]
-    """Return the consumers that this plugin offers."""
+def tidings_backends() -> Iterable[BackendSpec]:  # type: ignore[empty-body]
+    """Return the backends that this plugin offers: a producer each, and its consumer."""
 
 
 @hookspec

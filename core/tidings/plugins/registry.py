@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tidings import blame
 from tidings.errors import (
@@ -24,33 +24,16 @@ from tidings.plugins.entry_points import (
     same_distribution,
 )
 from tidings.plugins.installing import install_command
+from tidings.plugins.kinds import PRODUCER, offers, told
 from tidings.plugins.secrets import without_secrets
-from tidings.plugins.specs import (
-    EventStoreSpec,
-    MessageConsumerSpec,
-    MessageProducerSpec,
-    ObserverSpec,
-    SerializerSpec,
-    TrackerSpec,
-)
 from tidings.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from importlib.metadata import EntryPoint
 
+    from tidings.plugins.kinds import Kind, S
     from tidings.plugins.specs import AnySpec, Settings, Spec
-
-S = TypeVar("S", bound="Spec")
-
-KINDS: Mapping[type[Spec], str] = {
-    MessageProducerSpec: "producer",
-    MessageConsumerSpec: "consumer",
-    EventStoreSpec: "event store",
-    TrackerSpec: "tracker",
-    SerializerSpec: "serializer",
-    ObserverSpec: "observer",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,29 +79,29 @@ class PluginRegistry:
         self._loaded: dict[str, _Plugin] = {}
         self._given: list[Settings] = []
 
-    def spec(self, kind: type[S], name: str, tables: Iterable[str] = ()) -> S:
-        """Return the spec of that kind and name, or raise a :class:`PluginError` that says why.
+    def spec(self, kind: Kind[S], name: str, tables: Iterable[str] = ()) -> S:
+        """Return the spec that offers it, or raise a :class:`PluginError` that says why none does.
 
         ``tables`` are names that could have stood there too: a misspelt one gets a hint.
         """
-        if spec := _offered(self._builtin, kind, name):
+        if spec := kind.offered(self._builtin.specs, name):
             return spec
         plugin = self._load(kind, name, tables)
-        if spec := _offered(plugin, kind, name):
+        if spec := kind.offered(plugin.specs, name):
             return spec
         raise BrokenPluginError(
-            f"Plugin {name!r} ({plugin.origin}) offers no {KINDS[kind]} {name!r}; "
-            f"{_offers(plugin.specs)}"
+            f"Plugin {name!r} ({plugin.origin}) offers no {kind.word} {name!r}; "
+            f"{told(plugin.specs)}"
         )
 
-    def settings(self, spec: Spec, values: Mapping[str, Any]) -> Settings:
+    def settings(self, kind: Kind[Any], spec: Spec, values: Mapping[str, Any]) -> Settings:
         """Return the spec's settings, or raise pydantic's ``ValidationError``."""
-        return guard.settings(self._what(spec), spec, values)
+        return guard.settings(self._what(kind, spec), spec, values)
 
-    def build(self, spec: Spec, settings: Settings, *arguments: object) -> Any:
+    def build(self, kind: Kind[Any], spec: Spec, settings: Settings, *arguments: object) -> Any:
         """Call a spec's factory, guarded: missing libraries and faults become sentences."""
-        self.require(spec)
-        made = guard.make(self._what(spec), spec, settings, *arguments)
+        self.require(kind, spec)
+        made = guard.make(self._what(kind, spec), kind, spec, settings, *arguments)
         self._remember(spec, settings, made)
         return made
 
@@ -134,22 +117,24 @@ class PluginRegistry:
             text = without_secrets(text, settings)
         return text
 
-    def call(self, spec: Spec, field: str, settings: Settings, *arguments: object) -> Any:
-        """Call what a spec has in that field, guarded; import it first if it is text."""
-        return guard.call(self._what(spec), spec, field, settings, *arguments)
+    def call(
+        self, kind: Kind[Any], spec: Spec, field: str, settings: Settings, *arguments: object
+    ) -> Any:
+        """Call what a spec has in that field beside its factory, guarded."""
+        return guard.call(self._what(kind, spec), spec, field, settings, *arguments)
 
-    def require(self, spec: Spec) -> None:
+    def require(self, kind: Kind[Any], spec: Spec) -> None:
         """Raise :class:`MissingLibraryError` if a library that the spec needs is missing."""
         missing = [module for module in spec.requires if not _is_there(module)]
         if missing:
             raise MissingLibraryError(
-                f"The {KINDS[type(spec)]} {spec.name!r} needs the library {', '.join(missing)}, "
+                f"The {kind.word} {spec.name!r} needs the library {', '.join(missing)}, "
                 f"which is not installed: {install_command(spec.install or missing[0])}"
             )
 
-    def names(self, kind: type[Spec]) -> list[str]:
+    def names(self, kind: Kind[Any]) -> list[str]:
         """Return the names that could stand in a configuration for that kind, without loading."""
-        builtin = {spec.name for spec in self._builtin.specs if isinstance(spec, kind)}
+        builtin = {spec.name for spec in self._builtin.specs if kind in offers(spec)}
         return sorted(builtin | {entry_point.name for entry_point in self._find()})
 
     def installed(self) -> list[InstalledPlugin]:
@@ -163,7 +148,7 @@ class PluginRegistry:
 
     def _try(self, name: str, origin: Origin) -> InstalledPlugin:
         try:
-            plugin = self._load(MessageProducerSpec, name)
+            plugin = self._load(PRODUCER, name)
         except PluginError as error:
             return InstalledPlugin(name, *origin, problem=str(error))
         return self._describe(name, plugin, [s for s in plugin.specs if s.name == name])
@@ -171,22 +156,23 @@ class PluginRegistry:
     def _describe(self, name: str, plugin: _Plugin, specs: Sequence[AnySpec]) -> InstalledPlugin:
         problem = None
         if not specs:
-            problem = f"Nothing in it is named {name!r}; {_offers(plugin.specs)}"
-        for spec in reversed(specs):  # the first one's is told: they mostly need the same
+            problem = f"Nothing in it is named {name!r}; {told(plugin.specs)}"
+        offered = [(kind, spec) for spec in specs for kind in offers(spec)]
+        for kind, spec in reversed(offered):  # the first one's is told: they mostly need the same
             try:
-                self.require(spec)
+                self.require(kind, spec)
             except MissingLibraryError as error:
                 problem = str(error)
-        kinds = [KINDS[type(spec)] for spec in specs]
+        kinds = [kind.word for kind, _ in offered]
         return InstalledPlugin(name, *plugin.origin, kinds, problem)
 
-    def _load(self, kind: type[Spec], name: str, tables: Iterable[str] = ()) -> _Plugin:
+    def _load(self, kind: Kind[Any], name: str, tables: Iterable[str] = ()) -> _Plugin:
         if name not in self._loaded:
             entry_point = self._only_entry_point(kind, name, tables)
             self._loaded[name] = _Plugin(origin_of(entry_point), load(entry_point))
         return self._loaded[name]
 
-    def _only_entry_point(self, kind: type[Spec], name: str, tables: Iterable[str]) -> EntryPoint:
+    def _only_entry_point(self, kind: Kind[Any], name: str, tables: Iterable[str]) -> EntryPoint:
         # One distribution may be seen twice: an editable install beside an old wheel's metadata. Of
         # two distributions with one name, either could win.
         named = [each for each in self._find() if each.name == name]
@@ -205,43 +191,30 @@ class PluginRegistry:
             )
         return next(iter(found.values()))
 
-    def _unknown(self, kind: type[Spec], name: str, tables: Iterable[str]) -> str:
+    def _unknown(self, kind: Kind[Any], name: str, tables: Iterable[str]) -> str:
         # A table of that very name names no backend either.
         offering = (each for each in self.names(kind) if self._may_offer(kind, each))
         names = sorted({*offering, *tables} - {name})
         close = get_close_matches(name, names, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        return f"There is no {KINDS[kind]} {name!r}.{hint} Known are: {', '.join(names)}."
+        return f"There is no {kind.word} {name!r}.{hint} Known are: {', '.join(names)}."
 
-    def _may_offer(self, kind: type[Spec], name: str) -> bool:
-        if _offered(self._builtin, kind, name):
+    def _may_offer(self, kind: Kind[Any], name: str) -> bool:
+        if kind.offered(self._builtin.specs, name):
             return True
         try:
             plugin = self._load(kind, name)
         except PluginError:
             return True  # it is broken: nobody knows what it would offer
-        return _offered(plugin, kind, name) is not None
+        return kind.offered(plugin.specs, name) is not None
 
-    def _what(self, spec: Spec) -> str:
-        return f"The {KINDS[type(spec)]} {spec.name!r}{self._origin(spec)}"
+    def _what(self, kind: Kind[Any], spec: Spec) -> str:
+        return f"The {kind.word} {spec.name!r}{self._origin(spec)}"
 
     def _origin(self, spec: Spec) -> str:
         plugins = [self._builtin, *self._loaded.values()]
         origins = [p.origin for p in plugins if any(each is spec for each in p.specs)]
         return f" ({origins[0]})" if origins else ""
-
-
-def _offered(plugin: _Plugin, kind: type[S], name: str) -> S | None:
-    for spec in plugin.specs:
-        if isinstance(spec, kind) and spec.name == name:
-            return spec
-    return None
-
-
-def _offers(specs: Sequence[AnySpec]) -> str:
-    if not specs:
-        return "it offers nothing. Are its hooks marked with tidings.plugins.hookimpl?"
-    return f"it offers {', '.join(sorted(f'{KINDS[type(s)]} {s.name!r}' for s in specs))}."
 
 
 def _is_there(module: str) -> bool:

@@ -59,17 +59,17 @@ class ProducerContext:
 class Spec:
     """What all specs have in common.
 
-    A ``factory`` is a class or a function, or text that says where it is: ``"module:name"``. That
-    module is imported when the factory is called: so it may import the broker's library, and the
-    module with the hooks need not.
+    What makes a part is its factory: a class or a function, or text that says where that is, as
+    ``"module:name"``. That module is imported when the factory is called. So it may import the
+    broker's library, and the module with the hooks need not.
     """
 
     name: str
     """The word in the configuration: the entry point's name."""
     settings: type[Settings]
-    """Checked before ``factory`` is called with it."""
+    """Checked before a factory is called with it."""
     requires: Sequence[str] = ()
-    """Top-level modules that ``factory`` imports: ``("pika",)``."""
+    """Top-level modules that a factory imports: ``("pika",)``."""
     install: str = ""
     """What pip is to install when one of them is missing: ``"tidings[rabbitmq]"``."""
     api: int = 1
@@ -77,24 +77,18 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MessageProducerSpec(Spec):
-    """Offers a producer. The factory connects to nothing."""
+class BackendSpec(Spec):
+    """Offers a producer, and a consumer of what it sends."""
 
-    factory: Callable[..., MessageProducer] | str
-    """Called with the settings."""
+    producer: Callable[..., MessageProducer] | str
+    """The producer's factory. Called with the settings; it connects to nothing."""
     wants_context: bool = False
-    """Whether it is given a :class:`ProducerContext`, too, behind the settings: for a backend that
-    has no memory of its own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageConsumerSpec(Spec):
-    """Offers a consumer, with the settings of the producer of the same name."""
-
-    factory: Callable[[Any, str | None], MessageConsumer] | str
-    """Called with the settings and the name of the subscriber to be: what ``tidings listen --as``
-    says, and ``None`` without it. Choose then: a setting ``subscriber`` of your own, for instance,
-    or the first of a list ``subscribers``."""
+    """Whether ``producer`` is given a :class:`ProducerContext`, too, behind the settings: for a
+    backend that has no memory of its own."""
+    consumer: Callable[[Any, str | None], MessageConsumer] | str | None = None
+    """The consumer's factory, if there is one. Called with the settings and the name of the
+    subscriber to be: what ``tidings listen --as`` says, and ``None`` without it. Choose then: a
+    setting ``subscriber`` of your own, for instance, or the first of a list ``subscribers``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,11 +126,4 @@ class ObserverSpec(Spec):
     factory: Callable[[Any], Observer] | str
 
 
-AnySpec: TypeAlias = (
-    MessageProducerSpec
-    | MessageConsumerSpec
-    | EventStoreSpec
-    | TrackerSpec
-    | SerializerSpec
-    | ObserverSpec
-)
+AnySpec: TypeAlias = BackendSpec | EventStoreSpec | TrackerSpec | SerializerSpec | ObserverSpec

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidings.config import key_path
 from tidings.errors import MissingLibraryError, PluginError
 from tidings.interfaces import Capability
-from tidings.plugins.specs import (
-    EventStoreSpec,
-    MessageProducerSpec,
-    ObserverSpec,
-    SerializerSpec,
-    Spec,
-    TrackerSpec,
-)
+from tidings.plugins.kinds import EVENT_STORE, OBSERVER, PRODUCER, SERIALIZER, TRACKER, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -26,7 +19,7 @@ if TYPE_CHECKING:
 class Use(NamedTuple):
     """One use of a backend by the configuration."""
 
-    kind: type[Spec]
+    kind: Kind[Any]
     backend: str
     table: Table
     path: str
@@ -40,33 +33,33 @@ class Use(NamedTuple):
 def used_backends(configuration: Configuration) -> Iterator[Use]:
     """Give every use of a backend, in the order of the file."""
     if configuration.has_store:
-        yield Use(EventStoreSpec, *configuration.store_part(), "event_store.backend")
+        yield Use(EVENT_STORE, *configuration.store_part(), "event_store.backend")
         tracker = configuration.tracker_part()
-        yield Use(TrackerSpec, *tracker, f"{tracker.path}.backend")
+        yield Use(TRACKER, *tracker, f"{tracker.path}.backend")
     for name, exchange in configuration.exchanges.items():
         place = key_path(["exchanges", name])
         if exchange.source is not None:
             yield Use(
-                EventStoreSpec,
+                EVENT_STORE,
                 *configuration.source_part(name),
                 f"{place}.source",
                 configuration.sources,
             )
         yield Use(
-            MessageProducerSpec,
+            PRODUCER,
             *configuration.producer_part(name),
             f"{place}.producer",
             configuration.producers,
         )
         yield Use(
-            SerializerSpec,
+            SERIALIZER,
             *configuration.serializer_part(name),
             f"{place}.serializer",
             configuration.serializers,
         )
     for name, table in configuration.observers.items():
         path = key_path(["observers", name])
-        yield Use(ObserverSpec, table.backend or name, table, path, path)
+        yield Use(OBSERVER, table.backend or name, table, path, path)
 
 
 def shared_sources(

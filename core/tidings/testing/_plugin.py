@@ -13,12 +13,14 @@ import pytest
 from tidings.errors import BrokenPluginError
 from tidings.plugins.collection import HOOKS, collect
 from tidings.plugins.entry_points import Origin
+from tidings.plugins.kinds import told
 from tidings.plugins.specs import API, Settings
-from tidings.testing._judging import check
+from tidings.testing._judging import broken, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tidings.plugins.kinds import Kind
     from tidings.plugins.specs import Spec
 
 LAZY = "The factory imports the broker's library; importing the plugin's module does not."
@@ -33,15 +35,13 @@ getattr(module, sys.argv[2])()
 print(", ".join(name for name in sys.argv[3:] if name in sys.modules))
 """
 
-KINDS = {hook: kind for kind, hook in HOOKS.items()}
-
 
 class PluginPromises:
     """What holds if ``plugin_module`` and ``backend`` are given."""
 
     plugin_module: ClassVar[str] = ""
     backend: ClassVar[str] = ""
-    hook: ClassVar[str]
+    _kind: ClassVar[Kind[Any]]
 
     @pytest.fixture
     def secrets(self) -> Sequence[str]:
@@ -54,9 +54,9 @@ class PluginPromises:
         return {}
 
     def test_importing_the_plugin_imports_no_library(self) -> None:
-        spec = self._spec()
+        spec, hook = self._spec(), HOOKS[self._kind.spec]
         done = subprocess.run(  # noqa: S603 - our own interpreter and script
-            [sys.executable, "-c", SCRIPT, self.plugin_module, self.hook, *spec.requires],
+            [sys.executable, "-c", SCRIPT, self.plugin_module, hook, *spec.requires],
             capture_output=True,
             text=True,
             check=False,
@@ -65,7 +65,7 @@ class PluginPromises:
         check(
             done.returncode == 0,
             LAZY,
-            f"Importing {self.plugin_module} and calling {self.hook}() failed:\n{done.stderr}",
+            f"Importing {self.plugin_module} and calling {hook}() failed:\n{done.stderr}",
         )
         loaded = done.stdout.strip()
         check(not loaded, LAZY, f"Importing {self.plugin_module} imported {loaded}.")
@@ -142,15 +142,14 @@ class PluginPromises:
             found = collect(self.backend, Origin(self.plugin_module, ""), module)
         except BrokenPluginError as error:
             pytest.fail(str(error), pytrace=False)
-        specs = {spec.name: spec for spec in found if isinstance(spec, KINDS[self.hook])}
-        hint = "" if specs else " Is there a function of that name, marked with hookimpl?"
-        check(
-            self.backend in specs,
-            "the entry point's name is the backend's name",
-            f"{self.hook}() of {self.plugin_module} offers {sorted(specs)}, not {self.backend!r}."
-            f"{hint}",
-        )
-        return specs[self.backend]
+        spec: Spec | None = self._kind.offered(found, self.backend)
+        if spec is None:
+            broken(
+                "the entry point's name is the backend's name",
+                f"{HOOKS[self._kind.spec]}() of {self.plugin_module} offers no {self._kind.word} "
+                f"{self.backend!r}; {told(found)}",
+            )
+        return spec
 
 
 def missing(fixture: str, why: str = "The class's docstring shows how.") -> NotImplementedError:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from tidings.plugins.kinds import CONSUMER
 from tidings.testing._consumer_apart import ConsumersApartPromises
 from tidings.testing._consumer_crash import ConsumerCrashPromises
 from tidings.testing._consumer_delivery import ConsumingPromises
@@ -77,8 +78,7 @@ class MessageConsumerContract(
       test sets others.
     - ``patience`` (20): seconds within which a message that was published is received, on a loaded
       machine.
-    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
-      ``hook`` is the hook that offers it.
+    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
@@ -86,7 +86,7 @@ class MessageConsumerContract(
     no_progress_seconds: ClassVar[float] = 2.0
     has_login: ClassVar[bool] = False
     has_subscribers: ClassVar[bool] = True
-    hook: ClassVar[str] = "tidings_message_consumers"
+    _kind = CONSUMER
 
     @pytest.fixture
     def make_consumer(self) -> MakeConsumer:

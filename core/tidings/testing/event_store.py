@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from tidings.plugins.kinds import EVENT_STORE
 from tidings.testing._making import MakeStore, closed_at_the_end
 from tidings.testing._plugin import missing
 from tidings.testing._store_away import StoreAwayPromises
@@ -72,8 +73,7 @@ class EventStoreContract(
     - ``has_link`` (true): there is a connection that can fail; wants ``server_address``.
     - ``patience`` (30): seconds after which what should have happened by then has failed, on a
       loaded machine.
-    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
-      ``hook`` is the hook that offers it.
+    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
@@ -84,7 +84,7 @@ class EventStoreContract(
     can_be_replaced: ClassVar[bool] = True
     needs_create: ClassVar[bool] = True
     patience: ClassVar[float] = 30.0
-    hook: ClassVar[str] = "tidings_event_stores"
+    _kind = EVENT_STORE
 
     @pytest.fixture
     def make_store(self) -> MakeStore:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from tidings.plugins.kinds import PRODUCER
 from tidings.testing._kit import Kit, StandInStore
 from tidings.testing._plugin import missing
 from tidings.testing._producer_apart import ApartPromises
@@ -87,8 +88,7 @@ class MessageProducerContract(
       a full queue: ``NotAcceptedError``); wants ``reject``. A missing permission is not this, but
       ``BrokerRefusedError``.
     - ``binary_bodies`` (true): bodies that are not UTF-8 text can be sent.
-    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
-      ``hook`` is the hook that offers it.
+    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name.
 
     How long and how much:
 
@@ -109,7 +109,7 @@ class MessageProducerContract(
     has_undeliverable: ClassVar[bool] = False
     can_reject: ClassVar[bool] = False
     binary_bodies: ClassVar[bool] = True
-    hook: ClassVar[str] = "tidings_message_producers"
+    _kind = PRODUCER
     no_progress_seconds: ClassVar[float] = 2.0
     grace: ClassVar[float] = 10.0
     many: ClassVar[int] = 1000

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tidings.event import StoredEvent
 from tidings.interfaces import NotificationMessage, Serializer
+from tidings.plugins.kinds import SERIALIZER
 from tidings.testing import samples
 from tidings.testing._judging import broken, check
 from tidings.testing._kit import short
@@ -36,11 +37,10 @@ class SerializerContract(PluginPromises):
             def make_serializer(self):
                 return lambda: MySerializer(MySettings())
 
-    ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
-    ``hook`` is the hook that offers it.
+    ``plugin_module`` and ``backend``: the module that the entry point names, and its name.
     """
 
-    hook: ClassVar[str] = "tidings_serializers"
+    _kind = SERIALIZER
 
     @pytest.fixture
     def make_serializer(self) -> Callable[[], Serializer]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
+from tidings.plugins.kinds import TRACKER
 from tidings.testing._making import MakeTracker, closed_at_the_end
 from tidings.testing._plugin import missing
 from tidings.testing._suite import ServerSuite
@@ -70,8 +71,7 @@ class PublishedMessageTrackerContract(
       backup. Then a replay's generation must not be a count.
     - ``patience`` (30): seconds after which what should have happened by then has failed, on a
       loaded machine.
-    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name;
-      ``hook`` is the hook that offers it.
+    - ``plugin_module`` and ``backend``: the module that the entry point names, and its name.
     """
 
     capabilities: ClassVar[frozenset[Capability]] = frozenset()
@@ -79,7 +79,7 @@ class PublishedMessageTrackerContract(
     has_clock: ClassVar[bool] = True
     can_be_restored: ClassVar[bool] = True
     patience: ClassVar[float] = 30.0
-    hook: ClassVar[str] = "tidings_trackers"
+    _kind = TRACKER
 
     @pytest.fixture
     def make_tracker(self) -> MakeTracker:

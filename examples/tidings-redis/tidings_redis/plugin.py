@@ -1,33 +1,19 @@
 """Offers ``redis`` to tidings. Imports redis only when a factory is called."""
 
-from tidings.plugins import MessageConsumerSpec, MessageProducerSpec, hookimpl
+from tidings.plugins import BackendSpec, hookimpl
 from tidings_redis.settings import RedisSettings
 
 
 @hookimpl
-def tidings_message_producers() -> list[MessageProducerSpec]:
-    """Offer the producer."""
+def tidings_backends() -> list[BackendSpec]:
+    """Offer the producer and the consumer."""
     return [
-        MessageProducerSpec(
+        BackendSpec(
             name="redis",
             api=1,
             settings=RedisSettings,
-            factory="tidings_redis.producer:RedisProducer",
-            requires=("redis",),
-            install="tidings-redis",
-        )
-    ]
-
-
-@hookimpl
-def tidings_message_consumers() -> list[MessageConsumerSpec]:
-    """Offer the consumer."""
-    return [
-        MessageConsumerSpec(
-            name="redis",
-            api=1,
-            settings=RedisSettings,
-            factory="tidings_redis.consumer:RedisConsumer",
+            producer="tidings_redis.producer:RedisProducer",
+            consumer="tidings_redis.consumer:RedisConsumer",
             requires=("redis",),
             install="tidings-redis",
         )

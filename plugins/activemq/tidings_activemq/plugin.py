@@ -1,34 +1,18 @@
 """Offers ``activemq`` to tidings. Imports no broker's library until a factory is called."""
 
-from tidings.plugins import MessageConsumerSpec, MessageProducerSpec, hookimpl
+from tidings.plugins import BackendSpec, hookimpl
 from tidings_activemq.settings import ActiveMQSettings
 
-NAME = "activemq"
-REQUIRES = ("stomp",)
-INSTALL = "tidings[activemq]"
-
 
 @hookimpl
-def tidings_message_producers() -> list[MessageProducerSpec]:
+def tidings_backends() -> list[BackendSpec]:
     return [
-        MessageProducerSpec(
-            name=NAME,
+        BackendSpec(
+            name="activemq",
             settings=ActiveMQSettings,
-            factory="tidings_activemq.producer:ActiveMQProducer",
-            requires=REQUIRES,
-            install=INSTALL,
-        )
-    ]
-
-
-@hookimpl
-def tidings_message_consumers() -> list[MessageConsumerSpec]:
-    return [
-        MessageConsumerSpec(
-            name=NAME,
-            settings=ActiveMQSettings,
-            factory="tidings_activemq.consumer:ActiveMQConsumer",
-            requires=REQUIRES,
-            install=INSTALL,
+            producer="tidings_activemq.producer:ActiveMQProducer",
+            consumer="tidings_activemq.consumer:ActiveMQConsumer",
+            requires=("stomp",),
+            install="tidings[activemq]",
         )
     ]

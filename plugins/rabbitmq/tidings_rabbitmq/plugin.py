@@ -1,34 +1,18 @@
 """Offers ``rabbitmq`` to tidings. Imports no broker's library until a factory is called."""
 
-from tidings.plugins import MessageConsumerSpec, MessageProducerSpec, hookimpl
+from tidings.plugins import BackendSpec, hookimpl
 from tidings_rabbitmq.settings import RabbitMQSettings
 
-NAME = "rabbitmq"
-REQUIRES = ("pika",)
-INSTALL = "tidings[rabbitmq]"
-
 
 @hookimpl
-def tidings_message_producers() -> list[MessageProducerSpec]:
+def tidings_backends() -> list[BackendSpec]:
     return [
-        MessageProducerSpec(
-            name=NAME,
+        BackendSpec(
+            name="rabbitmq",
             settings=RabbitMQSettings,
-            factory="tidings_rabbitmq.producer:RabbitMQProducer",
-            requires=REQUIRES,
-            install=INSTALL,
-        )
-    ]
-
-
-@hookimpl
-def tidings_message_consumers() -> list[MessageConsumerSpec]:
-    return [
-        MessageConsumerSpec(
-            name=NAME,
-            settings=RabbitMQSettings,
-            factory="tidings_rabbitmq.consumer:RabbitMQConsumer",
-            requires=REQUIRES,
-            install=INSTALL,
+            producer="tidings_rabbitmq.producer:RabbitMQProducer",
+            consumer="tidings_rabbitmq.consumer:RabbitMQConsumer",
+            requires=("pika",),
+            install="tidings[rabbitmq]",
         )
     ]

@@ -1,34 +1,18 @@
 """Offers ``rabbitmq-stream`` to tidings. Imports no broker's library until a factory is called."""
 
-from tidings.plugins import MessageConsumerSpec, MessageProducerSpec, hookimpl
+from tidings.plugins import BackendSpec, hookimpl
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
-NAME = "rabbitmq-stream"
-REQUIRES = ("rstream",)
-INSTALL = "tidings[rabbitmq-stream]"
-
 
 @hookimpl
-def tidings_message_producers() -> list[MessageProducerSpec]:
+def tidings_backends() -> list[BackendSpec]:
     return [
-        MessageProducerSpec(
-            name=NAME,
+        BackendSpec(
+            name="rabbitmq-stream",
             settings=RabbitMQStreamSettings,
-            factory="tidings_rabbitmq.stream.producer:RabbitMQStreamProducer",
-            requires=REQUIRES,
-            install=INSTALL,
-        )
-    ]
-
-
-@hookimpl
-def tidings_message_consumers() -> list[MessageConsumerSpec]:
-    return [
-        MessageConsumerSpec(
-            name=NAME,
-            settings=RabbitMQStreamSettings,
-            factory="tidings_rabbitmq.stream.consumer:RabbitMQStreamConsumer",
-            requires=REQUIRES,
-            install=INSTALL,
+            producer="tidings_rabbitmq.stream.producer:RabbitMQStreamProducer",
+            consumer="tidings_rabbitmq.stream.consumer:RabbitMQStreamConsumer",
+            requires=("rstream",),
+            install="tidings[rabbitmq-stream]",
         )
     ]
