@@ -1,11 +1,11 @@
 """One exchange's events on their way: in transactions, several of them in flight at once.
 
-A transaction's events are written as soon as it is full and the one before has its end. Its end
-(the next token, the acknowledgement of the last one, COMMIT) follows when the last token is in our
-hands. That is when the transaction before has been committed. The broker meanwhile takes in the
-next events. The end also waits until the broker has given a receipt for the last event. If a frame
-is too large for the broker, it reads the rest of it as other frames, and may go on behind it. An
-end that was written already would then commit what is left of the transaction.
+A transaction's events are written as soon as it is full, or nothing more comes, and the one before
+has its end. Its end (the next token, the acknowledgement of the last one, COMMIT) follows when the
+last token is in our hands. That is when the transaction before has been committed. The broker
+meanwhile takes in the next events. The end also waits until the broker has given a receipt for the
+last event. If a frame is too large for the broker, it reads the rest of it as other frames, and may
+go on behind it. An end that was written already would then commit what is left of the transaction.
 
 So the broker never holds more than one transaction that isn't committed. Those count against its
 memory limits, at which it reads nothing more, no COMMIT either.
@@ -109,19 +109,31 @@ class Pipeline:
     def write_if_due(self) -> None:
         """Write the current transaction out if it is full, or has waited long enough."""
         current = self._current
-        if current.ids and (
+        if not current.ids:
+            return
+        if (
             len(current.ids) >= self._settings.batch_size
             or current.size >= self._memory.pace.bytes
             or self.goes_alone(current.ids[-1])
-            or time.monotonic() - current.begun > _LINGER
         ):
+            self._write_out()
+        elif time.monotonic() - current.begun > _LINGER:
             self.write_current()
 
     def write_current(self) -> None:
-        """Write the current transaction out, if there is anything in it."""
+        """Write the current transaction out, if there is anything in it, when its turn comes.
+
+        Before the one ahead of it has its end, it could not be written, and takes in more events.
+        Else there would be ever more small transactions at a broker that is slow or far away.
+        """
         if self._current.ids:
-            full, self._current = self._current, self._begin()
-            self._write(full)
+            self._current.is_due = True
+            if not self._in_flight or self._in_flight[-1].receipt is not None:
+                self._write_out()
+
+    def _write_out(self) -> None:
+        full, self._current = self._current, self._begin()
+        self._write(full)
 
     def keep_young(self) -> None:
         """Write the token and the subscriptions anew if they are old, and what may be written."""
@@ -133,10 +145,13 @@ class Pipeline:
         """Take in a receipt, or the token; write what may be written then."""
         if arrival.kind == "receipt":
             self.accept(arrival)
-            self._advance()
         elif self._token is not None and arrival.kind == "message":
             self._token.arrived(arrival)
-            self._advance()
+        else:
+            return
+        self._advance()
+        if self._current.is_due:
+            self.write_current()
 
     def patience(self) -> float:
         """Return how many seconds more the broker may take until it accepts something."""

@@ -29,6 +29,8 @@ class Transaction:
     """Type, id and time of its last event."""
     token: Accepted | None = None
     """What the token says that it carries."""
+    is_due: bool = False
+    """Whether it is to be written though it is not full, as soon as its turn comes."""
     written: bool = False
     taken: str | None = None
     """The receipt that its last event asked for, until it comes."""
