@@ -54,11 +54,7 @@ MUTANTS = [
         SETTINGS, '"{exchange}", exchange_name)', '"{exchange}", exchange_name.replace(".", "-"))'
     ),
     Mutant(SETTINGS, '"{exchange}", exchange_name)', '"{exchange}", exchange_name[:100])'),
-    Mutant(
-        PLUGIN,
-        '            name="redis",\n            api=1,\n            settings=RedisSettings,\n            factory="tidings_redis.producer:RedisProducer",',
-        '            name="redis",\n            api=2,\n            settings=RedisSettings,\n            factory="tidings_redis.producer:RedisProducer",',
-    ),
+    Mutant(PLUGIN, "api=1,", "api=2,"),
     Mutant(PLUGIN, "from tidings_redis.settings", "import redis\nfrom tidings_redis.settings"),
     Mutant(PRODUCER, "Capability.MOST_RECENT_ACCEPTED, Capability.ROUTING}", "Capability.ROUTING}"),
     Mutant(
