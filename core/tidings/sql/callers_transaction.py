@@ -99,16 +99,13 @@ def refuse_unsafe(connection: Connection) -> None:
     """Raise if the connection has no transaction that would roll back what is written."""
     if not connection.in_transaction():
         connection.begin()  # as the first statement would: only then the driver's word counts
-    driver: Any = connection.connection.dbapi_connection
     sqlite = connection.dialect.name == "sqlite"
     if sqlite:
         raw = _sqlite(connection)
         by_itself = raw.isolation_level is None or getattr(raw, "autocommit", None) is True
         at_once = by_itself and not raw.in_transaction
-    elif hasattr(driver, "get_autocommit"):
-        at_once = driver.get_autocommit()
     else:
-        at_once = getattr(driver, "autocommit", False)
+        at_once = _is_autocommit(connection)
     if at_once:
         raise UnsafeStoreError(
             "This connection is in AUTOCOMMIT: what is written would stay whatever becomes of "
@@ -122,6 +119,18 @@ def refuse_unsafe(connection: Connection) -> None:
             'BEGIN, as its page on SQLite says under "Enabling Non-Legacy SQLite Transactional '
             'Modes", or do without the savepoint.'
         )
+
+
+def _is_autocommit(connection: Connection) -> bool:
+    """Return what the driver says of its connection, which is not SQLite's."""
+    adapted: Any = connection.connection.dbapi_connection
+    real: Any = connection.connection.driver_connection
+    # SQLAlchemy 2.0.30 does not pass the question on to aiomysql and asyncmy; there `autocommit`
+    # is a method that sets it.
+    for driver in (adapted, real):
+        if hasattr(driver, "get_autocommit"):
+            return bool(driver.get_autocommit())
+    return bool(getattr(adapted, "autocommit", False))
 
 
 def _begins_no_transaction(connection: Connection) -> bool:
