@@ -28,7 +28,7 @@ WINDOW_BYTES = 16 * 1024 * 1024
 AHEAD_BYTES = 2 * 1024 * 1024
 """How much of what is encoded waits for room in the window; a window of messages at most."""
 
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 3.0
 """How long we wait for the confirms of what was sent before a refused message."""
 
 
