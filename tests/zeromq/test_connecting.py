@@ -192,6 +192,7 @@ import logging, os, resource, sys, time, zmq
 from tests.zeromq.events import EXCHANGE, Store, event
 from tests.zeromq.readers import Reader
 from tidings.plugins import Position
+from tidings.testing.waiting import until
 from tidings_zeromq.producer import ZeroMQProducer
 from tidings_zeromq.settings import ZeroMQSettings
 
@@ -220,8 +221,7 @@ with Reader(address) as app:
         os.close(each)
     print("free", flush=True)
     producer.wait(EXCHANGE, 0.1)
-    while len(opened.connected()) < 2:
-        producer.wait(EXCHANGE, 0.1)
+    until(lambda: producer.wait(EXCHANGE, 0.1) or len(opened.connected()) > 1, 60)
     print("ids", *app.ids, flush=True)
 os._exit(0)
 """
