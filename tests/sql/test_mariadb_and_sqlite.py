@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.orm import Session
 
 from tests.sql.databases import application_engine, event_store
@@ -102,6 +102,59 @@ def test_mariadb_appends_wait_for_one_another_but_not_for_other_work(
         with mariadb_engine.begin() as other:
             other.execute(text("INSERT INTO other VALUES (1)"))
     assert mariadb_store.all_stored_events_since(0, 10) == []
+
+
+def test_mariadb_takes_many_events_in_few_statements_and_keeps_their_order(
+    mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    many = [NewEvent(f"Event{number}", {"euro \u20ac": "\U0001f600"}) for number in range(300)]
+    with mariadb_engine.begin() as connection:
+        before = _inserts_of(connection)
+        mariadb_store.append(connection, *many)
+        statements = _inserts_of(connection) - before
+    stored = mariadb_store.all_stored_events_since(0, 1000)
+    assert [each.type_name for each in stored] == [each.type_name for each in many]
+    assert {each.body for each in stored} == {'{"euro \u20ac":"\U0001f600"}'}
+    assert statements < 12
+
+
+def _inserts_of(connection: Connection) -> int:
+    """Return how many statements that insert the server has had on this connection."""
+    asked = text("SHOW SESSION STATUS WHERE Variable_name IN ('Com_insert', 'Com_insert_select')")
+    return sum(int(row[1]) for row in connection.execute(asked))
+
+
+def test_mariadb_takes_large_events_in_statements_of_their_own(
+    mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    body = "x" * 700_000  # two of these are more than a server of a small limit takes
+    with mariadb_engine.begin() as connection:
+        before = _inserts_of(connection)
+        mariadb_store.append(connection, *(NewEvent("A", body) for _ in range(4)))
+        assert _inserts_of(connection) - before == 4
+    assert len(mariadb_store.all_stored_events_since(0, 10)) == 4
+
+
+def test_a_mariadb_user_who_may_only_insert_events_appends_many_of_them(
+    mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    database = mariadb_engine.url.database
+    with mariadb_engine.begin() as connection:
+        us = connection.execute(text("SELECT SUBSTRING_INDEX(USER(), '@', -1)")).scalar_one()
+        user = f"'writer'@'{us}'"
+        connection.execute(text(f"CREATE USER {user} IDENTIFIED BY 'secret'"))
+        connection.execute(text(f"GRANT INSERT ON {database}.event TO {user}"))
+        connection.execute(text(f"GRANT SELECT ON {database}.event_append_lock TO {user}"))
+    url = mariadb_engine.url.set(username="writer", password="secret")
+    writer = application_engine(url.render_as_string(hide_password=False))
+    try:
+        with writer.begin() as connection:
+            mariadb_store.append(connection, *(NewEvent("A", {}) for _ in range(3)))
+    finally:
+        writer.dispose()
+        with mariadb_engine.begin() as connection:
+            connection.execute(text(f"DROP USER {user}"))
+    assert len(mariadb_store.all_stored_events_since(0, 10)) == 3
 
 
 @pytest.fixture

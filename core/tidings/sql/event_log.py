@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.schema import RETAIN_SCHEMA
 
 from tidings.event import StoredEvent
+from tidings.sql.many_rows import ManyRows
 from tidings.sql.tables import event, event_append_lock
 from tidings.sql.types import ByteLength, in_base64
 
@@ -101,7 +102,7 @@ class EventLog:
         if not connection.execute(self._insert_first, first).rowcount:
             return False
         if len(rows) > 1:
-            connection.execute(self._insert_others, list(rows[1:]))
+            self._others.insert(connection, rows[1:])
         return True
 
     @cached_property
@@ -121,8 +122,8 @@ class EventLog:
         return statement.execution_options(preserve_rowcount=True)
 
     @cached_property
-    def _insert_others(self) -> Insert:
-        return insert(in_base64(self.table)).inline()
+    def _others(self) -> ManyRows:
+        return ManyRows(self.table, list(self._nothing))
 
     def events_since(
         self, connection: Connection, since: int, limit: int, most_bytes: int

@@ -1,0 +1,81 @@
+"""Many rows in few statements, on MySQL and MariaDB.
+
+A driver puts rows into one statement only if their values stand there by themselves. Ours stand in
+a function (:class:`~tidings.sql.types.InBase64`), so each row would be a statement, and a way to
+the server and back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, text
+
+from tidings.sql.types import in_base64
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection, Dialect, Table, TextClause
+
+MOST_ROWS = 64
+"""In one statement. Fewer come in powers of two, so that there are few statements to keep."""
+MOST_CHARACTERS = 64 * 1024
+"""Of what they hold. The least limit for a statement that servers come with is a megabyte."""
+
+
+class ManyRows:
+    """Inserts rows into one table, so that their ids ascend in their order.
+
+    **Threads.** May be used by any number of threads.
+    """
+
+    def __init__(self, table: Table, keys: Sequence[str]) -> None:
+        """Take the keys of the columns that rows have; a row that lacks one has NULL there."""
+        self._table = table
+        in_it = in_base64(table)
+        self._columns = {key: in_it.c[key] for key in keys}
+        self._statements: dict[tuple[str, int], TextClause] = {}
+
+    def insert(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+        """Insert the rows. One that is refused leaves those before it to the transaction."""
+        for together in _pieces(rows):
+            statement = self._statement(connection.dialect, len(together))
+            values = {
+                f"{key}_{number}": row.get(key)
+                for number, row in enumerate(together)
+                for key in self._columns
+            }
+            connection.execute(statement, values)
+
+    def _statement(self, dialect: Dialect, count: int) -> TextClause:
+        quoted = dialect.identifier_preparer
+        names = ", ".join(quoted.format_column(column) for column in self._columns.values())
+        start = f"INSERT INTO {quoted.format_table(self._table)} ({names}) VALUES "  # noqa: S608 - quoted
+        statement = self._statements.get((start, count))
+        if statement is None:
+            places = [[f"{key}_{number}" for key in self._columns] for number in range(count)]
+            rows = ", ".join(f"({', '.join(f':{place}' for place in row)})" for row in places)
+            types = [column.type for column in self._columns.values()]
+            binds = [
+                bindparam(place, type_=type_)
+                for row in places
+                for place, type_ in zip(row, types, strict=True)
+            ]
+            statement = text(start.replace(":", r"\:") + rows).bindparams(*binds)
+            self._statements[start, count] = statement
+        return statement
+
+
+def _pieces(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
+    """Cut rows into what goes together."""
+    sizes = [sum(len(value) for value in row.values() if isinstance(value, str)) for row in rows]
+    at = 0
+    while at < len(rows):
+        count = MOST_ROWS
+        while count > 1 and (
+            count > len(rows) - at or sum(sizes[at : at + count]) > MOST_CHARACTERS
+        ):
+            count //= 2
+        yield rows[at : at + count]
+        at += count
