@@ -32,7 +32,7 @@ PATIENCE = 120
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
     ["sqlalchemy.orm", "tidings.sql.event_store", "tidings.sql.tracker", "tidings.sql.retention"]
-    + [f"tidings.cli.{module}" for module in sorted(set(COMMANDS.values()))]
+    + [f"tidings.cli.{name.replace('-', '_')}" for name in COMMANDS]
     + ["tidings.bootstrap", "tests.command"]
 )
 

@@ -6,7 +6,7 @@ import sqlalchemy.dialects.postgresql.psycopg
 import sqlalchemy.dialects.sqlite.pysqlite
 
 import tests.chaos.experiment
-import tidings.cli.relaying
+import tidings.cli.run
 import tidings.sql.commit_order.postgresql
 import tidings.sql.commit_order.sqlite
 import tidings.sql.event_store

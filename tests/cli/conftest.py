@@ -4,21 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.cli.projects import ONE, TWO
 from tests.command import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-CONFIGURATION = """
-[event_store]
-url = "sqlite:///events.db"
-
-[exchanges.orders]
-producer = "jsonlines"
-
-[producers.jsonlines]
-path = "{exchange}.jsonl"
-"""
 
 
 @pytest.fixture
@@ -30,6 +20,24 @@ def empty(tmp_path: Path) -> Project:
 @pytest.fixture
 def project(empty: Project) -> Project:
     """Give a folder with a configuration, tables, and no event."""
-    empty.configure(CONFIGURATION)
+    empty.configure(ONE)
     empty.succeed("init", "--tables")
     return empty
+
+
+@pytest.fixture
+def two(project: Project) -> Project:
+    """Give a project with two exchanges, each of which has had five events."""
+    project.configure(TWO)
+    project.append_numbers(1, 5)
+    project.succeed("spread", "orders")
+    project.succeed("spread", "audit")
+    return project
+
+
+@pytest.fixture
+def ten(project: Project) -> Project:
+    """Give a project whose one exchange has had ten events of the type `Numbered`."""
+    project.append_numbers(1, 10)
+    project.succeed("spread")
+    return project

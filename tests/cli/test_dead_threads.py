@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typing_extensions import override
 
-from tests.cli.conftest import CONFIGURATION
+from tests.cli.projects import ONE
 from tests.cli.test_health import listen
 from tests.command import PATIENCE, Project
 from tidings.testing import eventually
@@ -34,7 +34,7 @@ class Faulty(Project):
 @pytest.fixture
 def faulty(tmp_path: Path) -> Faulty:
     project = Faulty(tmp_path)
-    project.configure(CONFIGURATION + SECOND)
+    project.configure(ONE + SECOND)
     project.succeed("init", "--tables")
     return project
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pkgutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tidings import cli
 from tidings.cli.main import COMMANDS
 
 if TYPE_CHECKING:
     from tests.command import Project
+
+SHARED = {"context", "exit_codes", "init_template", "main", "options", "output"}
+SHARED |= {"statements", "stores"}
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS, "quarantine retry"])
@@ -28,3 +33,9 @@ def test_a_misspelt_command_gets_a_hint(empty: Project, arguments: list[str], me
 
     assert result.code == 2
     assert f"There is no command {arguments[-1]!r}. Did you mean {meant!r}?" in result.err
+
+
+def test_every_command_is_found_in_the_module_of_its_name() -> None:
+    modules = {module.name for module in pkgutil.iter_modules(cli.__path__)}
+
+    assert modules - SHARED == {name.replace("-", "_") for name in COMMANDS}

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.cli.test_positions import TWO
+from tests.cli.projects import TWO
 from tests.servers import free_port
 from tidings.operations.state import State
 from tidings.testing import eventually

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cli.conftest import CONFIGURATION
+from tests.cli.projects import ONE
 from tests.command import Project
 from tests.deploy.test_docker import LAST, of
 from tidings import Tidings
@@ -146,7 +146,7 @@ def test_the_job_makes_tables_where_there_are_none_and_leaves_those_that_are_the
     tmp_path: Path,
 ) -> None:
     project = Project(tmp_path)
-    project.configure(CONFIGURATION)
+    project.configure(ONE)
     script = container("migrate")["command"][2]
     assert script == "tidings migrate || tidings init --tables"
 

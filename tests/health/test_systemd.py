@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.conftest import CONFIGURATION
+from tests.cli.projects import ONE
 from tests.command import Project
 from tests.relay.parts import Producer
 from tests.relay.working import running
@@ -70,7 +70,7 @@ def listening(address: str) -> Iterator[Systemd]:
 
 def test_a_relay_tells_that_it_is_ready_alive_and_stopping(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    project.configure(CONFIGURATION)
+    project.configure(ONE)
     project.succeed("init", "--tables")
     address = f"@tidings-{uuid.uuid4().hex}"
     with (

@@ -1,1 +1,1 @@
-"""The ``tidings`` command: a module for each group of commands."""
+"""The ``tidings`` command: a module for each command, and what they share."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -18,10 +17,9 @@ from tidings.cli.output import divert_foreign, echo
 from tidings.shown import shown, shown_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from tidings.bootstrap import Tidings
-    from tidings.interfaces import EventStore
 
 
 @dataclass
@@ -90,16 +88,6 @@ class Group(click.Group):
             formatter.write_dl(
                 [(name, each.get_short_help_str(_WIDEST)) for name, each in commands if each]
             )
-
-
-@contextmanager
-def checked(store: EventStore) -> Iterator[EventStore]:
-    """Check ``store``, give it, and close it."""
-    try:
-        store.check()
-        yield store
-    finally:
-        store.close()
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

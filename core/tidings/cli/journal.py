@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tidings.cli.context import Context, pass_context
-from tidings.cli.numbers import COUNT, age
+from tidings.cli.options import COUNT, age
 from tidings.cli.output import echo, echo_json
 from tidings.config.relay import MOST_JOURNAL_ENTRIES
 

@@ -19,32 +19,31 @@ from tidings.cli.output import OutputError, echo, give_up_output, open_streams, 
 from tidings.errors import OutputClosedError, TidingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import FrameType
 
-COMMANDS: Final[Mapping[str, str]] = {
-    "init": "setup",
-    "schema": "setup",
-    "migrate": "setup",
-    "check": "setup",
-    "append": "events",
-    "listen": "events",
-    "spread": "relaying",
-    "run": "relaying",
-    "status": "status",
-    "journal": "journal",
-    "health": "health",
-    "pause": "pausing",
-    "resume": "pausing",
-    "replay": "positions",
-    "prune": "positions",
-    "renumber": "renumber",
-    "quarantine": "quarantine",
-    "plugins": "plugins",
-    "new-plugin": "new_plugin",
-    "demo": "demo",
-}
-"""Each command, and the module of this package that holds it."""
+COMMANDS: Final = (
+    "init",
+    "schema",
+    "migrate",
+    "check",
+    "append",
+    "listen",
+    "spread",
+    "run",
+    "status",
+    "journal",
+    "health",
+    "pause",
+    "resume",
+    "replay",
+    "prune",
+    "renumber",
+    "quarantine",
+    "plugins",
+    "new-plugin",
+    "demo",
+)
+"""The commands, as the help lists them; each is in the module of its name."""
 
 
 class _Commands(Group):
@@ -58,8 +57,8 @@ class _Commands(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"tidings.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(importlib.import_module(f"tidings.cli.{name}"), name)
         return command
 
 

@@ -6,7 +6,7 @@ import click
 
 from tidings.cli.context import Context, pass_context
 from tidings.cli.output import echo
-from tidings.cli.setup import event_stores
+from tidings.cli.stores import event_stores
 from tidings.interfaces import Capability
 
 

@@ -1,4 +1,4 @@
-"""``quarantine``: what exchanges have passed because it can never be sent."""
+"""``quarantine retry``."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidings.cli.context import Context, Group, pass_context, print_table
-from tidings.cli.numbers import EVENT_ID
-from tidings.cli.output import echo, echo_json, sentences
+from tidings.cli.context import Context, pass_context
+from tidings.cli.options import EVENT_ID
+from tidings.cli.output import echo, sentences
 from tidings.errors import LeaseHeldError, TidingsError
 from tidings.interfaces import Capability
 from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
     from tidings.bootstrap import Tidings
-    from tidings.interfaces import QuarantinedEvent
 
 log = escaping_logger(__name__)
 
@@ -24,42 +23,7 @@ _PATIENCE = 30.0
 _LOOK = 0.2
 
 
-@click.group(cls=Group)
-def quarantine() -> None:
-    """Deal with events that an exchange has passed because they cannot be sent.
-
-    They get there if the exchange says on_poison = "quarantine".
-    """
-
-
-@quarantine.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@pass_context
-def list_(context: Context, *, as_json: bool) -> None:
-    """Show what is in quarantine, on every exchange, and why."""
-    found = context.tidings.quarantine().quarantined_events()
-    if as_json:
-        echo_json({"quarantined": [_as_json(event) for event in found]})
-        return
-    if not found:
-        echo("Nothing is in quarantine.")
-        return
-    print_table(
-        ["exchange", "event", "type", "since", "reason"],
-        [
-            (
-                event.exchange_name,
-                event.event_id,
-                event.type_name,
-                event.quarantined_on.isoformat(timespec="seconds"),
-                event.reason,
-            )
-            for event in found
-        ],
-    )
-
-
-@quarantine.command()
+@click.command()
 @click.argument("exchange", required=False)
 @click.argument("event_id", metavar="[ID]", required=False, type=EVENT_ID)
 @pass_context
@@ -95,20 +59,6 @@ def retry(context: Context, exchange: str | None, event_id: int | None) -> None:
         raise click.exceptions.Exit(0 if event_id is None else 1)
     if failed or any(refused for _, refused in results):
         raise click.exceptions.Exit(1)
-
-
-@quarantine.command()
-@click.argument("exchange")
-@click.argument("event_id", metavar="ID", type=EVENT_ID)
-@pass_context
-def drop(context: Context, exchange: str, event_id: int) -> None:
-    """Forget one event: EXCHANGE will never have it. It stays in the event store."""
-    from tidings.operations.journal import note  # noqa: PLC0415 - not needed for --help
-
-    if not context.tidings.quarantine().drop_quarantined(exchange, event_id):
-        raise TidingsError(f"Event {event_id} of exchange {exchange!r} is not in quarantine.")
-    note(context.tidings, exchange, "dropped", f"event {event_id} left the quarantine unsent")
-    echo(f"Event {event_id} of exchange {exchange!r} is dropped.")
 
 
 def _retry(tidings: Tidings, exchange_name: str, event_id: int | None) -> tuple[int, int]:
@@ -158,14 +108,3 @@ def _wait_for_relay(tidings: Tidings, exchange_name: str) -> None:
                 f"{_PATIENCE:.0f} s. It will as soon as it can; `tidings quarantine list` tells."
             )
         time.sleep(_LOOK)
-
-
-def _as_json(event: QuarantinedEvent) -> dict[str, object]:
-    return {
-        "exchange": event.exchange_name,
-        "event_id": event.event_id,
-        "type_name": event.type_name,
-        "reason": event.reason,
-        "quarantined_on": event.quarantined_on.isoformat(),
-        "retry_asked": event.retry_asked,
-    }

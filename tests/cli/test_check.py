@@ -1,4 +1,4 @@
-"""`check` believes that "another publisher" is a relay only while one holds the exchange."""
+"""What `check` tries; "another publisher" is a relay only while one holds the exchange."""
 
 from __future__ import annotations
 
@@ -35,6 +35,35 @@ producer = "activemq"
 url = "{url}"
 token_timeout = 0.5
 """
+
+
+def test_check_names_each_part_and_fails_with_the_broker(project: Project) -> None:
+    assert project.succeed("check").out.count("ok ") == 4
+
+    port = free_port()
+    result = project.run(
+        "check",
+        TIDINGS_EXCHANGES__ORDERS__PRODUCER="rabbitmq",
+        TIDINGS_PRODUCERS__RABBITMQ__URL=f"amqp://app:geheim@127.0.0.1:{port}/",
+    )
+
+    assert result.code == 1
+    assert "FAILED  exchange orders" in result.out
+    assert str(port) in result.out
+    assert "geheim" not in result.out + result.err
+
+
+def test_check_shows_every_problem_of_the_configuration_at_once(empty: Project) -> None:
+    empty.configure(
+        '[event_stor]\nurl = "x"\n[event_store]\nurl = "nothing"\n'
+        '[exchanges.orders]\nproducer = "jsonline"\nbatch_sise = 3\n'
+    )
+
+    result = empty.run("check")
+
+    assert result.code == 2
+    for hint in ("event_stor:", "event_store.url", "'jsonlines'", "'batch_size'"):
+        assert hint in result.out
 
 
 def fails(project: Project, exchange: str, words: str) -> Result:

@@ -1,4 +1,4 @@
-"""``pause`` and ``resume``."""
+"""``pause``."""
 
 from __future__ import annotations
 
@@ -24,17 +24,3 @@ def pause(context: Context, exchange: str, reason: str | None) -> None:
     is_new = pausing.pause(context.tidings, name, reason)
     already = "" if is_new else " already, and stays so for the reason that was given first"
     echo(f"Exchange {name!r} is paused{already}. `tidings resume {name}` lets it go on.")
-
-
-@click.command()
-@click.argument("exchange")
-@pass_context
-def resume(context: Context, exchange: str) -> None:
-    """Let relays carry EXCHANGE again, after `tidings pause`."""
-    from tidings.operations import pausing  # noqa: PLC0415 - not needed for --help
-
-    name = context.exchange(exchange)
-    if pausing.resume(context.tidings, name):
-        echo(f"Exchange {name!r} is paused no longer.")
-    else:
-        echo(f"Exchange {name!r} was not paused.")

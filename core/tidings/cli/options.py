@@ -1,4 +1,4 @@
-"""What numbers and times a command's options take."""
+"""Numbers and times that options take, and the option that two commands share."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from tidings.event import MAX_EVENT_ID
 
 COUNT = EVENT_ID = click.IntRange(min=1, max=MAX_EVENT_ID)
+LIMIT = click.option("--limit", type=COUNT, metavar="N", help="Stop after N events are sent.")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST = timedelta(days=36500)

@@ -80,39 +80,3 @@ def test_a_file_is_stored_in_its_order_with_all_its_fields(project: Project) -> 
         "occurred_on": "2026-01-31T10:00:00.123456+00:00",
     }
     assert json.loads(second)["type_name"] == "A"
-
-
-def test_listening_to_a_producer_that_nobody_can_read_is_a_clear_error(project: Project) -> None:
-    result = project.run("listen", "orders")
-
-    assert result.code == 2
-    assert "no consumer 'jsonlines'" in result.err
-
-
-def test_listening_by_key_where_nobody_can_choose_is_a_clear_error(
-    project: Project,
-) -> None:
-    project.configure(
-        '[event_store]\nurl = "sqlite:///events.db"\n'
-        '[exchanges.orders]\nproducer = "activemq"\n'
-        '[producers.activemq]\nurl = "stomp://localhost:61613"\n'
-    )
-
-    result = project.run("listen", "orders", "--routing-key", "shop.*")
-
-    assert result.code == 2
-    assert "cannot choose by routing key" in result.err
-
-
-def test_listening_to_a_partition_of_what_is_not_parted_is_a_clear_error(
-    project: Project,
-) -> None:
-    project.configure(
-        '[event_store]\nurl = "sqlite:///events.db"\n[exchanges.orders]\nproducer = "zeromq-pub"\n'
-        '[producers.zeromq-pub]\nbind = "tcp://127.0.0.1:5557"\n'
-    )
-
-    result = project.run("listen", "orders", "--partition", "3")
-
-    assert result.code == 2
-    assert "set partition_by and partitions" in result.err

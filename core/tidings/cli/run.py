@@ -1,4 +1,4 @@
-"""``spread`` and ``run``."""
+"""``run``."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidings import __version__, standard_output
+from tidings import __version__
 from tidings.cli.context import Context, pass_context
-from tidings.cli.numbers import COUNT
-from tidings.cli.output import echo
+from tidings.cli.options import LIMIT
 from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
@@ -21,23 +20,6 @@ if TYPE_CHECKING:
     from tidings.relay.worker import Worker
 
 log = escaping_logger(__name__)
-
-LIMIT = click.option("--limit", type=COUNT, metavar="N", help="Stop after N events are sent.")
-
-
-@click.command()
-@click.argument("exchange", required=False)
-@LIMIT
-@pass_context
-def spread(context: Context, exchange: str | None, limit: int | None) -> None:
-    """Publish what EXCHANGE has not had yet, and return.
-
-    EXCHANGE is the only configured exchange if none is named, else my-bc-app.
-    """
-    name = context.exchange(exchange)
-    service = context.tidings.notification_service(name)
-    sent = service.publish_notifications(name, limit)
-    echo(f"{sent} notification(s) sent!", err=standard_output.holds_data())
 
 
 @click.command()
