@@ -1,4 +1,4 @@
-"""Encrypted conversations: who may join, and what the others are told."""
+"""Encrypted connections: who may join, and what the others are told."""
 
 from __future__ import annotations
 

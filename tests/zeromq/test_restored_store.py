@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def heard(monkeypatch: pytest.MonkeyPatch) -> list[Request]:
-    """Give the list of all requests that conversations have dealt with."""
+    """Give the list of all requests that relays have dealt with."""
     heard: list[Request] = []
     take_in = Endpoint.requests
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tidings.plugins import BrokerUnavailableError, OpenExchange
-from tidings_zeromq.conversation import Conversation
 from tidings_zeromq.endpoint import Endpoint
 from tidings_zeromq.event_wire import encode_event
 from tidings_zeromq.failures import undeliverable
+from tidings_zeromq.pipeline import Pipeline
 from tidings_zeromq.selection import traits_of
 from tidings_zeromq.supply import FRAME_EVENTS
 
@@ -35,7 +35,7 @@ class OpenZeroMQExchange(OpenExchange):
         self._serve_every = min(FRAME_EVENTS, max(1, settings.window // 4))
         self._unserved = 0
         self._endpoint = Endpoint.join(settings, context.exchange_name)
-        self._conversation = Conversation(self._endpoint, settings, context, event_store)
+        self._pipeline = Pipeline(self._endpoint, settings, context, event_store)
 
     def connected(self) -> list[str]:
         """Return the names of the subscribers that are served, one for each connection.
@@ -43,7 +43,7 @@ class OpenZeroMQExchange(OpenExchange):
         As it was when the exchange was last used. One that is gone is left out once an event was
         sent to it, or some seconds later.
         """
-        return self._conversation.connected()
+        return self._pipeline.connected()
 
     @override
     def send(self, notifications: Sequence[Notification]) -> None:
@@ -51,8 +51,8 @@ class OpenZeroMQExchange(OpenExchange):
 
         Blocks while ``window`` events wait for acknowledgement.
         """
-        conversation = self._conversation
-        recent = conversation.recent
+        pipeline = self._pipeline
+        recent = pipeline.recent
         for notification in notifications:
             try:
                 event = encode_event(*notification)
@@ -60,30 +60,30 @@ class OpenZeroMQExchange(OpenExchange):
                 raise undeliverable(self._exchange_name, notification.event_id, error) from error
             if recent.full:
                 self._serve_until(lambda: not recent.full, None)
-            conversation.send(notification.event_id, event, traits_of(notification.message))
+            pipeline.send(notification.event_id, event, traits_of(notification.message))
             self._unserved += 1
             if self._unserved >= self._serve_every:
                 self._unserved = 0
-                conversation.serve()
+                pipeline.serve()
 
     @override
     def flush(self, timeout: float | None = None) -> None:
         """Return when every required subscriber has acknowledged everything sent."""
-        self._serve_until(lambda: not self._conversation.recent.unaccepted, timeout)
+        self._serve_until(lambda: not self._pipeline.recent.unaccepted, timeout)
 
     @override
     def accepted_id(self) -> int | None:
         """Return the newest event that every required subscriber has acknowledged."""
-        return self._conversation.accepted_id
+        return self._pipeline.accepted_id
 
     @override
     def wait(self, seconds: float) -> None:
         """Serve subscribers for up to ``seconds``, or until all that are required have all."""
         deadline = time.monotonic() + seconds
-        recent = self._conversation.recent
+        recent = self._pipeline.recent
         owed = recent.unaccepted
         while True:
-            delay = self._conversation.serve()
+            delay = self._pipeline.serve()
             left = deadline - time.monotonic()
             if left <= 0 or (owed and not recent.unaccepted):
                 return
@@ -97,16 +97,16 @@ class OpenZeroMQExchange(OpenExchange):
     def _serve_until(self, done: Callable[[], bool], timeout: float | None) -> None:
         started = time.monotonic()
         while True:
-            delay = self._conversation.serve()
+            delay = self._pipeline.serve()
             if done():
                 return
             self._endpoint.idle(self._exchange_name, min(delay, self._time_left(started, timeout)))
 
     def _time_left(self, started: float, timeout: float | None) -> float:
         """Return how long to wait on for acknowledgements; raise when it has been long enough."""
-        conversation = self._conversation
+        pipeline = self._pipeline
         now = time.monotonic()
-        behind = conversation.behind()
+        behind = pipeline.behind()
         name = min(behind, key=behind.__getitem__)
         if timeout is None:
             limit = self._no_progress_timeout
@@ -116,10 +116,10 @@ class OpenZeroMQExchange(OpenExchange):
             left = started + limit - now
         if left > 0:
             return left
-        first = conversation.recent.first_unaccepted_id
+        first = pipeline.recent.first_unaccepted_id
         raise BrokerUnavailableError(
             f"Exchange {self._exchange_name!r}: the required subscriber {name!r} has not "
-            f"acknowledged event {first} for {limit:g} s; {conversation.describe(name)}.",
+            f"acknowledged event {first} for {limit:g} s; {pipeline.describe(name)}.",
             exchange_name=self._exchange_name,
             event_id=first,
         )

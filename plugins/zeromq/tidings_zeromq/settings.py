@@ -90,7 +90,7 @@ SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
 
 
 class EndpointSettings(Settings):
-    """What every conversation over one address has in common."""
+    """What a relay and the subscribers at its address have in common."""
 
     bind: Address = Field(
         default="tcp://127.0.0.1:5556",

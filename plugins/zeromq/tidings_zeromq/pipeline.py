@@ -30,7 +30,7 @@ _KEPT_NAMES = 1000
 _MOST_UNREAD = 2  # times window_bytes, that one connection may leave lying
 
 
-class Conversation:
+class Pipeline:
     """What is sent to one exchange, and what its subscribers have acknowledged of it.
 
     The exchange's memory outlives it: which subscribers are not believed, and the id each of them
