@@ -16,7 +16,7 @@ from tests.servers import free_port
 from tidings import Observer, Tidings, TidingsError
 from tidings.config.address import ListenAddress
 from tidings.health.asking import ask
-from tidings.health.looking import Looking
+from tidings.health.bounded_look import BoundedLook
 from tidings.health.pages import MOST_SCRAPES, metrics, pages_of, status_page
 from tidings.health.server import serving
 from tidings.plugins import Exposition
@@ -74,7 +74,7 @@ def test_a_fault_of_a_plugins_store_is_an_answer_too() -> None:
     def look() -> str:
         raise KeyError("a fault of the plugin's")
 
-    answer = status_page(Looking(look, "The event store"))
+    answer = status_page(BoundedLook(look, "The event store"))
 
     assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert json.loads(answer.body)["error"].startswith("KeyError: ")

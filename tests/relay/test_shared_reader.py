@@ -434,7 +434,7 @@ class Deaf(Telling):
 def test_a_store_that_tells_of_news_and_holds_nothing_is_not_read_again_and_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(poller, "LOOK_ANYWAY", LONG)
+    monkeypatch.setattr(poller, "POLL_ANYWAY", LONG)
     store = Telling()
     (view,) = opened(SharedReader(lambda: store, POLL), 1)
     with closing(view):
@@ -447,7 +447,7 @@ def test_a_store_that_tells_of_news_and_holds_nothing_is_not_read_again_and_agai
 
 
 def test_who_is_told_of_nothing_new_needs_no_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "LOOK_ANYWAY", LONG)
+    monkeypatch.setattr(poller, "POLL_ANYWAY", LONG)
     store = Telling()
     one, other = opened(SharedReader(lambda: store, POLL), 2)
     with closing(one), closing(other):
@@ -459,7 +459,7 @@ def test_who_is_told_of_nothing_new_needs_no_read(monkeypatch: pytest.MonkeyPatc
 def test_a_store_that_cannot_tell_just_now_is_read_at_every_poll(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(poller, "LOOK_ANYWAY", 2 * LONG)
+    monkeypatch.setattr(poller, "POLL_ANYWAY", 2 * LONG)
     store = Deaf()
     (view,) = opened(SharedReader(lambda: store, POLL), 1)
     with closing(view):
@@ -469,7 +469,7 @@ def test_a_store_that_cannot_tell_just_now_is_read_at_every_poll(
 
 
 def test_the_end_of_a_hold_is_looked_for_at_every_poll(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "LOOK_ANYWAY", LONG)
+    monkeypatch.setattr(poller, "POLL_ANYWAY", LONG)
     store = Telling()
     store.held = Hold(1, "process 1", 0.0)
     (view,) = opened(SharedReader(lambda: store, POLL), 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidings.blame import sentence_of
 from tidings.health.answer import PageAnswer, as_json
-from tidings.health.looking import Looking
+from tidings.health.bounded_look import BoundedLook
 from tidings.operations.status import status_json, statuses
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MOST_SCRAPES = 4
 def pages_of(tidings: Tidings, worker: Worker) -> Pages:
     """Return every page, by its path."""
     stuck_seconds = tidings.configuration.relay.stuck_seconds
-    status = Looking(lambda: status_json(statuses(tidings)), "The event store")
+    status = BoundedLook(lambda: status_json(statuses(tidings)), "The event store")
     return {
         "/livez": lambda _: _live(worker, stuck_seconds),
         "/readyz": lambda _: _all(worker, "ready", lambda each: each.is_ready),
@@ -88,7 +88,7 @@ def _all(
     return as_json(status, {word: every, "exchanges": said})
 
 
-def status_page(status: Looking[str]) -> PageAnswer:
+def status_page(status: BoundedLook[str]) -> PageAnswer:
     """Return what `tidings status --json` says, or why it cannot be said."""
     try:
         return PageAnswer(HTTPStatus.OK, f"{status.ask()}\n".encode())

@@ -20,7 +20,7 @@ log = escaping_logger(__name__)
 
 POLL_AGAIN = 0.5
 """Seconds until it polls again after the store has failed; the exchanges have been told."""
-LOOK_ANYWAY = 1.0
+POLL_ANYWAY = 1.0
 """Seconds after which it looks if nothing held the last look up, and the store tells of news."""
 _LONGEST_JOIN = 3.0
 _SLICE = 0.2
@@ -89,7 +89,7 @@ class Poller:
         can_tell = Capability.WAKE_UP in self._store.capabilities
         # What no store tells of is the end of a hold.
         rarely = can_tell and not self._must_look
-        until = time.monotonic() + max(self._poll_seconds, LOOK_ANYWAY if rarely else 0.0)
+        until = time.monotonic() + max(self._poll_seconds, POLL_ANYWAY if rarely else 0.0)
         while not self._ending.is_set() and (left := until - time.monotonic()) > 0:
             came = self._store.wait(min(left, _SLICE)) if can_tell else Waited.CANNOT_TELL
             if came is Waited.CANNOT_TELL:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tidings.plugins import Standing
     from tidings_prometheus.histogram import Histogram
-    from tidings_prometheus.looking import Looking
+    from tidings_prometheus.standings import Standings
 
 Exchanges: TypeAlias = "Mapping[str, ExchangeMetrics]"
 
@@ -82,7 +82,7 @@ class RelayCollector(Collector):
         """The backend of each exchange, if it is known."""
         self.windows: Mapping[str, int] = {}
         """How many events its producer lets be in flight, if it is known."""
-        self.looking: Looking | None = None
+        self.standings: Standings | None = None
         """How to look into the databases, if that is possible."""
 
     def describe(self) -> list[Metric]:
@@ -109,8 +109,8 @@ class RelayCollector(Collector):
         )
         yield _states(running)
         yield from _holds(running)
-        if self.looking is not None:
-            yield from _standings(running, self.looking.of(list(running)))
+        if self.standings is not None:
+            yield from _standings(running, self.standings.of(list(running)))
 
     def _counters(self, exchanges: Exchanges) -> Iterator[Metric]:
         published = CounterMetricFamily(

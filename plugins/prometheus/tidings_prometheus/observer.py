@@ -11,7 +11,7 @@ from typing_extensions import override
 from tidings.plugins import Exposition, Observer, UndeliverableEventError
 from tidings_prometheus.collector import RelayCollector
 from tidings_prometheus.exchange import ExchangeMetrics
-from tidings_prometheus.looking import Looking
+from tidings_prometheus.standings import Standings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class PrometheusObserver(Observer):
     def attached(self, relay: ObservedRelay) -> None:
         self._collector.producers = relay.producers
         self._collector.windows = relay.windows
-        self._collector.looking = Looking(relay.look, self._settings.look_timeout)
+        self._collector.standings = Standings(relay.look, self._settings.look_timeout)
 
     @override
     def started(self, exchange_name: str) -> None:

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from tidings import StoreUnavailableError
-from tidings.health import looking
-from tidings.health.looking import Looking, NoAnswerError
+from tidings.health import bounded_look
+from tidings.health.bounded_look import BoundedLook, NoAnswerError
 from tidings.testing import eventually
 
 
@@ -21,10 +21,10 @@ def test_what_is_found_is_given_and_looked_for_again_only_when_it_is_old(
         looks.append(1)
         return len(looks)
 
-    asked = Looking(look, "It")
+    asked = BoundedLook(look, "It")
 
     assert (asked.ask(), asked.ask()) == (1, 1)
-    monkeypatch.setattr(looking, "FRESH", -1.0)
+    monkeypatch.setattr(bounded_look, "FRESH", -1.0)
     assert asked.ask() == 2
 
 
@@ -33,13 +33,13 @@ def test_what_the_look_raises_is_raised() -> None:
         raise StoreUnavailableError("No database.")
 
     with pytest.raises(StoreUnavailableError, match="No database"):
-        Looking(look, "It").ask()
+        BoundedLook(look, "It").ask()
 
 
 def test_a_look_that_hangs_is_waited_for_no_longer_and_is_the_only_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(looking, "PATIENCE", 0.1)
+    monkeypatch.setattr(bounded_look, "PATIENCE", 0.1)
     answer, looks = threading.Event(), []
 
     def look() -> str:
@@ -47,23 +47,23 @@ def test_a_look_that_hangs_is_waited_for_no_longer_and_is_the_only_one(
         answer.wait()
         return "found"
 
-    asked = Looking(look, "The event store")
+    asked = BoundedLook(look, "The event store")
     for _ in range(3):
         with pytest.raises(NoAnswerError, match=r"The event store has not answered for \d+ s"):
             asked.ask()
     answer.set()
 
-    monkeypatch.setattr(looking, "PATIENCE", 30)
+    monkeypatch.setattr(bounded_look, "PATIENCE", 30)
     assert asked.ask() == "found"
     assert looks == [1]
 
 
 def test_too_many_who_wait_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(looking, "PATIENCE", 30)
+    monkeypatch.setattr(bounded_look, "PATIENCE", 30)
     answer = threading.Event()
     found: list[bool] = []
     sent_away: list[str] = []
-    asked = Looking(answer.wait, "It")
+    asked = BoundedLook(answer.wait, "It")
 
     def ask() -> None:
         try:
@@ -71,7 +71,7 @@ def test_too_many_who_wait_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> Non
         except NoAnswerError as error:
             sent_away.append(str(error))
 
-    threads = [threading.Thread(target=ask) for _ in range(looking.MOST_WAITING + 2)]
+    threads = [threading.Thread(target=ask) for _ in range(bounded_look.MOST_WAITING + 2)]
     for thread in threads:
         thread.start()
     eventually(lambda: len(sent_away) == 2, "two to be sent away")
@@ -79,5 +79,5 @@ def test_too_many_who_wait_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> Non
     answer.set()
     for thread in threads:
         thread.join()
-    assert found == [True] * looking.MOST_WAITING
+    assert found == [True] * bounded_look.MOST_WAITING
     assert all("others wait for It" in each for each in sent_away)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 log = escaping_logger("tidings.prometheus")
 
 
-class Looking:
+class Standings:
     """Asks how far exchanges have got; a database that hangs costs a scrape only so long.
 
     **Threads.** Any may ask; they are answered one after the other. The asking itself is done by a

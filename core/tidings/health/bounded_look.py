@@ -23,7 +23,7 @@ class NoAnswerError(TidingsError):
     """What was looked for did not come in time."""
 
 
-class Looking(Generic[T]):
+class BoundedLook(Generic[T]):
     """Gives what ``look`` returns, or raises what it raises, within :data:`PATIENCE` seconds.
 
     **Threads.** May be asked from any thread. There is one look at a time, in a thread of its own.
