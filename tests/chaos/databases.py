@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Database:
-    """A SQLite file: what most faults are played on."""
+    """A SQLite file: what most disturbances are played on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""One backend under one fault for a number of rounds."""
+"""One backend under one disturbance for a number of rounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tidings.testing.proxy import TcpProxy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.chaos.faults import Fault
+    from tests.chaos.disturbances import Disturbance
 
 LONGEST_STALL = 30
 
@@ -27,11 +27,11 @@ class Outcome:
     """What an experiment found."""
 
     backend: str
-    fault: str
+    disturbance: str
     rounds: int
     verdict: Verdict
     longest_stall: float
-    """Seconds from the end of a fault until the relay worked again, at the most."""
+    """Seconds from the end of a disturbance until the relay worked again, at the most."""
     allowed: int
     """Duplicates that the backend's promise allows in one round."""
     allowed_reordered: int
@@ -52,21 +52,23 @@ class Outcome:
 
 def experiment(
     backend_name: str,
-    fault: Fault,
+    disturbance: Disturbance,
     rounds: int,
     *,
     seed: int,
     tell: Callable[[int], None] = lambda _round: None,
 ) -> Outcome:
-    """Play ``fault`` for ``rounds`` rounds, then compare what arrived with what was stored."""
+    """Play ``disturbance`` round after round, then compare what arrived with what was stored."""
     with ExitStack() as stack:
         folder = new_directory()
         stack.callback(shutil.rmtree, folder)
-        backend = BACKENDS[backend_name](folder, **fault.options)
-        proxy = stack.enter_context(TcpProxy("127.0.0.1", backend.port)) if fault.proxy else None
+        backend = BACKENDS[backend_name](folder, **disturbance.options)
+        proxy = (
+            stack.enter_context(TcpProxy("127.0.0.1", backend.port)) if disturbance.proxy else None
+        )
         stack.callback(backend.stop)
         backend.start(proxy.address[1] if proxy else None)
-        database = fault.database(folder)
+        database = disturbance.database(folder)
         database.start()
         stack.callback(database.stop)
         stage = Stage(folder, backend, database, random.Random(seed), proxy)  # noqa: S311 - no secret
@@ -75,14 +77,14 @@ def experiment(
         for number in range(rounds):
             tell(number)
             stage.load()
-            fault.play(stage)
+            disturbance.play(stage)
         arrived = backend.arrived(stage.finish())
         return Outcome(
             backend=backend.name,
-            fault=fault.name,
+            disturbance=disturbance.name,
             rounds=rounds,
             verdict=judge(database.stored_ids(), arrived),
             longest_stall=max(stage.stalls),
-            allowed=fault.republished(backend),
-            allowed_reordered=fault.reordered,
+            allowed=disturbance.republished(backend),
+            allowed_reordered=disturbance.reordered,
         )

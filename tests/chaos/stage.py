@@ -1,4 +1,4 @@
-"""A database, a backend and relays, for the faults to play on."""
+"""A database, a backend and relays, for the disturbances to play on."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ producer = "{producer}"
 
 @dataclass
 class Stage:
-    """Where a fault plays: events are stored, relays run, and both can be made to suffer."""
+    """Where a disturbance plays: events are stored, relays run, and both can be made to suffer."""
 
     folder: Path
     backend: Backend
     database: Database
     random: random.Random
     proxy: TcpProxy | None = None
-    """What stands between the relays and who listens to them, if the fault needs it."""
+    """What stands between the relays and who listens to them, if the disturbance needs it."""
     exchange_settings: str = ""
     """More lines of the exchange's table."""
     keys: int = 0
@@ -130,15 +130,15 @@ class Stage:
         self._wait_for(lambda: self.position() > at, f"progress beyond {at}")
 
     def works_again(self) -> None:
-        """The fault is over: wait until the position moves, and note how long that took."""
+        """The disturbance is over: wait until the position moves, and note how long that took."""
         begun = time.monotonic()
         self.works()
         self.stalls.append(time.monotonic() - begun)
 
     def recovers(self) -> None:
-        """The fault is over: wait until what is stored by now is tracked; note how long it took.
+        """The disturbance is over: wait until what is stored by now is tracked; note how long.
 
-        Stricter than :meth:`works_again`: acceptance of what was in flight when the fault began
+        Stricter than :meth:`works_again`: acceptance of what was in flight when it began
         doesn't count as work.
         """
         begun = time.monotonic()
@@ -178,7 +178,7 @@ class Stage:
         return NewEvent(self.types[number % len(self.types)], BODY, aggregate_id=aggregate)
 
     def _answer(self, ask: Callable[[], T]) -> T:
-        """Ask the database; its first answer after a fault may be that the connection is gone."""
+        """Ask the database; after a disturbance it may first say that the connection is gone."""
         with suppress(StoreUnavailableError):
             return ask()
         return ask()

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.chaos.backends import BACKENDS
 from tests.chaos.databases import SmallDisk
+from tests.chaos.disturbances import DISTURBANCES
 from tests.chaos.experiment import experiment
-from tests.chaos.faults import FAULTS
 from tests.chaos.oracle import Verdict, judge
 
 pytestmark = pytest.mark.server  # a backend starts its own
@@ -48,9 +48,9 @@ LONG_FORM_ONLY = {"store full"}
 
 @pytest.mark.chaos
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("fault", "backend"), CASES)
-def test_nothing_is_lost_or_reordered(fault: str, backend: str) -> None:
-    _play(fault, backend)
+@pytest.mark.parametrize(("disturbance", "backend"), CASES)
+def test_nothing_is_lost_or_reordered(disturbance: str, backend: str) -> None:
+    _play(disturbance, backend)
 
 
 @pytest.mark.chaos
@@ -60,18 +60,18 @@ def test_nothing_is_lost_while_the_disk_is_full() -> None:
     _play("full database", "zeromq")
 
 
-def _play(fault: str, backend: str) -> None:
-    rounds = ROUNDS if fault == "kill relay" else 1
+def _play(disturbance: str, backend: str) -> None:
+    rounds = ROUNDS if disturbance == "kill relay" else 1
 
-    outcome = experiment(backend, FAULTS[fault], rounds, seed=7)
+    outcome = experiment(backend, DISTURBANCES[disturbance], rounds, seed=7)
 
     assert outcome.kept, outcome
 
 
-def test_every_fault_is_played_in_the_short_form() -> None:
+def test_every_disturbance_is_played_in_the_short_form() -> None:
     played = {name for name, _ in CASES} | {"full database"}
 
-    assert played | LONG_FORM_ONLY == set(FAULTS)
+    assert played | LONG_FORM_ONLY == set(DISTURBANCES)
 
 
 def test_the_oracle_counts_what_is_lost_repeated_and_out_of_order() -> None:

@@ -143,19 +143,21 @@ def test_a_refused_event_is_named_and_goes_out_later(reader: Reader) -> None:
     assert reader.names["refused"] == 1
 
 
-FAULTS: dict[str, tuple[Callable[[InMemoryBroker], None], Callable[[InMemoryBroker], None], Any]]
-FAULTS = {
+DISTURBANCES: dict[
+    str, tuple[Callable[[InMemoryBroker], None], Callable[[InMemoryBroker], None], Any]
+]
+DISTURBANCES = {
     "unbind": (lambda b: b.unbind("orders"), lambda b: b.bind("orders"), NotAcceptedError),
     "refuse": (lambda b: b.refuse(), lambda b: b.admit(), BrokerUnavailableError),
     "freeze": (lambda b: b.freeze(), lambda b: b.thaw(), BrokerUnavailableError),
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_lasts_as_long_as_the_table_says(reader: Reader, fault: str) -> None:
+@pytest.mark.parametrize("disturbance", DISTURBANCES)
+def test_a_disturbance_lasts_as_long_as_the_table_says(reader: Reader, disturbance: str) -> None:
     reader.run(PARTS, IN_TESTS)
-    begin, end, error = FAULTS[fault]
-    assert re.search(rf"^\| `{fault}\(.*`{error.__name__}`", PAGE, re.MULTILINE)
+    begin, end, error = DISTURBANCES[disturbance]
+    assert re.search(rf"^\| `{disturbance}\(.*`{error.__name__}`", PAGE, re.MULTILINE)
     service, broker = reader.names["service"], reader.names["broker"]
     append(reader, "OrderPaid")
     begin(broker)

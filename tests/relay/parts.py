@@ -1,4 +1,4 @@
-"""An event store, a tracker and a broker in memory, and faults at chosen moments."""
+"""An event store, a tracker and a broker in memory, and failures at chosen moments."""
 
 from __future__ import annotations
 
@@ -257,13 +257,13 @@ def relay_threads() -> Sequence[str]:
     return [each.name for each in threading.enumerate() if each.name.startswith("tidings-")]
 
 
-def at(event_id: int, fault: Callable[[], Any]) -> Callable[[int], None]:
-    """Return what lets ``fault`` happen before that event is sent, the first time."""
+def at(event_id: int, act: Callable[[], Any]) -> Callable[[int], None]:
+    """Return what lets ``act`` happen before that event is sent, the first time."""
     happened: list[int] = []
 
     def before_send(this: int) -> None:
         if this == event_id and not happened:
             happened.append(this)
-            fault()
+            act()
 
     return before_send

@@ -77,9 +77,9 @@ def test_a_memory_that_lasts_moves_the_position(parts: Parts) -> None:
     assert parts.position() == 4
 
 
-@pytest.mark.parametrize("fault", ["unsendable", "unreadable"])
+@pytest.mark.parametrize("kind", ["unsendable", "unreadable"])
 def test_nor_does_an_event_that_goes_into_quarantine_until_the_one_before_is_accepted(
-    parts: Parts, fault: str, monkeypatch: pytest.MonkeyPatch
+    parts: Parts, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parts.append(4)
     crash_after_accept(parts, 4)
@@ -97,7 +97,7 @@ def test_nor_does_an_event_that_goes_into_quarantine_until_the_one_before_is_acc
         if event_id == 5:
             raise refuse("too large", exchange_name=X, event_id=5)
 
-    if fault == "unreadable":
+    if kind == "unreadable":
         monkeypatch.setattr(parts.store, "all_stored_events_since", stumble)
     parts.producer.before_send = note
     service = parts.service(capabilities=REMEMBERS, passes_poison=True)

@@ -12,19 +12,19 @@ from tidings.testing import eventually
 
 
 class Connection:
-    """Counts how often it is looked after; `fault` is what it then raises."""
+    """Counts how often it is looked after; `error` is what it then raises."""
 
     def __init__(self) -> None:
         self.looked_after = 0
         self.in_call = threading.Event()
         self.out_of_turn = False
-        self.fault: Exception | None = None
+        self.error: Exception | None = None
 
     def wait(self, _seconds: float) -> None:
         self.out_of_turn |= not self.in_call.is_set()
         self.looked_after += 1
-        if self.fault is not None:
-            raise self.fault
+        if self.error is not None:
+            raise self.error
 
 
 def test_a_long_call_has_the_connection_looked_after_again_and_again() -> None:
@@ -45,7 +45,7 @@ def test_a_long_call_has_the_connection_looked_after_again_and_again() -> None:
 
 def test_a_connection_that_fails_meanwhile_ends_the_call_with_its_error() -> None:
     connection = Connection()
-    connection.fault = ConnectionError("gone")
+    connection.error = ConnectionError("gone")
 
     with KeptConnection(connection.wait, "x") as kept:
         with pytest.raises(ConnectionError, match="gone"), kept.during_call():
@@ -70,7 +70,7 @@ def test_a_producer_that_has_something_tracked_while_it_waits_is_told_so() -> No
 
 def test_what_the_call_itself_raises_goes_first() -> None:
     connection = Connection()
-    connection.fault = ConnectionError("gone")
+    connection.error = ConnectionError("gone")
 
     def call(kept: KeptConnection) -> None:
         with kept.during_call():

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.chaos.backends import ZeroMQBackend
-from tests.chaos.faults.fault import Fault
+from tests.chaos.disturbances.disturbance import Disturbance
 
 if TYPE_CHECKING:
     from tests.chaos.process import Process
@@ -26,7 +26,7 @@ def freeze_subscriber(stage: Stage) -> None:
     stage.relay()
     subscriber = _required(stage)
     subscriber.freeze()
-    time.sleep(9)  # the fault itself
+    time.sleep(9)  # the disturbance itself
     subscriber.thaw()
     stage.recovers()
 
@@ -36,7 +36,7 @@ def late_subscriber(stage: Stage) -> None:
     stage.kill(stage.relay())
     _required(stage).kill()
     stage.start_relay()
-    time.sleep(9)  # the fault itself
+    time.sleep(9)  # the disturbance itself
     at = stage.position()
     _zeromq(stage).start_subscriber()
     stage.recovers()
@@ -63,9 +63,9 @@ def _required(stage: Stage) -> Process:
     return subscriber
 
 
-FAULTS = (
-    Fault("kill subscriber", kill_subscriber, ("zeromq",)),
-    Fault("freeze subscriber", freeze_subscriber, ("zeromq",)),
-    Fault("late subscriber", late_subscriber, ("zeromq",)),
-    Fault("lose a reader", lose_reader, ("zeromq",)),
+DISTURBANCES = (
+    Disturbance("kill subscriber", kill_subscriber, ("zeromq",)),
+    Disturbance("freeze subscriber", freeze_subscriber, ("zeromq",)),
+    Disturbance("late subscriber", late_subscriber, ("zeromq",)),
+    Disturbance("lose a reader", lose_reader, ("zeromq",)),
 )

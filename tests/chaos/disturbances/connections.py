@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from tests.chaos.faults.fault import Fault
+from tests.chaos.disturbances.disturbance import Disturbance
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
@@ -23,7 +23,7 @@ def freeze_connection(stage: Stage) -> None:
     """Let nothing through, in neither direction, with the connection standing (half-open)."""
     stage.relay()
     _proxy(stage).freeze()
-    time.sleep(9)  # the fault itself: longer than the timeouts
+    time.sleep(9)  # the disturbance itself: longer than the timeouts
     _proxy(stage).thaw()
     stage.recovers()
 
@@ -33,7 +33,7 @@ def delay_connection(stage: Stage) -> None:
     stage.relay()
     _proxy(stage).delay(0.2)
     stage.works()
-    time.sleep(3)  # the fault itself
+    time.sleep(3)  # the disturbance itself
     stage.load()
     stage.works()
     _proxy(stage).delay(0)
@@ -45,8 +45,8 @@ def _proxy(stage: Stage) -> TcpProxy:
     return stage.proxy
 
 
-FAULTS = (
-    Fault("cut connection", cut_connection, proxy=True, crashes=1),
-    Fault("freeze connection", freeze_connection, proxy=True, crashes=1),
-    Fault("delay connection", delay_connection, proxy=True),
+DISTURBANCES = (
+    Disturbance("cut connection", cut_connection, proxy=True, crashes=1),
+    Disturbance("freeze connection", freeze_connection, proxy=True, crashes=1),
+    Disturbance("delay connection", delay_connection, proxy=True),
 )

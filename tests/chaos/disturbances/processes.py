@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.chaos.databases import PostgreSQLDatabase
-from tests.chaos.faults.fault import BROKERS, Fault
+from tests.chaos.disturbances.disturbance import BROKERS, Disturbance
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
@@ -52,7 +52,7 @@ def freeze_broker(stage: Stage) -> None:
     stage.relay()
     server = broker(stage)
     server.freeze()
-    time.sleep(14)  # the fault itself
+    time.sleep(14)  # the disturbance itself
     server.thaw()
     stage.recovers()
 
@@ -66,7 +66,7 @@ def freeze_relay(stage: Stage) -> None:
     if stage.backend.standby_takes_over:
         stage.works_again()  # it is the second one that does
     else:
-        time.sleep(5)  # the fault itself
+        time.sleep(5)  # the disturbance itself
     stage.pause(0.3)
     first.thaw()
     stage.load()
@@ -94,13 +94,13 @@ def broker(stage: Stage) -> Server:
     return stage.backend.server
 
 
-FAULTS = (
-    Fault("kill relay", kill_relay, crashes=1),
-    Fault("SIGTERM relay", terminate_relay),
-    Fault("kill broker", kill_broker, BROKERS, broker_crashes=1),
-    Fault("kill both", kill_both, BROKERS, broker_crashes=1),
-    Fault("freeze broker", freeze_broker, BROKERS, crashes=1),
+DISTURBANCES = (
+    Disturbance("kill relay", kill_relay, crashes=1),
+    Disturbance("SIGTERM relay", terminate_relay),
+    Disturbance("kill broker", kill_broker, BROKERS, broker_crashes=1),
+    Disturbance("kill both", kill_both, BROKERS, broker_crashes=1),
+    Disturbance("freeze broker", freeze_broker, BROKERS, crashes=1),
     # On SQLite a process that is stopped in the middle of a commit keeps everybody from writing.
-    Fault("freeze relay", freeze_relay, database=PostgreSQLDatabase, crashes=2),
-    Fault("two relays", two_relays, crashes=2),
+    Disturbance("freeze relay", freeze_relay, database=PostgreSQLDatabase, crashes=2),
+    Disturbance("two relays", two_relays, crashes=2),
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tests.chaos.backends import EXCHANGE, ActiveMQBackend, RabbitMQBackend
 from tests.chaos.backends.rabbitmq import WINDOW
-from tests.chaos.faults.fault import RABBITMQ, Fault
+from tests.chaos.disturbances.disturbance import RABBITMQ, Disturbance
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ def _rabbitmq(stage: Stage) -> RabbitMQBackend:
     return stage.backend
 
 
-FAULTS = (
-    Fault("memory alarm", raise_memory_alarm, RABBITMQ, crashes=3),
+DISTURBANCES = (
+    Disturbance("memory alarm", raise_memory_alarm, RABBITMQ, crashes=3),
     # What was in flight may find room behind what was refused: the plugin's page says so.
-    Fault("queue full", fill_queue, RABBITMQ[:2], broker_crashes=1, reordered=WINDOW),
-    Fault("no permission", take_permission, RABBITMQ, crashes=1),
-    Fault("exchange deleted", delete_exchange, RABBITMQ[:2], crashes=1),
+    Disturbance("queue full", fill_queue, RABBITMQ[:2], broker_crashes=1, reordered=WINDOW),
+    Disturbance("no permission", take_permission, RABBITMQ, crashes=1),
+    Disturbance("exchange deleted", delete_exchange, RABBITMQ[:2], crashes=1),
     # A tail is bound, so that RabbitMQ finds somebody for every message: the page says so, too.
-    Fault("queue unbound", unbind_queue, RABBITMQ[:1], crashes=1),
-    Fault("store full", fill_store, ("activemq",), options={"store_limit": "32 mb"}),
+    Disturbance("queue unbound", unbind_queue, RABBITMQ[:1], crashes=1),
+    Disturbance("store full", fill_store, ("activemq",), options={"store_limit": "32 mb"}),
 )

@@ -1,4 +1,4 @@
-"""What a fault is."""
+"""What a disturbance is."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ ALL = (*BROKERS, "zeromq")
 
 
 @dataclass(frozen=True)
-class Fault:
-    """A fault: how one round of it goes, where it has a meaning, and what it may cost."""
+class Disturbance:
+    """A disturbance: how one round of it goes, where it has a meaning, and what it may cost."""
 
     name: str
     play: Callable[[Stage], None]

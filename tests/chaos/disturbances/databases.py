@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tests.chaos.databases import PostgreSQLDatabase, SmallDisk
-from tests.chaos.faults.fault import Fault
+from tests.chaos.disturbances.disturbance import Disturbance
 
 if TYPE_CHECKING:
     from tests.chaos.stage import Stage
@@ -32,7 +32,7 @@ def freeze_database(stage: Stage) -> None:
     """Let nothing through to the database and back, for longer than the lease."""
     stage.relay()
     _postgresql(stage).proxy.freeze()
-    time.sleep(6)  # the fault itself
+    time.sleep(6)  # the disturbance itself
     _postgresql(stage).proxy.thaw()
     stage.recovers()
 
@@ -42,7 +42,7 @@ def make_database_read_only(stage: Stage) -> None:
     stage.relay()
     database = _postgresql(stage)
     database.set_read_only(True)
-    time.sleep(6)  # the fault itself
+    time.sleep(6)  # the disturbance itself
     database.set_read_only(False)
     stage.recovers()
 
@@ -53,7 +53,7 @@ def fill_database(stage: Stage) -> None:
     stage.relay()
     stage.load()
     with stage.database.full():
-        time.sleep(6)  # the fault itself
+        time.sleep(6)  # the disturbance itself
         assert "full" in stage.log_end(), stage.log_end()
     stage.load()
     stage.recovers()
@@ -64,10 +64,12 @@ def _postgresql(stage: Stage) -> PostgreSQLDatabase:
     return stage.database
 
 
-FAULTS = (
-    Fault("kill database", kill_database, database=PostgreSQLDatabase, crashes=1),
-    Fault("cut database", cut_database, database=PostgreSQLDatabase, crashes=1),
-    Fault("freeze database", freeze_database, database=PostgreSQLDatabase, crashes=1),
-    Fault("read-only database", make_database_read_only, database=PostgreSQLDatabase, crashes=1),
-    Fault("full database", fill_database, database=SmallDisk, crashes=1),
+DISTURBANCES = (
+    Disturbance("kill database", kill_database, database=PostgreSQLDatabase, crashes=1),
+    Disturbance("cut database", cut_database, database=PostgreSQLDatabase, crashes=1),
+    Disturbance("freeze database", freeze_database, database=PostgreSQLDatabase, crashes=1),
+    Disturbance(
+        "read-only database", make_database_read_only, database=PostgreSQLDatabase, crashes=1
+    ),
+    Disturbance("full database", fill_database, database=SmallDisk, crashes=1),
 )

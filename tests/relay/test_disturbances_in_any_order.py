@@ -30,11 +30,21 @@ if TYPE_CHECKING:
     from tidings.interfaces import Lease
 
 PATTERN = "order.*"
-FAULTS = ["reject", "cut", "freeze", "unbind", "poison", "tracker", "store", "takeover", "none"]
+DISTURBANCES = [
+    "reject",
+    "cut",
+    "freeze",
+    "unbind",
+    "poison",
+    "tracker",
+    "store",
+    "takeover",
+    "none",
+]
 
 
 class Relaying(RuleBasedStateMachine):
-    """Appends, publishes with one fault at a time, and compares."""
+    """Appends, publishes with one disturbance at a time, and compares."""
 
     @initialize(remembers=st.sampled_from(["", "volatile", "durable"]), batch=st.integers(1, 5))
     def begin(self, remembers: str, batch: int) -> None:
@@ -59,16 +69,18 @@ class Relaying(RuleBasedStateMachine):
             _ = 1 / 0
 
     @rule(
-        fault=st.sampled_from(FAULTS),
+        disturbance=st.sampled_from(DISTURBANCES),
         ahead=st.integers(1, 6),
         limit=st.none() | st.integers(1, 4),
     )
-    def publish(self, fault: str, ahead: int, limit: int | None) -> None:
+    def publish(self, disturbance: str, ahead: int, limit: int | None) -> None:
         parts = self.parts
         left = [each for each in self.wanted() if each > (parts.position() or 0)]
         event_id = left[min(ahead, len(left)) - 1] if left else 0
         with pytest.MonkeyPatch.context() as patch:
-            parts.producer.before_send = at(event_id, self.fault(fault, patch, event_id))
+            parts.producer.before_send = at(
+                event_id, self.disturbance(disturbance, patch, event_id)
+            )
             with suppress(TidingsError):
                 self.service().publish_notifications(X, limit)
         parts.producer.before_send = lambda _event_id: None
@@ -76,7 +88,9 @@ class Relaying(RuleBasedStateMachine):
         parts.broker.bind(X)
         parts.broker.reject(X, 0)
 
-    def fault(self, name: str, patch: pytest.MonkeyPatch, event_id: int) -> Callable[[], object]:
+    def disturbance(
+        self, name: str, patch: pytest.MonkeyPatch, event_id: int
+    ) -> Callable[[], object]:
         parts, acquire = self.parts, self.parts.tracker.acquire_lease
         leases: list[Lease] = []
 
