@@ -29,15 +29,15 @@ SECONDS = 4.0
 
 
 class Views:
-    """The log's query, whose statements each don't show what their read view has missed."""
+    """The event log's query, whose statements each don't show what their read view has missed."""
 
-    def __init__(self, log: EventLog, *missed: Collection[int]) -> None:
-        self._log = log
+    def __init__(self, event_log: EventLog, *missed: Collection[int]) -> None:
+        self._event_log = event_log
         self._missed = list(missed)
 
     def __call__(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
         missed = self._missed.pop(0)
-        rows = self._log.events_since(connection, since, limit, BATCH_BYTES)
+        rows = self._event_log.events_since(connection, since, limit, BATCH_BYTES)
         return [row for row in rows if row.event_id not in missed]
 
     @property
@@ -46,20 +46,20 @@ class Views:
 
 
 @pytest.fixture(params=["event", "outbox"])
-def log(request: pytest.FixtureRequest, mariadb_store: SqlAlchemyEventStore) -> EventLog:
+def event_log(request: pytest.FixtureRequest, mariadb_store: SqlAlchemyEventStore) -> EventLog:
     """Give the event store's log and an outbox's, in the same database."""
     if request.param == "event":
         return EVENTS
-    log = outbox_log("outbox", Layout.TIDINGS)
+    event_log = outbox_log("outbox", Layout.TIDINGS)
     with mariadb_store.database.autocommit() as connection:
-        log.table.create(connection)
-    return log
+        event_log.table.create(connection)
+    return event_log
 
 
-def insert(log: EventLog, engine: Engine, *, commit: bool = True) -> None:
+def insert(event_log: EventLog, engine: Engine, *, commit: bool = True) -> None:
     row = {"type_name": "A", "body": "1", "occurred_on": NewEvent("A", 1).occurred_on}
     with engine.connect() as connection:
-        log.insert(connection, [row])
+        event_log.insert(connection, [row])
         if commit:
             connection.commit()
 
@@ -68,20 +68,20 @@ def ids(rows: list[StoredEvent]) -> list[int]:
     return [row.event_id for row in rows]
 
 
-def test_at_a_gap_a_second_statement_is_asked(mariadb_engine: Engine, log: EventLog) -> None:
+def test_at_a_gap_a_second_statement_is_asked(mariadb_engine: Engine, event_log: EventLog) -> None:
     for _ in range(3):
-        insert(log, mariadb_engine)
-    order, views = commit_order("mysql", log), Views(log, {2}, set())
+        insert(event_log, mariadb_engine)
+    order, views = commit_order("mysql", event_log), Views(event_log, {2}, set())
     with mariadb_engine.connect() as connection:
         assert ids(order.rows_since(connection, views, 0, 10)) == [1, 2, 3]
 
 
 def test_what_the_second_statement_shows_beyond_the_newest_seen_is_not_believed(
-    mariadb_engine: Engine, log: EventLog
+    mariadb_engine: Engine, event_log: EventLog
 ) -> None:
     for _ in range(3):
-        insert(log, mariadb_engine)
-    order = commit_order("mysql", log)
+        insert(event_log, mariadb_engine)
+    order = commit_order("mysql", event_log)
 
     class Later(Views):
         """Between the look at the newest id and this statement, two events more are committed."""
@@ -89,24 +89,24 @@ def test_what_the_second_statement_shows_beyond_the_newest_seen_is_not_believed(
         @override
         def __call__(self, connection: Connection, since: int, limit: int) -> list[StoredEvent]:
             if self.left == 1:
-                insert(log, mariadb_engine)
-                insert(log, mariadb_engine)
+                insert(event_log, mariadb_engine)
+                insert(event_log, mariadb_engine)
             return super().__call__(connection, since, limit)
 
     with mariadb_engine.connect() as writing:
         connection = writing.execution_options(isolation_level="AUTOCOMMIT")
-        assert ids(order.rows_since(connection, Later(log, {2}, {4}), 0, 10)) == [1, 2, 3]
-        assert ids(order.rows_since(connection, Views(log, set()), 3, 10)) == [4, 5]
+        assert ids(order.rows_since(connection, Later(event_log, {2}, {4}), 0, 10)) == [1, 2, 3]
+        assert ids(order.rows_since(connection, Views(event_log, set()), 3, 10)) == [4, 5]
 
 
 def test_an_id_that_was_rolled_back_is_passed_and_a_backlog_is_read_once(
-    mariadb_engine: Engine, log: EventLog
+    mariadb_engine: Engine, event_log: EventLog
 ) -> None:
     for _ in range(5):
-        insert(log, mariadb_engine)
-        insert(log, mariadb_engine, commit=False)
-    order = commit_order("mysql", log)
-    views = Views(log, *[set[int]()] * 4)
+        insert(event_log, mariadb_engine)
+        insert(event_log, mariadb_engine, commit=False)
+    order = commit_order("mysql", event_log)
+    views = Views(event_log, *[set[int]()] * 4)
     with mariadb_engine.connect() as connection:
         given: list[int] = []
         while rows := order.rows_since(connection, views, given[-1] if given else 0, 2):

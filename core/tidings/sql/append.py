@@ -52,23 +52,23 @@ def use_tables(engine: Any, *, table_name: str = "event", schema: str | None = N
 
 
 def insert_rows(
-    connection: Connection, rows: Sequence[dict[str, Any]], log: EventLog | None = None
+    connection: Connection, rows: Sequence[dict[str, Any]], event_log: EventLog | None = None
 ) -> None:
     """Insert rows in their order, in the transaction that runs on ``connection``.
 
-    Without a ``log`` into the table that its engine uses. Raises
+    Without an ``event_log`` into the table that its engine uses. Raises
     :class:`~tidings.errors.InvalidEventError`, before anything is sent, for text that the database
     has no characters for.
     """
     if not rows:
         return
     refuse_unfit(rows, character_sets(connection))
-    log = log or connection.get_execution_options().get(_USED, EVENTS)
+    event_log = event_log or connection.get_execution_options().get(_USED, EVENTS)
     try:
         if connection.dialect.name in MYSQL:
-            _insert_in_turn(connection, rows, log)
+            _insert_in_turn(connection, rows, event_log)
         else:
-            log.insert(connection, rows)
+            event_log.insert(connection, rows)
     except DBAPIError as error:
         # Everything else is for the application, which knows what to do in its transaction.
         if is_missing_table(error):
@@ -79,7 +79,9 @@ def insert_rows(
         raise
 
 
-def _insert_in_turn(connection: Connection, rows: Sequence[dict[str, Any]], log: EventLog) -> None:
+def _insert_in_turn(
+    connection: Connection, rows: Sequence[dict[str, Any]], event_log: EventLog
+) -> None:
     if isinstance(connection.get_transaction(), TwoPhaseTransaction):
         # A server that is restarted gives back to a prepared transaction the locks on the rows that
         # it has changed, and not this one. Readers would pass its own id with the next one.
@@ -88,7 +90,7 @@ def _insert_in_turn(connection: Connection, rows: Sequence[dict[str, Any]], log:
             "that restarts after PREPARE drops the lock that keeps the order of events, and the "
             "relay would pass them. Record them in a transaction of one phase."
         )
-    if not log.insert_in_turn(connection, rows):
+    if not event_log.insert_in_turn(connection, rows):
         raise StoreNotReadyError(
             f"The table {event_append_lock.name!r} has lost its row: run `tidings init --tables`."
         )

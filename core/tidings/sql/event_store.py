@@ -47,26 +47,26 @@ class SqlAlchemyEventStore(EventStore):
     database's driver isn't installed.
     """
 
-    def __init__(self, settings: SqlAlchemySettings, log: EventLog | None = None) -> None:
-        """Take the settings; connects to nothing. Without a ``log`` it is the settings' table."""
+    def __init__(self, settings: SqlAlchemySettings, event_log: EventLog | None = None) -> None:
+        """Take the settings; connects to nothing. ``event_log``: by default the settings' table."""
         self.capabilities = frozenset(
             {Capability.SCHEMA, Capability.PRUNE, Capability.RENUMBER, Capability.WAKE_UP}
         )
-        log = log or events_log(settings.table_name, settings.db_schema)
-        self._log = log
+        event_log = event_log or events_log(settings.table_name, settings.db_schema)
+        self._event_log = event_log
         self._settings = settings
         self._database = Database(settings)
-        self._order = commit_order(self._database.dialect_name, log)
-        self._reader = Reader(log, self._order, self._database.name, self._read)
+        self._order = commit_order(self._database.dialect_name, event_log)
+        self._reader = Reader(event_log, self._order, self._database.name, self._read)
         self._connection: Connection | None = None
         self._wake_up = self._new_wake_up()
-        self._teller = self._wake_up or Probe(self._database.dialect_name, log)
+        self._teller = self._wake_up or Probe(self._database.dialect_name, event_log)
         self._deaf_until = 0.0
 
     @property
-    def log(self) -> EventLog:
+    def event_log(self) -> EventLog:
         """The table that it reads, and its statements."""
-        return self._log
+        return self._event_log
 
     @property
     def database(self) -> Database:
@@ -82,8 +82,8 @@ class SqlAlchemyEventStore(EventStore):
         SQLAlchemy's own error, because the transaction is the caller's.
         """
         rows = [event_row(event) for event in events]
-        target = callers_connection(connection, self._log.table, "store.append, event")
-        insert_rows(target, rows, self._log)
+        target = callers_connection(connection, self._event_log.table, "store.append, event")
+        insert_rows(target, rows, self._event_log)
 
     @override
     def transaction(self) -> AbstractContextManager[Connection]:
@@ -104,20 +104,20 @@ class SqlAlchemyEventStore(EventStore):
 
     @override
     def newest_event_id(self) -> int | None:
-        return self._read(self._log.newest_id)
+        return self._read(self._event_log.newest_id)
 
     @override
     def oldest_event_id(self) -> int | None:
-        return self._read(self._log.oldest_id)
+        return self._read(self._event_log.oldest_id)
 
     @override
     def count_stored_events_since(self, event_id: int) -> int:
         """Return how many events have an id greater than ``event_id``; reads their index."""
-        return self._read(lambda connection: self._log.count_since(connection, event_id))
+        return self._read(lambda connection: self._event_log.count_since(connection, event_id))
 
     @override
     def count_stored_events_between(self, after: int, up_to: int, most: int) -> int:
-        return self._read(lambda found: self._log.count_between(found, after, up_to, most))
+        return self._read(lambda found: self._event_log.count_between(found, after, up_to, most))
 
     @override
     def hold(self) -> Hold | None:
@@ -160,7 +160,7 @@ class SqlAlchemyEventStore(EventStore):
 
     @override
     def create(self) -> None:
-        schema.create(self._database, self._log)
+        schema.create(self._database, self._event_log)
         if self._wake_up is not None:
             self._wake_up.create(self._database)
 
@@ -168,23 +168,29 @@ class SqlAlchemyEventStore(EventStore):
     def identity(self) -> str:
         """Return what the database's tables bear; an outbox has its own beside the event store."""
         store = self._read(schema.identity)
-        return store if self._log is EVENTS or not store else f"{store}.{self._log.table.name}"
+        return (
+            store
+            if self._event_log is EVENTS or not store
+            else f"{store}.{self._event_log.table.name}"
+        )
 
     @override
     def migrate(self, *, dry_run: bool = False) -> str:
         from tidings.sql.migration import migrate  # noqa: PLC0415 - needed once in a lifetime
 
-        return migrate(self._database, self._log, dry_run=dry_run)
+        return migrate(self._database, self._event_log, dry_run=dry_run)
 
     @override
     def ddl(self) -> str:
-        return schema.ddl(self._database.dialect_name, self._log, wake_up=self._settings.wake_up)
+        return schema.ddl(
+            self._database.dialect_name, self._event_log, wake_up=self._settings.wake_up
+        )
 
     @override
     def check(self) -> None:
         """Raise if the tables aren't as they must be, or the order of commits is not kept."""
         with self._database.autocommit() as connection:
-            schema.check(connection, self._database, self._log)
+            schema.check(connection, self._database, self._event_log)
             self._order.check(connection)
             if self._wake_up is not None:
                 self._wake_up.check(connection, self._database.name)
@@ -213,7 +219,7 @@ class SqlAlchemyEventStore(EventStore):
             return None
         from tidings.sql.wake_up import WakeUp  # noqa: PLC0415 - imports PostgreSQL's driver
 
-        return WakeUp(self._log)
+        return WakeUp(self._event_log)
 
     def _read(self, query: Callable[[Connection], Result]) -> Result:
         with self._database.errors():

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Step: TypeAlias = ExecutableDDLElement | TextClause | Update
 
 
-def migrate(database: Database, log: EventLog | None, *, dry_run: bool = False) -> str:
+def migrate(database: Database, event_log: EventLog | None, *, dry_run: bool = False) -> str:
     """Bring tables of an older version to this one's; return the statements that this took.
 
     ``dry_run`` only says which they would be. A version only adds tables, and columns that may be
@@ -36,16 +36,16 @@ def migrate(database: Database, log: EventLog | None, *, dry_run: bool = False) 
     """
     if dry_run:
         with database.autocommit() as connection:
-            steps = _steps(connection, database, log)
+            steps = _steps(connection, database, event_log)
     else:
         with database.transaction() as connection, alone(connection):
-            steps = _steps(connection, database, log)
+            steps = _steps(connection, database, event_log)
             for step in steps:
                 connection.execute(step)
     return as_text(steps, database.dialect, database.schema)
 
 
-def _steps(connection: Connection, database: Database, log: EventLog | None) -> list[Step]:
+def _steps(connection: Connection, database: Database, event_log: EventLog | None) -> list[Step]:
     """Return what is to be done, by what is there."""
     version = stated_version(connection)
     if version is None:
@@ -58,7 +58,7 @@ def _steps(connection: Connection, database: Database, log: EventLog | None) -> 
     if version > SCHEMA_VERSION and (problem := problem_of_version(connection, database.name)):
         raise problem
     steps: list[Step] = []
-    for table in tables_of(database.dialect_name, log):
+    for table in tables_of(database.dialect_name, event_log):
         if not is_there(connection, table):
             steps += [CreateTable(table), *map(CreateIndex, table.indexes)]
         else:

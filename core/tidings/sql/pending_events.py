@@ -62,7 +62,7 @@ class PendingEvents:
     root: SessionTransaction
     missed: bool = False
     """Whether its ``before_commit`` may have been dispatched before we listened."""
-    log: EventLog = EVENTS
+    event_log: EventLog = EVENTS
     recorded: list[_Recorded] = field(default_factory=list)
     commits: list[SessionTransaction] = field(default_factory=list)
     """For each commit that has begun, and isn't over, the innermost transaction at that time."""
@@ -200,10 +200,10 @@ class PendingEvents:
         return may_connect(self._bind().dialect)
 
     def _bind(self) -> Engine | Connection:
-        return session_bind(self.session, self.log.table)
+        return session_bind(self.session, self.event_log.table)
 
     def _connection(self) -> Connection:
-        return transaction_connection(self._innermost(), self.log.table)
+        return transaction_connection(self._innermost(), self.event_log.table)
 
     def _waiting(self) -> list[_Recorded]:
         return [one for one in self.recorded if one.written_in is None]

@@ -30,10 +30,10 @@ class Probe:
     it is the newest id. Who fills a gap below it is not noticed: that is seen by the next read.
     """
 
-    def __init__(self, dialect_name: str, log: EventLog) -> None:
+    def __init__(self, dialect_name: str, event_log: EventLog) -> None:
         """Know nothing yet."""
         self._delay = DELAYS[dialect_name]
-        self._log = log
+        self._event_log = event_log
         self._answer: Any = None
         self._ask: Callable[[], Any] | None = None
 
@@ -48,7 +48,7 @@ class Probe:
         """
         until = time.monotonic() + seconds
         try:
-            ask = self._ask = self._ask or _asker(connection, self._log)
+            ask = self._ask = self._ask or _asker(connection, self._event_log)
             while (answer := ask()) == self._answer:
                 if (left := until - time.monotonic()) <= 0:
                     return Waited.TIME_IS_UP
@@ -59,9 +59,9 @@ class Probe:
         return Waited.MAY_BE_NEW
 
 
-def _asker(connection: Connection, log: EventLog) -> Callable[[], Any]:
+def _asker(connection: Connection, event_log: EventLog) -> Callable[[], Any]:
     """Return what asks the question once; it raises an error of the driver's."""
-    question = _question(connection.dialect, log)
+    question = _question(connection.dialect, event_log)
     if connection.dialect.driver == "psycopg":
         # Its cursor is of Python, and takes twice as long as the library below it.
         return partial(_ask_libpq, connection.connection.driver_connection, question.encode())
@@ -83,8 +83,8 @@ def _ask_libpq(driver: Any, question: bytes) -> list[tuple[Any]]:
     return [(result.get_value(0, 0),)]
 
 
-def _question(dialect: Dialect, log: EventLog) -> str:
+def _question(dialect: Dialect, event_log: EventLog) -> str:
     if dialect.name == "sqlite":
         return "PRAGMA data_version"
-    table = dialect.identifier_preparer.format_table(log.table)
-    return f"SELECT max({log.table.c.event_id.name}) FROM {table}"  # noqa: S608 - our own names
+    table = dialect.identifier_preparer.format_table(event_log.table)
+    return f"SELECT max({event_log.table.c.event_id.name}) FROM {table}"  # noqa: S608 - our own names

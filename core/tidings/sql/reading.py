@@ -33,7 +33,7 @@ class Ask(Protocol):
 
 
 class Reader:
-    """Reads one log, for one thread.
+    """Reads one event log, for one thread.
 
     A batch is one statement as long as its rows are small, and can be read. The database itself
     leaves out bodies that are too large for it. Then it is asked for as many of them as fit. If the
@@ -41,8 +41,10 @@ class Reader:
     it is the first.
     """
 
-    def __init__(self, log: EventLog, order: CommitOrder, database_name: str, run: Ask) -> None:
-        self._log = log
+    def __init__(
+        self, event_log: EventLog, order: CommitOrder, database_name: str, run: Ask
+    ) -> None:
+        self._event_log = event_log
         self._order = order
         self._database_name = database_name
         self._run = run
@@ -72,7 +74,7 @@ class Reader:
     def event(self, event_id: int) -> StoredEvent | None:
         """Return that event, or ``None``; raises :class:`~tidings.errors.UnreadableEventError`."""
         try:
-            event = self._run(lambda connection: self._log.one_event(connection, event_id))
+            event = self._run(lambda connection: self._event_log.one_event(connection, event_id))
         except Exception as error:
             if not _may_be_of_a_row(error):
                 raise
@@ -82,13 +84,13 @@ class Reader:
         return event
 
     def _batch(self, connection: Connection, *, since: int, rows: int) -> list[StoredEvent]:
-        query = partial(self._log.events_since, most_bytes=BATCH_BYTES // rows)
+        query = partial(self._event_log.events_since, most_bytes=BATCH_BYTES // rows)
         events = self._order.rows_since(connection, query, since, rows)
         whole = _whole(events)
         if whole == len(events):
             return events
         last = self._last_that_fits(connection, since, events[-1].event_id)
-        events = self._log.events_between(connection, since, last)
+        events = self._event_log.events_between(connection, since, last)
         self._most_rows = max(len(events), 1)
         whole = _whole(events)
         if events and not whole:
@@ -99,7 +101,7 @@ class Reader:
         """Return up to where the events after ``since`` may be read at once: one, or more."""
         total = 0
         fits = 0
-        for event_id, size in self._log.sizes_between(connection, since, last):
+        for event_id, size in self._event_log.sizes_between(connection, since, last):
             total += size or 0
             if fits and total > BATCH_BYTES:
                 break
@@ -109,20 +111,24 @@ class Reader:
     def _first(self, since: int) -> list[StoredEvent]:
         """Return the first event after ``since``, alone, or raise that it cannot be read."""
         ids = self._run(
-            lambda connection: self._order.rows_since(connection, self._log.ids_since, since, 1)
+            lambda connection: self._order.rows_since(
+                connection, self._event_log.ids_since, since, 1
+            )
         )
         first = self.event(ids[0].event_id) if ids else None
         return [] if first is None else [first]
 
     def _unreadable(self, event_id: int, cause: Exception | None) -> UnreadableEventError:
         """Find out what is wrong with the event; raises what is wrong with more than that."""
-        self._run(lambda connection: self._log.ids_since(connection, event_id - 1, 1))
+        self._run(lambda connection: self._event_log.ids_since(connection, event_id - 1, 1))
         type_name: str | None = None
         problem = _reason(cause) if cause else "it is no event"
         for field in reversed(StoredEvent._fields):
             try:
                 value = self._run(
-                    lambda connection, field=field: self._log.one_field(connection, event_id, field)  # type: ignore[misc]  # mypy takes a lambda's default for optional
+                    lambda connection, field=field: self._event_log.one_field(
+                        connection, event_id, field
+                    )  # type: ignore[misc]  # mypy takes a lambda's default for optional
                 )
             except Exception as error:
                 if not _may_be_of_a_row(error):
@@ -136,7 +142,7 @@ class Reader:
         named = "" if type_name is None else f" ({type_name})"
         return UnreadableEventError(
             f"Event {event_id}{named} in {self._database_name} cannot be read: {problem}. Mend "
-            f"that row of the table {self._log.table.name!r}.",
+            f"that row of the table {self._event_log.table.name!r}.",
             event_id=event_id,
             type_name=type_name,
         )

@@ -31,7 +31,7 @@ def prune(
     dry_run: bool,
 ) -> int:
     """Delete events up to an id, but the newest ``keep``; or only count them."""
-    event = order.log.table
+    event = order.event_log.table
     with database.autocommit() as connection:
         order.refuse_pruned(connection)
         upper = min(up_to, _last_to_go(connection, event, max(keep, 1)))
@@ -87,7 +87,7 @@ def _delete(
     database: Database, order: CommitOrder, upper: int, old_enough: ColumnElement[bool]
 ) -> int:
     """Walk up the ids, so that each batch is one range of the primary key."""
-    event = order.log.table
+    event = order.event_log.table
     deleted = 0
     above = 0
     while True:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _CREATE_LOCK = 0x7469_6469_6E67  # "tiding", for PostgreSQL's advisory locks
 
 
-def create(database: Database, log: EventLog | None) -> None:
+def create(database: Database, event_log: EventLog | None) -> None:
     """Make the tables and rows that aren't there yet. Safe when several do it at once.
 
     Raises :class:`~tidings.errors.StoreNotReadyError` if a table of the same name is not ours,
@@ -39,7 +39,7 @@ def create(database: Database, log: EventLog | None) -> None:
     with database.transaction() as connection, alone(connection):
         if problem := problem_of_version(connection, database.name):
             raise problem
-        for table in tables_of(database.dialect_name, log):
+        for table in tables_of(database.dialect_name, event_log):
             table.create(connection, checkfirst=True)
             _check_columns(connection, table, database.name)
         ensure_rows(connection)
@@ -57,11 +57,11 @@ def ensure_rows(connection: Connection) -> None:
     connection.execute(update(tidings_schema).where(without).values(store=NewIdentity()))
 
 
-def check(connection: Connection, database: Database, log: EventLog) -> None:
+def check(connection: Connection, database: Database, event_log: EventLog) -> None:
     """Raise :class:`~tidings.errors.StoreNotReadyError` if the tables aren't as they must be."""
     if problem := problem_of_version(connection, database.name):
         raise problem
-    tables = [t for t in tables_of(database.dialect_name, log) if not t.info.get("optional")]
+    tables = [t for t in tables_of(database.dialect_name, event_log) if not t.info.get("optional")]
     missing = [table.name for table in tables if not is_there(connection, table)]
     if missing:
         raise StoreNotReadyError(
@@ -82,19 +82,19 @@ def identity(connection: Connection) -> str:
     return connection.execute(select(tidings_schema.c.store)).scalar() or ""
 
 
-def ddl(dialect_name: str, log: EventLog = EVENTS, *, wake_up: bool = False) -> str:
+def ddl(dialect_name: str, event_log: EventLog = EVENTS, *, wake_up: bool = False) -> str:
     """Return the statements that :func:`create` would run, as SQL text; needs no database.
 
     ``dialect_name`` is one of ``"postgresql"``, ``"mysql"`` (MariaDB too) and ``"sqlite"``.
     """
-    tables = tables_of(dialect_name, log)
+    tables = tables_of(dialect_name, event_log)
     made: list[ClauseElement] = []
     for table in tables:
         made += [CreateTable(table), *map(CreateIndex, table.indexes)]
     dialect = import_module(f"sqlalchemy.dialects.{dialect_name}").dialect()
-    statements = as_text([*made, *first_rows(tables)], dialect, log.table.schema)
+    statements = as_text([*made, *first_rows(tables)], dialect, event_log.table.schema)
     if wake_up:
-        statements += ";\n\n".join(["", *wake_up_statements(log.table)]).removeprefix(";\n\n")
+        statements += ";\n\n".join(["", *wake_up_statements(event_log.table)]).removeprefix(";\n\n")
     return statements
 
 
@@ -107,9 +107,9 @@ def as_text(statements: Iterable[ClauseElement], dialect: Dialect, schema: str |
     return "".join(f"{text};\n\n" for text in texts).replace("\t", "    ").replace(" \n", "\n")
 
 
-def tables_of(dialect_name: str, log: EventLog | None) -> list[Table]:
-    """Return the tables that a database of this kind needs, with ``log`` or without any."""
-    return [*([log.table] if log else []), *tables_for(dialect_name)]
+def tables_of(dialect_name: str, event_log: EventLog | None) -> list[Table]:
+    """Return the tables that a database of this kind needs, with ``event_log`` or without any."""
+    return [*([event_log.table] if event_log else []), *tables_for(dialect_name)]
 
 
 def first_rows(tables: Iterable[Table]) -> list[Insert]:

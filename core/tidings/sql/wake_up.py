@@ -34,9 +34,9 @@ _TRIGGER = text(
 class WakeUp:
     """One reader's ear, on the connection that it reads on."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, event_log: EventLog) -> None:
         """Hear nothing yet."""
-        self._log = log
+        self._event_log = event_log
         self._listening = False
         self._heard = False
 
@@ -52,7 +52,7 @@ class WakeUp:
         driver: psycopg.Connection[object] = connection.connection.driver_connection  # type: ignore[assignment]
         if not self._listening:
             driver.add_notify_handler(self._hear)
-            connection.exec_driver_sql(f'LISTEN "{wake_up_channel(self._log.table)}"')
+            connection.exec_driver_sql(f'LISTEN "{wake_up_channel(self._event_log.table)}"')
             self._listening = True
             return Waited.MAY_BE_NEW  # nobody told us of what was committed before
         try:
@@ -66,7 +66,7 @@ class WakeUp:
         """Create the trigger, if it isn't there yet."""
         with database.transaction() as connection, alone(connection):
             if not self._is_there(connection):
-                for statement in wake_up_statements(self._log.table):
+                for statement in wake_up_statements(self._event_log.table):
                     connection.exec_driver_sql(statement)
 
     def check(self, connection: Connection, database_name: str) -> None:
@@ -74,13 +74,15 @@ class WakeUp:
         if not self._is_there(connection):
             raise StoreNotReadyError(
                 f"{database_name} has no trigger 'tidings_wake_up' on the table "
-                f"{self._log.table.name!r}, or it is disabled, and wake_up = true needs it. Run "
-                "`tidings init --tables` (`tidings schema` shows the statements), or take "
+                f"{self._event_log.table.name!r}, or it is disabled, and wake_up = true needs it. "
+                "Run `tidings init --tables` (`tidings schema` shows the statements), or take "
                 "wake_up out of the configuration."
             )
 
     def _is_there(self, connection: Connection) -> bool:
-        return bool(connection.execute(_TRIGGER, {"log": quoted_name(self._log.table)}).scalar())
+        return bool(
+            connection.execute(_TRIGGER, {"log": quoted_name(self._event_log.table)}).scalar()
+        )
 
     def _hear(self, _notification: psycopg.Notify) -> None:
         self._heard = True

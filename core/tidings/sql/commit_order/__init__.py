@@ -19,9 +19,9 @@ _KINDS: dict[str, type[CommitOrder]] = {
 }
 
 
-def commit_order(dialect_name: str, log: EventLog) -> CommitOrder:
-    """Return a new reader's knowledge of ``log``, in a database of this kind."""
-    return _KINDS[dialect_name](log)
+def commit_order(dialect_name: str, event_log: EventLog) -> CommitOrder:
+    """Return a new reader's knowledge of ``event_log``, in a database of this kind."""
+    return _KINDS[dialect_name](event_log)
 
 
 __all__ = ["CommitOrder", "commit_order"]

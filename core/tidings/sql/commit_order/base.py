@@ -35,9 +35,9 @@ class CommitOrder(ABC):
     Every method gets the reader's connection, on which each statement is its own transaction.
     """
 
-    def __init__(self, log: EventLog) -> None:
-        """Know nothing yet of ``log``."""
-        self.log = log
+    def __init__(self, event_log: EventLog) -> None:
+        """Know nothing yet of ``event_log``."""
+        self.event_log = event_log
         self._decided_to = 0
         """No id up to here that is missing will ever appear."""
 
@@ -47,7 +47,7 @@ class CommitOrder(ABC):
     ) -> list[Row]:
         """Return up to ``limit`` rows after ``since``, up to the first id that may come yet.
 
-        ``query`` is one of the log's; it is asked again if the first answer isn't enough.
+        ``query`` is one of the event log's; it is asked again if the first answer isn't enough.
         """
 
     @abstractmethod

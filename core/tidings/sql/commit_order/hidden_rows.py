@@ -29,13 +29,15 @@ _HIDES_ROWS = text(
 )
 
 
-def refuse_hidden_rows(connection: Connection, log: EventLog) -> None:
+def refuse_hidden_rows(connection: Connection, event_log: EventLog) -> None:
     """Refuse to read as a user from whom policies may hide events: they would be passed."""
-    user = connection.execute(_HIDES_ROWS, {"log": quoted_name(log.table)}).scalar_one_or_none()
+    user = connection.execute(
+        _HIDES_ROWS, {"log": quoted_name(event_log.table)}
+    ).scalar_one_or_none()
     if user is not None:
         raise UnsafeStoreError(
-            f"Row-level security may hide rows of the table {log.table.name!r} from the user "
+            f"Row-level security may hide rows of the table {event_log.table.name!r} from the user "
             f"{user!r}, and events that the relay does not see would never go out. Let it see all "
-            f"of them: CREATE POLICY relay ON {log.table.name} FOR SELECT TO {user} USING (true), "
-            "or ALTER ROLE … BYPASSRLS."
+            f"of them: CREATE POLICY relay ON {event_log.table.name} FOR SELECT TO {user} USING "
+            "(true), or ALTER ROLE … BYPASSRLS."
         )

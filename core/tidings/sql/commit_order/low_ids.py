@@ -24,22 +24,22 @@ _NEWEST = 100
 """The rows that show when the sequence was set back: one may have been changed since, or two."""
 
 
-def low_ids(connection: Connection, log: EventLog, last: int) -> list[int]:
+def low_ids(connection: Connection, event_log: EventLog, last: int) -> list[int]:
     """Return the ids up to ``last``, the sequence's, that were written after those above it.
 
     And those that had been pruned. An older row that was changed since looks as if it were one. In
     an outbox a mark is such a change, also of the rows above. But there, what waits below a row
     that was dispatched has a low id for certain.
     """
-    table, column = log.table, log.table.c.event_id.name
+    table, column = event_log.table, event_log.table.c.event_id.name
     quoted = quoted_name(table)
     newest = f"SELECT xmin FROM {quoted} WHERE {column} > :last ORDER BY {column} DESC"  # noqa: S608 - our own names
     low = (
         f'age("{table.name}".xmin) < (SELECT percentile_disc(0.5) WITHIN GROUP '  # noqa: S608 - as above
         f"(ORDER BY age(above.xmin) DESC) FROM ({newest} LIMIT {_NEWEST}) above)"
     )
-    if log.pending is not None:
-        waits = log.pending.compile(connection)
+    if event_log.pending is not None:
+        waits = event_log.pending.compile(connection)
         dispatched = f"SELECT max({column}) FROM {quoted} WHERE NOT ({waits})"  # noqa: S608 - as above
         low = f"{waits} AND ({low} OR {column} < ({dispatched}))"
     found = connection.execute(
@@ -48,17 +48,17 @@ def low_ids(connection: Connection, log: EventLog, last: int) -> list[int]:
         ),
         {"last": last},
     )
-    _, again = ids_given_again(connection, log)
+    _, again = ids_given_again(connection, event_log)
     return sorted({*found.scalars(), *again})
 
 
-def renumber(connection: Connection, log: EventLog, sequence: str) -> list[int]:
+def renumber(connection: Connection, event_log: EventLog, sequence: str) -> list[int]:
     """Set a low sequence right, and give events with low ids new ones, in their order.
 
     Return the ids that they had. In the transaction that runs on ``connection``; writers wait for
     its end, so that none draws a low id in between.
     """
-    name, column = quoted_name(log.table), log.table.c.event_id.name
+    name, column = quoted_name(event_log.table), event_log.table.c.event_id.name
     connection.execute(text(f"LOCK TABLE {name} IN EXCLUSIVE MODE"))
     newest, last = connection.execute(
         text(f"SELECT (SELECT max({column}) FROM {name}), last_value FROM {sequence}")  # noqa: S608 - our own names
@@ -66,12 +66,12 @@ def renumber(connection: Connection, log: EventLog, sequence: str) -> list[int]:
     if newest is None:
         return []
     if last < newest:
-        ids = low_ids(connection, log, last)
+        ids = low_ids(connection, event_log, last)
         right = {"name": sequence, "newest": newest}
         connection.execute(text("SELECT setval(:name, :newest)"), right)
     else:
-        _, ids = ids_given_again(connection, log)
-    others = ", ".join(each.name for each in log.table.columns if each.name != column)
+        _, ids = ids_given_again(connection, event_log)
+    others = ", ".join(each.name for each in event_log.table.columns if each.name != column)
     connection.execute(
         text(
             f"WITH moved AS (DELETE FROM {name} WHERE {column} = ANY(:ids) RETURNING *) "  # noqa: S608 - our own names

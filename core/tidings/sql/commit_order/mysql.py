@@ -59,7 +59,7 @@ class MySQLCommitOrder(CommitOrder):
         if self._length_before_gap(rows, since) == len(rows):
             return rows
         # Not the newest of these rows: behind it, in a backlog, most gaps are decided too.
-        seen = self.log.newest_id(connection) or 0
+        seen = self.event_log.newest_id(connection) or 0
         rows = query(connection, since, limit)
         self._decided_to = seen
         return rows[: self._length_before_gap(rows, since)]
@@ -77,7 +77,7 @@ class MySQLCommitOrder(CommitOrder):
     @override
     def check(self, connection: Connection) -> None:
         """Refuse tables that don't lock rows, and a lock that isn't there."""
-        table = self.log.table
+        table = self.event_log.table
         names = {"schema": table.schema, "events": table.name, "lock": event_append_lock.name}
         for table_name, engine in connection.execute(_ENGINES, names):
             if engine != "InnoDB":

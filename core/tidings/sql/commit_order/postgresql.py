@@ -93,9 +93,9 @@ class _Undecided:
 class PostgreSQLCommitOrder(CommitOrder):
     """What one reader, on one connection, knows of the gaps in the ids."""
 
-    def __init__(self, log: EventLog) -> None:
-        """Know nothing yet of ``log``."""
-        super().__init__(log)
+    def __init__(self, event_log: EventLog) -> None:
+        """Know nothing yet of ``event_log``."""
+        super().__init__(event_log)
         self._sequence: str | None = None
         self._undecided: list[_Undecided] = []
         """By ascending horizon."""
@@ -111,39 +111,39 @@ class PostgreSQLCommitOrder(CommitOrder):
         self._undecided = []
         self._held_at = None
         self._server_since = connection.execute(_SERVER_SINCE).scalar_one()
-        refuse_replica(connection, self.log)
-        refuse_hidden_rows(connection, self.log)
+        refuse_replica(connection, self.event_log)
+        refuse_hidden_rows(connection, self.event_log)
 
     @override
     def check(self, connection: Connection) -> None:
         """Refuse a replica, and ids that are not drawn one by one."""
-        refuse_replica(connection, self.log)
-        refuse_hidden_rows(connection, self.log)
-        self._sequence = check_sequence(connection, self.log)
-        refuse_pruned(connection, self.log)
+        refuse_replica(connection, self.event_log)
+        refuse_hidden_rows(connection, self.event_log)
+        self._sequence = check_sequence(connection, self.event_log)
+        refuse_pruned(connection, self.event_log)
 
     @override
     def watch(self, connection: Connection) -> None:
         """Refuse a sequence that was set back since :meth:`check`, and a new subscription."""
-        refuse_replica(connection, self.log)
-        refuse_hidden_rows(connection, self.log)
+        refuse_replica(connection, self.event_log)
+        refuse_hidden_rows(connection, self.event_log)
         if self._sequence is not None:
-            refuse_low_sequence(connection, self.log, self._sequence)
-        refuse_pruned(connection, self.log)
+            refuse_low_sequence(connection, self.event_log, self._sequence)
+        refuse_pruned(connection, self.event_log)
 
     @override
     def refuse_pruned(self, connection: Connection) -> None:
         """Refuse events with ids that a sequence gave out again after they had been pruned."""
-        refuse_pruned(connection, self.log)
+        refuse_pruned(connection, self.event_log)
 
     @override
     def note_pruned(self, connection: Connection, up_to: int) -> None:
-        remember_pruned(connection, self.log, up_to)
+        remember_pruned(connection, self.event_log, up_to)
 
     @override
     def renumber(self, connection: Connection) -> list[int]:
         """Give the events new ids that a sequence which was set back gave low ones."""
-        return renumber(connection, self.log, sequence_of(connection, self.log))
+        return renumber(connection, self.event_log, sequence_of(connection, self.event_log))
 
     @override
     def rows_since(
@@ -187,7 +187,7 @@ class PostgreSQLCommitOrder(CommitOrder):
         if awaited is None:
             return None
         oldest = connection.execute(
-            _OLDEST, {"holders": sorted(awaited.holders), "log": quoted_name(self.log.table)}
+            _OLDEST, {"holders": sorted(awaited.holders), "log": quoted_name(self.event_log.table)}
         ).one_or_none()
         waited = time.monotonic() - awaited.since
         if oldest is None:  # nothing tells of what it has committed but the next read
@@ -210,11 +210,11 @@ class PostgreSQLCommitOrder(CommitOrder):
         next.
         """
         if self._sequence is None:  # nobody has let this reader check itself
-            self._sequence = sequence_of(connection, self.log)
-        asked = {"sequence": self._sequence, "log": quoted_name(self.log.table)}
+            self._sequence = sequence_of(connection, self.event_log)
+        asked = {"sequence": self._sequence, "log": quoted_name(self.event_log.table)}
         since, cache, increment, cycles, hides = connection.execute(_STILL, asked).one()
         if hides:
-            refuse_hidden_rows(connection, self.log)
+            refuse_hidden_rows(connection, self.event_log)
         if cache is not None:
             refuse_cache(self._sequence, cache)
             refuse_descent(self._sequence, increment, cycles=cycles)
@@ -244,7 +244,7 @@ class PostgreSQLCommitOrder(CommitOrder):
     def _nobody_holds(self, connection: Connection) -> bool:
         """Remember who may fill the gaps below the newest id; return whether there is nobody."""
         # In this order: who draws an id after the newest was seen draws a greater one.
-        horizon = self.log.newest_id(connection) or 0
+        horizon = self.event_log.newest_id(connection) or 0
         holders = set(self._holders(connection))
         if len(self._undecided) == _MAX_UNDECIDED and holders:
             self._undecided.pop()  # who held then and still does is among the new holders
@@ -253,5 +253,5 @@ class PostgreSQLCommitOrder(CommitOrder):
 
     def _holders(self, connection: Connection) -> frozenset[str]:
         return frozenset(
-            connection.execute(_HOLDERS, {"log": quoted_name(self.log.table)}).scalars()
+            connection.execute(_HOLDERS, {"log": quoted_name(self.event_log.table)}).scalars()
         )

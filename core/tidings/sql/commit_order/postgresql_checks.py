@@ -54,21 +54,21 @@ def refuse_standby(connection: Connection) -> None:
         )
 
 
-def check_sequence(connection: Connection, log: EventLog) -> str:
+def check_sequence(connection: Connection, event_log: EventLog) -> str:
     """Refuse ids that are not drawn one by one, ascending, above all that were given out.
 
     Return the sequence's name.
     """
-    name = sequence_of(connection, log)
-    refuse_low_sequence(connection, log, name)
+    name = sequence_of(connection, event_log)
+    refuse_low_sequence(connection, event_log, name)
     return name
 
 
-def sequence_of(connection: Connection, log: EventLog) -> str:
+def sequence_of(connection: Connection, event_log: EventLog) -> str:
     """Return the name of the sequence of the ids; refuse one that does not give them in order."""
-    column = log.table.c.event_id
+    column = event_log.table.c.event_id
     sequences = connection.execute(
-        _SEQUENCES, {"log": quoted_name(log.table), "column": column.name}
+        _SEQUENCES, {"log": quoted_name(event_log.table), "column": column.name}
     ).all()
     if len(sequences) != 1:
         raise UnsafeStoreError(
@@ -99,16 +99,16 @@ def refuse_descent(name: str, increment: int, *, cycles: bool) -> None:
         )
 
 
-def refuse_low_sequence(connection: Connection, log: EventLog, name: str) -> None:
+def refuse_low_sequence(connection: Connection, event_log: EventLog, name: str) -> None:
     """Refuse a sequence that will give ids out again."""
-    column = log.table.c.event_id
+    column = event_log.table.c.event_id
     # The sequence is read as it is now, after the snapshot of the rows: never below a row's id.
-    table = quoted_name(log.table)
+    table = quoted_name(event_log.table)
     newest, last = connection.execute(
         text(f"SELECT (SELECT max({column.name}) FROM {table}), last_value FROM {name}")  # noqa: S608 - quoted by regclass
     ).one()
     if newest is not None and last < newest:
-        low = low_ids(connection, log, last)
+        low = low_ids(connection, event_log, last)
         meanwhile = (
             f"{len(low)} event(s) were committed under such ids meanwhile: {_named(low)}. "
             if low
@@ -122,12 +122,12 @@ def refuse_low_sequence(connection: Connection, log: EventLog, name: str) -> Non
         )
 
 
-def refuse_pruned(connection: Connection, log: EventLog) -> None:
+def refuse_pruned(connection: Connection, event_log: EventLog) -> None:
     """Refuse events with ids that were given out again after others had been pruned."""
-    pruned_to, again = ids_given_again(connection, log)
+    pruned_to, again = ids_given_again(connection, event_log)
     if again:
         raise UnsafeStoreError(
-            f"{len(again)} event(s) of {log.table.name!r} were committed under ids up to "
+            f"{len(again)} event(s) of {event_log.table.name!r} were committed under ids up to "
             f"{pruned_to} that were pruned, which exchanges have passed: {_named(again)}. Run "
             "`tidings renumber`, which gives them new ids, so that they go out. The sequence of "
             "the ids was set back, as a restore without its sequences does."
@@ -138,22 +138,22 @@ def _named(ids: list[int]) -> str:
     return ", ".join(map(str, ids[:_MOST_NAMED])) + (", …" if len(ids) > _MOST_NAMED else "")
 
 
-def subscription_to(connection: Connection, log: EventLog) -> str | None:
+def subscription_to(connection: Connection, event_log: EventLog) -> str | None:
     """Return the logical subscription that writes to the table of events, if any."""
     name: str | None = connection.execute(
-        _SUBSCRIPTION, {"log": quoted_name(log.table)}
+        _SUBSCRIPTION, {"log": quoted_name(event_log.table)}
     ).scalar_one_or_none()
     return name
 
 
-def refuse_replica(connection: Connection, log: EventLog) -> None:
+def refuse_replica(connection: Connection, event_log: EventLog) -> None:
     """Refuse a standby, and a logical replica, where commits come in another order than ids."""
     refuse_standby(connection)
-    name = subscription_to(connection, log)
+    name = subscription_to(connection, event_log)
     if name is not None:
         raise UnsafeStoreError(
-            f"The table {log.table.name!r} is filled by the subscription {name!r}: this PostgreSQL "
-            "is a logical replica. A replica applies transactions in the order of their commits: "
-            "a lower id may appear long after a higher one. Let the relay read the primary. If "
-            "this is the primary now, DROP SUBSCRIPTION first."
+            f"The table {event_log.table.name!r} is filled by the subscription {name!r}: this "
+            "PostgreSQL is a logical replica. A replica applies transactions in the order of their "
+            "commits: a lower id may appear long after a higher one. Let the relay read the "
+            "primary. If this is the primary now, DROP SUBSCRIPTION first."
         )

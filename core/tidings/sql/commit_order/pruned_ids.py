@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from tidings.sql.event_log import EventLog
 
 
-def remember_pruned(connection: Connection, log: EventLog, up_to: int) -> None:
+def remember_pruned(connection: Connection, event_log: EventLog, up_to: int) -> None:
     """Note that events up to that id were deleted, in the transaction that deletes them.
 
     What stays among them is older than the note, and so the note ends before the first of it.
     """
     from sqlalchemy.dialects.postgresql import insert  # noqa: PLC0415 - slow; others do without
 
-    event = log.table
+    event = event_log.table
     oldest = select(func.min(event.c.event_id)).scalar_subquery()
     newest = select(func.max(event.c.event_id)).scalar_subquery()
     pruned_to = func.least(up_to, oldest - 1)
@@ -46,24 +46,24 @@ def remember_pruned(connection: Connection, log: EventLog, up_to: int) -> None:
     )
 
 
-def ids_given_again(connection: Connection, log: EventLog) -> tuple[int, list[int]]:
+def ids_given_again(connection: Connection, event_log: EventLog) -> tuple[int, list[int]]:
     """Return up to which id events were pruned, and the ids up to there that are there again.
 
     One look into the primary key, if there are none.
     """
     # In two statements. Of a join the planner takes a third of all events for what is found. Then
     # it compiles the statement, which takes longer than anything else here.
-    pruned_to = connection.execute(_pruned_to(log)).scalar_one_or_none()
+    pruned_to = connection.execute(_pruned_to(event_log)).scalar_one_or_none()
     if pruned_to is None:
         return 0, []
-    event_id = log.table.c.event_id
+    event_id = event_log.table.c.event_id
     again = select(event_id).where(event_id <= pruned_to).order_by(event_id)
     return pruned_to, list(connection.execute(again).scalars())
 
 
-def _pruned_to(log: EventLog) -> Select[int]:
+def _pruned_to(event_log: EventLog) -> Select[int]:
     """Return what asks for the note, if it still counts."""
-    event = log.table
+    event = event_log.table
     kept = select(event.c.event_id).where(
         event.c.event_id == pruned_event.c.kept_id, event.c.occurred_on == pruned_event.c.kept_on
     )

@@ -30,10 +30,12 @@ class SQLiteCommitOrder(CommitOrder):
     @override
     def check(self, connection: Connection) -> None:
         """Refuse a table that gives the ids of pruned rows out again."""
-        definition = connection.execute(_DEFINITION, {"name": self.log.table.name}).scalar_one()
+        definition = connection.execute(
+            _DEFINITION, {"name": self.event_log.table.name}
+        ).scalar_one()
         if "AUTOINCREMENT" not in definition.upper():
             raise UnsafeStoreError(
-                f"The table {self.log.table.name!r} has no AUTOINCREMENT: after pruning, SQLite "
-                "would give old ids out again, and the relay would pass those events. Make the "
-                "table with `tidings init --tables` (`tidings schema` shows it)."
+                f"The table {self.event_log.table.name!r} has no AUTOINCREMENT: after pruning, "
+                "SQLite would give old ids out again, and the relay would pass those events. Make "
+                "the table with `tidings init --tables` (`tidings schema` shows it)."
             )

@@ -99,16 +99,18 @@ class OutboxMessageDispatcher:
         self._serializer = serializer or RecordedEventSerializer()
         self._json_options = json_options
         self._aggregate_type = aggregate_type
-        self._log = outbox_log(table_name, layout, schema)
+        self._event_log = outbox_log(table_name, layout, schema)
 
     def dispatch(self, *messages: Any) -> None:
         """Store messages, in their order; raises, storing none, if one cannot be stored."""
-        insert_rows(self._connection(), [self._row(message) for message in messages], self._log)
+        insert_rows(
+            self._connection(), [self._row(message) for message in messages], self._event_log
+        )
 
     def retrieve_not_dispatched_messages(self, limit: int) -> Sequence[MessageInOutbox]:
         """Return up to ``limit`` messages that wait, the oldest first, and keep others off them."""
         connection = self._connection()
-        table = self._log.table
+        table = self._event_log.table
         if connection.dialect.name == "sqlite":
             # The first statement that could write makes every other worker wait.
             connection.execute(update(table).where(table.c.event_id < 0).values(body=""))
@@ -128,7 +130,7 @@ class OutboxMessageDispatcher:
         """Note that the messages were dispatched; they stay in the table."""
         ids = [{"id": message.message_id} for message in messages]
         if ids:
-            table = self._log.table
+            table = self._event_log.table
             statement = update(table).where(table.c.event_id == bindparam("id"))
             self._connection().execute(statement.values(dispatched_on=self._clock()), ids)
 
@@ -136,13 +138,15 @@ class OutboxMessageDispatcher:
         """Delete the messages."""
         ids = [{"id": message.message_id} for message in messages]
         if ids:
-            table = self._log.table
+            table = self._event_log.table
             self._connection().execute(
                 delete(table).where(table.c.event_id == bindparam("id")), ids
             )
 
     def _connection(self) -> Connection:
-        return callers_connection(self._given, self._log.table, "dispatcher.dispatch, message")
+        return callers_connection(
+            self._given, self._event_log.table, "dispatcher.dispatch, message"
+        )
 
     def _row(self, message: Any) -> dict[str, Any]:
         event = self._serializer.serialize(message)

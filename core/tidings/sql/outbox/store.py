@@ -26,8 +26,8 @@ class OutboxEventStore(SqlAlchemyEventStore):
     to this reader, somebody else did it.
     """
 
-    def __init__(self, settings: OutboxSettings, log: EventLog) -> None:
-        super().__init__(settings, log)
+    def __init__(self, settings: OutboxSettings, event_log: EventLog) -> None:
+        super().__init__(settings, event_log)
         self._since: int | None = None
         """Everything up to there was given to the reader."""
         self._known = 0
@@ -60,15 +60,15 @@ class OutboxEventStore(SqlAlchemyEventStore):
         if self._taken:
             raise UnsafeStoreError(
                 f"Somebody else has dispatched event {newest} of the table "
-                f"{self.log.table.name!r}: another relay, or a dispatcher, takes events out of "
-                "this outbox too, and this exchange does not get those. Let one alone do it. Then "
-                "start this relay again to go on without them. Or let it have what the table still "
-                f"holds of them: `tidings replay EXCHANGE --from {(self._since or 0) + 1}`."
+                f"{self.event_log.table.name!r}: another relay, or a dispatcher, takes events out "
+                "of this outbox too, and this exchange does not get those. Let one alone do it. "
+                "Then start this relay again to go on without them. Or let it have what the table "
+                f"still holds of them: `tidings replay EXCHANGE --from {(self._since or 0) + 1}`."
             )
 
     def _newest_dispatched(self) -> int:
         """Return the id of the newest row if it was dispatched, else 0: one look by the key."""
-        table = self.log.table
+        table = self.event_log.table
         newest = select(table.c.event_id, table.c.dispatched_on).order_by(table.c.event_id.desc())
         row = self._read(lambda connection: connection.execute(newest.limit(1)).one_or_none())
         return 0 if row is None or row.dispatched_on is None else int(row.event_id)
