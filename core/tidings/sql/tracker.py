@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from tidings.event import StoredEvent
     from tidings.interfaces import IdleRelay, JournalEntry, Pause, QuarantinedEvent, TrackedExchange
-    from tidings.sql.database import Database
     from tidings.sql.settings import SqlAlchemySettings
 
 Effect: TypeAlias = "Callable[[Connection], None]"
@@ -54,13 +53,15 @@ class SqlAlchemyTracker(PublishedMessageTracker):
         }
     )
 
-    def __init__(self, settings: SqlAlchemySettings) -> None:
-        """Take the settings; connects to nothing."""
-        self._database = FewConnections(settings)
+    def __init__(
+        self, settings: SqlAlchemySettings, database: FewConnections | None = None
+    ) -> None:
+        """Take the settings, or a database that another tracker uses; connects to nothing."""
+        self._database = FewConnections(settings) if database is None else database
         self._insert_if_absent = tracker_rows.insert_if_absent(self._database.dialect_name)
 
     @property
-    def database(self) -> Database:
+    def database(self) -> FewConnections:
         """The database it is kept in."""
         return self._database
 
@@ -76,12 +77,12 @@ class SqlAlchemyTracker(PublishedMessageTracker):
     def track_most_recent_published_message(
         self, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
-        self.track_and(_nothing, exchange_name, event, lease)
+        self._track_and(_nothing, exchange_name, event, lease)
 
-    def track_and(
+    def _track_and(
         self, effect: Effect, exchange_name: str, event: StoredEvent, lease: Lease
     ) -> None:
-        """Track, with an effect of the caller's while nobody else can move the position.
+        """Track, with an effect while nobody else can move the position.
 
         ``effect`` is given the transaction's connection. It is not called if the lease is
         lost; what it raises rolls the move back.
@@ -161,10 +162,10 @@ class SqlAlchemyTracker(PublishedMessageTracker):
 
     @override
     def replay(self, exchange_name: str, after_event_id: int) -> None:
-        self.replay_and(_nothing, exchange_name, after_event_id)
+        self._replay_and(_nothing, exchange_name, after_event_id)
 
-    def replay_and(self, effect: Effect, exchange_name: str, after_event_id: int) -> None:
-        """Replay, with an effect of the caller's before anybody can go on from there.
+    def _replay_and(self, effect: Effect, exchange_name: str, after_event_id: int) -> None:
+        """Replay, with an effect before anybody can go on from there.
 
         ``effect`` is given the transaction's connection; what it raises rolls the replay back.
         """
@@ -271,11 +272,6 @@ class SqlAlchemyTracker(PublishedMessageTracker):
     @override
     def close(self) -> None:
         self._database.close()
-
-    @property
-    def place(self) -> tuple[str, ...]:
-        """Which database the positions are in; see :attr:`Database.place`."""
-        return self._database.place
 
     def _make_row(self, exchange_name: str) -> Row[Any] | None:
         """Make the exchange's row if it is not there yet; return it if it is."""

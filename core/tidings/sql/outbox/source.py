@@ -9,11 +9,6 @@ from sqlalchemy import bindparam, delete, func, or_, select, update
 from typing_extensions import override
 
 from tidings.errors import ConfigurationError
-from tidings.interfaces import (
-    Lease,
-    PublishedMessageTracker,
-    TrackedExchange,
-)
 from tidings.sql.database import Database
 from tidings.sql.database_url import place, url_of
 from tidings.sql.outbox.store import OutboxEventStore
@@ -21,13 +16,10 @@ from tidings.sql.outbox.table import outbox_log
 from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
-
     from sqlalchemy import Connection
 
     from tidings.event import StoredEvent
-    from tidings.interfaces import IdleRelay, JournalEntry, Pause, QuarantinedEvent
+    from tidings.interfaces import Lease, PublishedMessageTracker
     from tidings.sql.event_log import EventLog
     from tidings.sql.event_store import SqlAlchemyEventStore
     from tidings.sql.settings import OutboxSettings
@@ -53,9 +45,9 @@ def outbox_tracker(
     Marks and removals happen while the position's row is locked. So no relay goes on from a replay
     before the outbox shows its events again, and none marks them after it. If outbox and tracker
     are in one database, both are one transaction. Raises
-    :class:`~tidings.errors.ConfigurationError` for a tracker that is not on SQLAlchemy.
+    :class:`~tidings.errors.ConfigurationError` for a tracker that is not ours on SQLAlchemy.
     """
-    if not isinstance(tracker, SqlAlchemyTracker):
+    if type(tracker) is not SqlAlchemyTracker:  # what a subclass does otherwise would be left out
         raise ConfigurationError(
             [
                 (
@@ -76,12 +68,16 @@ def drained_table(settings: OutboxSettings) -> tuple[str, ...]:
     return (*place(url_of(settings)), settings.db_schema or "", settings.table_name)
 
 
-class _OutboxTracker(PublishedMessageTracker):
+class _OutboxTracker(SqlAlchemyTracker):
+    """The same positions, on the same connections; their moves and replays change the outbox, too.
+
+    Passing an event does not mark it: that is done when the position next moves.
+    """
+
     def __init__(self, settings: OutboxSettings, tracker: SqlAlchemyTracker) -> None:
-        self.capabilities = tracker.capabilities
-        self._tracker = tracker
-        self._database = Database(settings)
-        self._is_beside = tracker.place == self._database.place
+        super().__init__(settings, tracker.database)
+        self._outbox = Database(settings)
+        self._is_beside = tracker.database.place == self._outbox.place
         self._moved = (0, 0)
         """The epoch of the last lease, and up to where it has marked."""
         table = _log(settings).table
@@ -119,7 +115,7 @@ class _OutboxTracker(PublishedMessageTracker):
         epoch, marked = self._moved
         since = marked if epoch == lease.epoch else lease.position.event_id
         # What must stay to be tried again. Only the lease's holder puts more there.
-        spared = [e.event_id for e in self._tracker.quarantined_events(exchange_name)]
+        spared = [e.event_id for e in self.quarantined_events(exchange_name)]
 
         def dispatch(connection: Connection) -> None:
             if self._remove is not None:
@@ -129,7 +125,7 @@ class _OutboxTracker(PublishedMessageTracker):
             marked = {"up_to": up_to, "since": since, "now": datetime.now(UTC)}
             connection.execute(self._mark, marked)
 
-        self._tracker.track_and(self._here(dispatch), exchange_name, event, lease)
+        self._track_and(self._here(dispatch), exchange_name, event, lease)
         self._moved = (lease.epoch, up_to)
 
     @override
@@ -137,7 +133,7 @@ class _OutboxTracker(PublishedMessageTracker):
         def unmark(connection: Connection) -> None:
             connection.execute(self._unmark, {"after": after_event_id})
 
-        self._tracker.replay_and(self._here(unmark), exchange_name, after_event_id)
+        self._replay_and(self._here(unmark), exchange_name, after_event_id)
 
     def _here(self, effect: Effect) -> Effect:
         """Let an effect happen in the outbox's database, under the lock of the tracker's row."""
@@ -145,111 +141,12 @@ class _OutboxTracker(PublishedMessageTracker):
             return effect
 
         def elsewhere(_tracker_connection: Connection) -> None:
-            with self._database.transaction() as connection:
+            with self._outbox.transaction() as connection:
                 effect(connection)
 
         return elsewhere
 
     @override
-    def most_recent_published_message_id(self, exchange_name: str) -> int | None:
-        return self._tracker.most_recent_published_message_id(exchange_name)
-
-    @override
-    def acquire_lease(
-        self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
-    ) -> Lease:
-        return self._tracker.acquire_lease(exchange_name, owner, seconds, in_place_of=in_place_of)
-
-    @override
-    def renew_lease(self, lease: Lease) -> None:
-        self._tracker.renew_lease(lease)
-
-    @override
-    def renew_leases(self, leases: Sequence[Lease]) -> Mapping[Lease, bool]:
-        return self._tracker.renew_leases(leases)
-
-    @override
-    def release_lease(self, lease: Lease) -> None:
-        self._tracker.release_lease(lease)
-
-    @override
-    def note_stop(self, event_id: int | None, reason: str, lease: Lease) -> None:
-        self._tracker.note_stop(event_id, reason, lease)
-
-    @override
-    def note_idle(self, exchange_name: str, relay: IdleRelay, seconds: float) -> None:
-        self._tracker.note_idle(exchange_name, relay, seconds)
-
-    @override
-    def forget_idle(self, exchange_name: str, owner: str) -> None:
-        self._tracker.forget_idle(exchange_name, owner)
-
-    # Passing an event is no reason to mark it: that is done when the position next moves.
-
-    @override
-    def quarantine(self, exchange_name: str, event: StoredEvent, reason: str, lease: Lease) -> None:
-        self._tracker.quarantine(exchange_name, event, reason, lease)
-
-    @override
-    def quarantined_events(
-        self, exchange_name: str | None = None, *, retry_asked: bool = False
-    ) -> Sequence[QuarantinedEvent]:
-        return self._tracker.quarantined_events(exchange_name, retry_asked=retry_asked)
-
-    @override
-    def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
-        return self._tracker.ask_to_retry(exchange_name, event_id)
-
-    @override
-    def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
-        self._tracker.note_retry(event_id, reason, lease)
-
-    @override
-    def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
-        return self._tracker.drop_quarantined(exchange_name, event_id)
-
-    @override
-    def write_journal(
-        self, entries: Sequence[JournalEntry], *, most: int, longest: timedelta
-    ) -> None:
-        self._tracker.write_journal(entries, most=most, longest=longest)
-
-    @override
-    def journal(
-        self,
-        exchange_name: str | None = None,
-        *,
-        since: datetime | None = None,
-        after: int = 0,
-        limit: int = 1000,
-    ) -> Sequence[JournalEntry]:
-        return self._tracker.journal(exchange_name, since=since, after=after, limit=limit)
-
-    @override
-    def pause(self, exchange_name: str, pause: Pause) -> bool:
-        return self._tracker.pause(exchange_name, pause)
-
-    @override
-    def resume(self, exchange_name: str) -> bool:
-        return self._tracker.resume(exchange_name)
-
-    @override
-    def paused(self, exchange_name: str) -> Pause | None:
-        return self._tracker.paused(exchange_name)
-
-    @override
-    def tracked_exchanges(self) -> Sequence[TrackedExchange]:
-        return self._tracker.tracked_exchanges()
-
-    @override
-    def create(self) -> None:
-        self._tracker.create()
-
-    @override
-    def migrate(self, *, dry_run: bool = False) -> str:
-        return self._tracker.migrate(dry_run=dry_run)
-
-    @override
     def close(self) -> None:
-        self._database.close()
-        self._tracker.close()
+        self._outbox.close()
+        super().close()
