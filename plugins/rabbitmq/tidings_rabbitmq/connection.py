@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import ssl
 import time
 from typing import TYPE_CHECKING, Any
 
 import pika
 from pika import exceptions
+from typing_extensions import override
 
-from tidings.plugins import (
-    BrokerRefusedError,
-    BrokerUnavailableError,
-    DeliveryError,
-    escaping_logger,
-)
+from tidings.plugins import BrokerUnavailableError, DeliveryError, escaping_logger
+from tidings_rabbitmq.broker_connection import BrokerConnection
 from tidings_rabbitmq.candidates import connect_in_turn
 from tidings_rabbitmq.failures import explain
 from tidings_rabbitmq.silence import longest_silence
@@ -38,11 +33,8 @@ CONNECT_GRACE = 1.0
 """Seconds past pika's own limit for connecting, after which we don't wait for its word."""
 
 
-class AmqpConnection:
-    """A connection whose calls wait for the broker's answer, with a limit.
-
-    What goes wrong, now or while nobody calls, is kept in ``failure`` and raised by the next call.
-    """
+class AmqpConnection(BrokerConnection):
+    """A connection over AMQP 0-9-1, which pika carries on a loop that others may share."""
 
     channel: Channel
 
@@ -57,9 +49,7 @@ class AmqpConnection:
 
         ``name_the_event`` is called when pika reports a failure, to say more of it than we know.
         """
-        self.address = settings.address
-        self.exchange_name = exchange_name
-        self.failure: DeliveryError | None = None
+        super().__init__(settings, exchange_name)
         self.reason: BaseException | None = None
         """pika's own error behind ``failure``."""
         self.blocked = False
@@ -70,15 +60,9 @@ class AmqpConnection:
         self.has_channel = False
         """Whether there ever was a channel to use."""
         self._gone = True
-        self._process = os.getpid()
         self._services: Services
         self._connection: pika.SelectConnection
         loop.carry(self)
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether it is another process's, of which this one is a fork."""
-        return os.getpid() != self._process
 
     def open(self) -> None:
         """Connect to the first address that will do, and open the channel."""
@@ -182,13 +166,13 @@ class AmqpConnection:
         return int(self._connection.params.frame_max)
 
     @property
+    @override
     def longest_silence(self) -> float:
-        """How many seconds it can do without :meth:`step`, once it is open."""
         return longest_silence(self._connection.params.heartbeat)
 
     @property
+    @override
     def unsent(self) -> int:
-        """Bytes that the socket has not taken yet."""
         stream = self._services.stream
         return 0 if self._gone or stream is None else int(stream.get_write_buffer_size())
 
@@ -199,16 +183,11 @@ class AmqpConnection:
         # The stream cuts what a socket did not take off the front: of bytes it would be a copy.
         self._services.stream.write(memoryview(frames))  # type: ignore[union-attr] # is open
 
+    @override
     def step(self, seconds: float) -> None:
-        """Let the connection work, up to ``seconds``; raise what went wrong."""
         self.check()
         self._loop.step(seconds)
         self.check()
-
-    def check(self) -> None:
-        """Raise what went wrong, if anything did."""
-        if self.failure is not None:
-            raise self.failure
 
     def fail(self, error: BaseException) -> None:
         """Keep the first thing that went wrong."""
@@ -220,8 +199,8 @@ class AmqpConnection:
                 else self._name_the_event(error, explain(error, self.address, self.exchange_name))
             )
 
+    @override
     def fail_silent(self, doing: str, seconds: float) -> None:
-        """Give up, because the broker did not answer for so long; raises."""
         why = (
             "it blocks publishers, because its memory or disk alarm is on. Let it drain its "
             "queues, or give it more memory or disk (rabbitmqctl status)."
@@ -237,12 +216,8 @@ class AmqpConnection:
         )
         self.check()
 
+    @override
     def close(self) -> None:
-        """Close, politely if the broker answers at once, else abruptly. Never raises.
-
-        In a fork of the process that opened it, nothing is said to the broker: the connection is
-        the other process's.
-        """
         if not self.is_foreign:
             self._disconnect()
         self._loop.let_go(self)
@@ -270,14 +245,7 @@ class AmqpConnection:
 
     def _parameters(self, seconds: float) -> pika.ConnectionParameters:
         settings, address = self._settings, self.address
-        try:
-            context = settings.ssl_context(address)
-        except (ssl.SSLError, OSError) as error:
-            raise BrokerRefusedError(
-                f"Exchange {self.exchange_name!r}: ca_file, certificate_file or key_file cannot "
-                f"be used: {error.strerror or error}.",
-                exchange_name=self.exchange_name,
-            ) from error
+        context = self._ssl_context(settings)
         return pika.ConnectionParameters(
             host=address.ip,
             port=address.port,

@@ -6,9 +6,7 @@ what goes wrong.
 
 from __future__ import annotations
 
-import os
 import re
-import ssl
 import struct
 import time
 from contextlib import suppress
@@ -17,8 +15,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from rstream import schema
 from rstream.encoding import decode_frame, encode_frame
+from typing_extensions import override
 
-from tidings.plugins import BrokerRefusedError, BrokerUnavailableError, DeliveryError
+from tidings.plugins import BrokerUnavailableError, DeliveryError
+from tidings_rabbitmq.broker_connection import BrokerConnection
 from tidings_rabbitmq.candidates import connect_in_turn
 from tidings_rabbitmq.diagnosis import Diagnosis, diagnose_socket, did_not_answer
 from tidings_rabbitmq.silence import longest_silence
@@ -44,11 +44,10 @@ _ASKED, _ANSWERED = b"\x00\x19", b"\x80\x19"
 _VERSION = re.compile(r"\d+")
 
 
-class StreamConnection:
-    """A connection whose requests wait for the broker's answer, with a limit.
+class StreamConnection(BrokerConnection):
+    """A connection over the stream protocol.
 
-    ``on_frame`` is called with every frame that answers no request. What goes wrong is kept in
-    ``failure`` and raised by the next call.
+    ``on_frame`` is called with every frame that answers no request.
     """
 
     def __init__(
@@ -57,16 +56,13 @@ class StreamConnection:
         exchange_name: str,
         on_frame: Callable[[schema.Frame], None],
     ) -> None:
-        self.address = settings.address
-        self.exchange_name = exchange_name
-        self.failure: DeliveryError | None = None
+        super().__init__(settings, exchange_name)
         self.frame_max = FRAME_MAX
         self.version: tuple[int, ...] = ()
         """The broker's, as far as its numbers go; nothing if it doesn't say."""
         self._settings = settings
         self._on_frame = on_frame
         self._stream: SocketStream | None = None
-        self._process = os.getpid()
         self._buffer = bytearray()
         self._correlation_ids = count(1)
         self._answers: dict[int, schema.Frame] = {}
@@ -74,11 +70,6 @@ class StreamConnection:
         self._heartbeat = float(settings.heartbeat)
         self._patience = settings.connect_timeout
         self._heard = self._said = 0.0
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether it is another process's, of which this one is a fork."""
-        return os.getpid() != self._process
 
     def open(self) -> None:
         """Connect to the first address that will do, log in, and open the virtual host."""
@@ -103,14 +94,7 @@ class StreamConnection:
         self._patience = self._settings.connect_timeout
 
     def _reach(self, seconds: float) -> None:
-        try:
-            context = self._settings.ssl_context(self.address)
-        except (ssl.SSLError, OSError) as error:
-            raise BrokerRefusedError(
-                f"Exchange {self.exchange_name!r}: ca_file, certificate_file or key_file cannot "
-                f"be used: {error.strerror or error}.",
-                exchange_name=self.exchange_name,
-            ) from error
+        context = self._ssl_context(self._settings)
         try:
             self._stream = SocketStream(self.address, context, seconds)
         except OSError as error:
@@ -157,13 +141,13 @@ class StreamConnection:
             self.check()
 
     @property
+    @override
     def unsent(self) -> int:
-        """Bytes that the socket has not taken yet."""
         return 0 if self._stream is None else self._stream.unsent
 
     @property
+    @override
     def longest_silence(self) -> float:
-        """How many seconds it can do without :meth:`step`, once it is open."""
         return longest_silence(self._heartbeat)
 
     @property
@@ -171,8 +155,8 @@ class StreamConnection:
         """The socket's, to be waited for beside others."""
         return self._open_stream().descriptor
 
+    @override
     def step(self, seconds: float) -> None:
-        """Read, write, and keep the heartbeat, up to ``seconds``; raise what went wrong."""
         self.check()
         self._beat()
         try:
@@ -185,29 +169,20 @@ class StreamConnection:
             self._take(data)
         self.check()
 
-    def check(self) -> None:
-        """Raise what went wrong, if anything did."""
-        if self.failure is not None:
-            raise self.failure
-
     def fail(self, diagnosis: Diagnosis) -> None:
         """Keep the first thing that went wrong."""
         if self.failure is None:
             self.failure = diagnosis.error(self.address, self.exchange_name)
 
+    @override
     def fail_silent(self, doing: str, seconds: float) -> None:
-        """Give up, because the broker did not answer for so long; raises."""
         advice = "Check that it is not frozen or overloaded, its alarms, and the network between."
         what = f"did not answer within {seconds:g} s ({doing})"
         self.fail(Diagnosis(BrokerUnavailableError, what, advice))
         self.check()
 
+    @override
     def close(self) -> None:
-        """Close, politely if the broker answers at once, else abruptly. Never raises.
-
-        In a fork of the process that opened it, nothing is said to the broker: the connection is
-        the other process's.
-        """
         if self._stream is None:
             return
         if self.is_foreign:
