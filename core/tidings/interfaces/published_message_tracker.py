@@ -195,12 +195,9 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
         """Create what the tracker needs, if it isn't there yet. Idempotent."""
 
     def migrate(self, *, dry_run: bool = False) -> str:
-        """Bring what an older version has made to what this one needs; return the statements.
+        """Do for what the tracker keeps what :meth:`EventStore.migrate` does for events.
 
-        Idempotent, and safe when several do it at once. ``dry_run`` only tells which they would
-        be. Empty if there is nothing to do. Raises
-        :class:`~tidings.errors.StoreNotReadyError` if nothing was made yet. Belongs to
-        ``Capability.SCHEMA``.
+        Belongs to ``Capability.SCHEMA``.
         """
         raise NotImplementedError
 
