@@ -33,9 +33,9 @@ IN_MEMORY = {
     "InMemoryTracker",
 }  # fmt: skip
 ERRORS = {
-    "BrokenPluginError", "BrokerRefusedError", "BrokerUnavailableError", "ConfigurationError",
-    "DeliveryError", "EventStoreError", "ExchangeLockedError", "ExchangePausedError",
-    "InvalidEventError", "LeaseError",
+    "BrokenPluginError", "BrokerMismatchError", "BrokerRefusedError", "BrokerUnavailableError",
+    "ConfigurationError", "DeliveryError", "EventStoreError", "ExchangeLockedError",
+    "ExchangePausedError", "InvalidEventError", "LeaseError",
     "LeaseHeldError", "LeaseLostError", "MissingLibraryError", "NotAcceptedError",
     "NotYetStoredError", "OutputClosedError", "PluginError",
     "PositionMismatchError", "StoreNotReadyError", "StoreUnavailableError", "TidingsError",
@@ -53,7 +53,7 @@ FOR_AUTHORS = {
     "ReceivedMessage", "Serializer", "SerializerSpec", "Settings", "Standing", "Stop",
     "StoreNotReadyError", "StoreUnavailableError", "StoredEvent", "TrackedExchange", "TrackerSpec",
     "UndeliverableEventError", "UnreadableEventError", "Waited", "escaping_logger", "fingerprint",
-    "fingerprint_of", "hookimpl", "partition_of",
+    "fingerprint_of", "hookimpl", "partition_of", "state_after",
     "InvalidEventError", "Journal", "JournalEntry", "Pause", "Pauses", "UnsafeStoreError",
 }  # fmt: skip
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from tidings.errors import (
         BrokenPluginError,
+        BrokerMismatchError,
         BrokerRefusedError,
         BrokerUnavailableError,
         ConfigurationError,
@@ -94,6 +95,7 @@ _NAMES = {
     "tidings.bootstrap": ("Tidings",),
     "tidings.errors": (
         "BrokenPluginError",
+        "BrokerMismatchError",
         "BrokerRefusedError",
         "BrokerUnavailableError",
         "ConfigurationError",
@@ -156,6 +158,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BrokenPluginError",
+    "BrokerMismatchError",
     "BrokerRefusedError",
     "BrokerUnavailableError",
     "Capability",

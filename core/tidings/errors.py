@@ -15,7 +15,8 @@
     │   ├── UnreadableEventError    this one row cannot be read
     │   ├── UnsafeStoreError        the order of commits, or a rollback, cannot be kept here
     │   └── PositionMismatchError   the position is not of this store
-    │       └── NotYetStoredError   a replay set it beyond the newest event           (transient)
+    │       ├── NotYetStoredError   a replay set it beyond the newest event           (transient)
+    │       └── BrokerMismatchError the broker has an event that is not of this store
     ├── LeaseError                  somebody else relays this exchange
     │   ├── LeaseHeldError          held by another relay                         (transient)
     │   └── LeaseLostError          was ours, and is no longer                    (transient)
@@ -127,6 +128,10 @@ class NotYetStoredError(PositionMismatchError):
     """A replay set the position beyond the newest event: there is nothing to send until then."""
 
     transient: ClassVar[bool] = True
+
+
+class BrokerMismatchError(PositionMismatchError):
+    """The newest event that the broker has is not one of this event store."""
 
 
 class LeaseError(TidingsError):

@@ -183,6 +183,11 @@ def test_a_relay_that_fails_beside_one_that_works_alarms_nobody(rules: Path) -> 
     assert not fires(rules, "TidingsFailing", 60, series)
 
 
+def test_a_position_of_another_store_alarms_and_a_wait_that_is_meant_does_not(rules: Path) -> None:
+    assert fires(rules, "TidingsFailing", 60, {state("mismatch"): "1x120"})
+    assert not fires(rules, "TidingsFailing", 60, {state("waiting"): "1x120"})
+
+
 def test_a_relay_that_fails_and_takes_the_lease_for_moments_is_not_nobody(rules: Path) -> None:
     series = {of("tidings_lease_held"): " ".join(["1 0x2"] * 5)}
 

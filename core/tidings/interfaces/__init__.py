@@ -3,6 +3,7 @@
 from tidings.interfaces.capability import Capability
 from tidings.interfaces.event_store import EventStore, Hold, Waited
 from tidings.interfaces.exchange_state import ExchangeState
+from tidings.interfaces.failed_state import state_after
 from tidings.interfaces.idle_relay import IdleRelay
 from tidings.interfaces.journal import Journal, JournalEntry
 from tidings.interfaces.lease import Lease, Position
@@ -60,4 +61,5 @@ __all__ = [
     "fingerprint",
     "fingerprint_of",
     "partition_of",
+    "state_after",
 ]

@@ -53,6 +53,7 @@ from tidings.interfaces import (
     fingerprint,
     fingerprint_of,
     partition_of,
+    state_after,
 )
 from tidings.plugins.hookspecs import hookimpl
 from tidings.plugins.specs import (
@@ -132,4 +133,5 @@ __all__ = [
     "fingerprint_of",
     "hookimpl",
     "partition_of",
+    "state_after",
 ]

@@ -19,12 +19,12 @@ back. The worker starts one run after the other; the notification service makes 
                  │             retry is asked for        │             and send on     │
                  │                                       │             without it      │
                  └───────────────────┬───────────────────┘                             │
-                                     │ broker, database or lease fails;                │
+                                     │ broker, database, lease or position fails;      │
                                      ▼ poison, and the exchange stops for it           │
-                         ┌───────────────────────┐                                     │
-                         │   failing, stopped    │ ────────────────────────────────────┘
-                         │      trouble.py       │   wait: backoff.py
-                         └───────────────────────┘
+                   ┌─────────────────────────────────────┐                             │
+                   │ failing, stopped, mismatch, waiting │ ────────────────────────────┘
+                   │             trouble.py              │   wait: backoff.py
+                   └─────────────────────────────────────┘
 
 What fails while it starts is failing, too. To shut down, or because somebody pauses the exchange, a
 run ends from ``working`` or ``idle``, after a flush.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tidings.errors import (
+    BrokerMismatchError,
     ExchangePausedError,
     LeaseHeldError,
-    PositionMismatchError,
     UnreadableEventError,
 )
 from tidings.interfaces import Capability, fingerprint
@@ -49,7 +49,7 @@ def remembered_by_broker(
     """Return the newest id that the broker has of this store; 0 if it cannot say.
 
     What the broker remembers counts only if it is the event that the store has under that id.
-    Raises :class:`~tidings.errors.PositionMismatchError` if it is another one, and notes that: the
+    Raises :class:`~tidings.errors.BrokerMismatchError` if it is another one, and notes that: the
     store was restored or exchanged, and believing the id would pass new events. A replay is the way
     out. What the broker remembers of an earlier generation, or of another store once this one's
     exchange was replayed, is void.
@@ -67,7 +67,7 @@ def remembered_by_broker(
 
 def problem_of_broker(
     exchange_name: str, accepted: Accepted | None, store: EventStore, position: Position
-) -> PositionMismatchError | None:
+) -> BrokerMismatchError | None:
     """Return what is wrong between the broker's memory and the store; ``None``: nothing."""
     if accepted is None or not _counts(accepted, position):
         return None
@@ -76,7 +76,7 @@ def problem_of_broker(
     if problem is None:
         return None
     ids = "" if foreign else LET_IDS_BEGIN_ABOVE
-    return PositionMismatchError(
+    return BrokerMismatchError(
         f"Exchange {exchange_name!r}: the broker already has event {accepted.event_id}, {problem}. "
         f"Going on behind that id would pass events that were never sent. {ids}Say from which "
         f"event on this exchange is to have them: `tidings replay {exchange_name} --all`, or "

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from typing_extensions import override
 
 from tidings.blame import sentence_of
-from tidings.errors import LeaseLostError, NotYetStoredError, UndeliverableEventError
-from tidings.interfaces import JournalEntry, Observer
+from tidings.errors import LeaseLostError
+from tidings.interfaces import JournalEntry, Observer, state_after
 from tidings.relay.owner import label
 
 if TYPE_CHECKING:
-    from tidings.interfaces import Hold, Lease, Pause
+    from collections.abc import Mapping
+
+    from tidings.interfaces import ExchangeState, Hold, Lease, Pause
     from tidings.relay.journal_writer import JournalWriter
     from tidings.relay.owner import Owner
     from tidings.relay.route import Route
@@ -25,6 +27,8 @@ MOST_ALIKE = 10
 """How often the same is noted within :data:`ALIKE_SECONDS`; a failure that goes on, once."""
 ALIKE_SECONDS = 3600.0
 MOST_KINDS = 1000
+_WORDS: Final[Mapping[ExchangeState, str]] = {"waiting": "waits", "stopped": "stopped"}
+"""What is noted if a run fails; ``failed`` if it is none of these."""
 _WITH_DIGITS = re.compile(r"\w*\d\w*")
 
 
@@ -163,6 +167,4 @@ def _kind(detail: str) -> str:
 
 
 def _word(error: Exception) -> str:
-    if isinstance(error, NotYetStoredError):
-        return "waits"
-    return "stopped" if isinstance(error, UndeliverableEventError) else "failed"
+    return _WORDS.get(state_after(error), "failed")

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import override
 
 from tidings.blame import sentence_of
-from tidings.errors import NotYetStoredError
-from tidings.interfaces import Observer
+from tidings.interfaces import Observer, state_after
 from tidings.relay.observers import Observers
 from tidings.relay.owner import label
 
@@ -27,11 +26,11 @@ class Vitals:
     state: ExchangeState
     """``working``: what is sent is accepted, or there is nothing to send. ``starting``: neither is
     known yet. ``waiting``: a replay set it beyond the newest event. ``paused``: by somebody, until
-    that is ended. ``failing``: it waits to try again. ``dead``: the thread ended by a fault of
-    ours."""
+    that is ended. ``failing``, ``stopped``, ``mismatch``: it cannot work, and tries again.
+    ``dead``: the thread ended by a fault of ours."""
 
     reason: str | None
-    """Why it is failing, waiting or dead; for whom it stands by; who paused it."""
+    """Why it cannot work, is waiting or dead; for whom it stands by; who paused it."""
 
     was_tried: bool
     """Whether the exchange has worked, stood by or failed: the start is behind it."""
@@ -109,8 +108,7 @@ class Pulse(Observer):
     @override
     def failed(self, exchange_name: str, error: Exception, retry_in: float) -> None:
         """Note the failure, and the delay that follows."""
-        waits = isinstance(error, NotYetStoredError)
-        self._says("waiting" if waits else "failing", sentence_of(error), retry_in)
+        self._says(state_after(error), sentence_of(error), retry_in)
 
     @override
     def standing_by(self, exchange_name: str, owner: str) -> None:

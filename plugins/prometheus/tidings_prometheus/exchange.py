@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from tidings.plugins import ExchangeState, Hold
 
 STATES: Final[Sequence[ExchangeState]] = (
-    "starting", "working", "idle", "held", "stopped", "failing", "standing by", "paused",
+    "starting", "working", "idle", "held", "waiting", "stopped", "mismatch", "failing",
+    "standing by", "paused",
 )  # fmt: skip
+_FAILED: Final[Sequence[ExchangeState]] = ("waiting", "stopped", "mismatch", "failing")
 
 _COMMIT_TO_ACCEPT = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0,
@@ -61,7 +63,7 @@ class ExchangeMetrics:
 
     def goes_on(self) -> None:
         """Note that it works, unless it has failed: of the end of that a relay tells apart."""
-        if self._does not in ("failing", "stopped"):
+        if self._does not in _FAILED:
             self._does = "working"
 
     def hold(self, hold: Hold | None) -> None:

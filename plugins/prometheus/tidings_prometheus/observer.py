@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import choose_encoder
 from typing_extensions import override
 
-from tidings.plugins import Exposition, Observer, UndeliverableEventError
+from tidings.plugins import Exposition, Observer, state_after
 from tidings_prometheus.collector import RelayCollector
 from tidings_prometheus.exchange import ExchangeMetrics
 from tidings_prometheus.standings import Standings
@@ -122,7 +122,7 @@ class PrometheusObserver(Observer):
         """Count by the kind of error."""
         exchange = self._of(exchange_name)
         exchange.failures[type(error).__name__] += 1
-        exchange.does("stopped" if isinstance(error, UndeliverableEventError) else "failing")
+        exchange.does(state_after(error))
 
     @override
     def recovered(self, exchange_name: str, seconds: float) -> None:
