@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import time
 from typing import TYPE_CHECKING, ClassVar
@@ -11,7 +10,6 @@ import pytest
 
 from tidings.errors import LeaseHeldError, LeaseLostError
 from tidings.testing._judging import broken, check
-from tidings.testing._racing import race
 from tidings.testing._tracker_position import LONG, event, expect_position
 from tidings.testing.promises import Tracker
 from tidings.testing.waiting import until
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 
 SHORT = 1.0
 """A lease that a test waits out."""
-
-THREADS = 8
 
 
 class LeasePromises:
@@ -192,49 +188,6 @@ class LeasePromises:
         _expect_greater(first, second)
         _expect_fenced(tracker, first, "its owner took a newer one")
         tracker.renew_lease(second)
-
-    def test_of_many_callers_at_once_one_gets_the_lease(
-        self, tracker: PublishedMessageTracker, new_tracker: MakeTracker
-    ) -> None:
-        for exchange_name in ("fresh", "known"):
-            if exchange_name == "known":
-                known = tracker.acquire_lease(exchange_name, "before", LONG)
-                tracker.release_lease(known)
-            leases = race(
-                [
-                    functools.partial(
-                        (tracker if place % 2 else new_tracker()).acquire_lease,
-                        exchange_name,
-                        f"owner {place}",
-                        LONG,
-                    )
-                    for place in range(THREADS)
-                ]
-            )
-            check(
-                len(leases) == 1,
-                Tracker.ONE_SUCCEEDS,
-                f"{THREADS} callers wanted the lease of a {exchange_name} exchange at once; "
-                f"{len(leases)} got it.",
-            )
-
-    def test_of_many_heirs_of_one_dead_holder_one_gets_the_lease(
-        self, tracker: PublishedMessageTracker
-    ) -> None:
-        dead = tracker.acquire_lease("a", "dead", LONG)
-        leases = race(
-            [
-                functools.partial(
-                    tracker.acquire_lease, "a", f"owner {place}", LONG, in_place_of=dead.epoch
-                )
-                for place in range(THREADS)
-            ]
-        )
-        check(
-            len(leases) == 1,
-            Tracker.ONE_SUCCEEDS,
-            f"{THREADS} callers took the dead holder's place at once; {len(leases)} got it.",
-        )
 
     def test_a_lease_outlives_the_object(self, new_tracker: MakeTracker) -> None:
         first = new_tracker()

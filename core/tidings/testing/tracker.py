@@ -14,6 +14,7 @@ from tidings.testing._tracker_away import TrackerAwayPromises
 from tidings.testing._tracker_idle import IdlePromises
 from tidings.testing._tracker_journal import JournalPromises
 from tidings.testing._tracker_lease import LeasePromises
+from tidings.testing._tracker_lease_race import LeaseRacePromises
 from tidings.testing._tracker_pause import PausePromises
 from tidings.testing._tracker_position import PositionPromises
 from tidings.testing._tracker_quarantine import QuarantinePromises
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 class PublishedMessageTrackerContract(
     PositionPromises,
     LeasePromises,
+    LeaseRacePromises,
     RenewalPromises,
     IdlePromises,
     QuarantinePromises,
