@@ -38,9 +38,7 @@ class Connection:
 def trickle(count: int) -> tuple[int | None, int]:
     """Confirm so many, each when the next one is sent; return what is accepted, and the looks."""
     connection, unconfirmed = Connection(), Unconfirmed()
-    confirms = Confirms(
-        cast("AmqpConnection", connection), unconfirmed, ["x"], WINDOW, lambda: None
-    )
+    confirms = Confirms(cast("AmqpConnection", connection), unconfirmed, ["x"], WINDOW)
     unconfirmed.add(1, 1)
     for tag in range(1, count + 1):
         unconfirmed.add(tag + 1, 1)

@@ -61,7 +61,6 @@ class Broker:
         self.confirmed = min(self.confirmed + count, len(self.received))
         if self.confirmed:
             self.pipeline.unconfirmed.accept(self.confirmed, multiple=True)
-            self.pipeline.note_progress()
 
     def check(self) -> None:
         """Find nothing wrong."""

@@ -153,7 +153,7 @@ def test_a_thread_that_hangs_is_silent_and_so_stuck(
 ) -> None:
     monkeypatch.setattr(worker_module, "LAST_JOIN", 0.3)
     parts.producer = Producer(parts.broker, no_progress=60)
-    with running(parts.route()) as worker:
+    with running(parts.route(capabilities=frozenset())) as worker:  # so it is flushed
         becomes(worker, "working")
         parts.broker.freeze()
         parts.append(1)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 
 from tests.relay.parts import Parts, at
 from tests.relay.working import running as working
 from tidings import BrokerUnavailableError, UndeliverableEventError
+from tidings.relay import checkpoints
 from tidings.relay import run as run_module
 from tidings.relay.owner import Owner
 from tidings.relay.run import Run, running
@@ -28,10 +27,27 @@ def settle_one_more(parts: Parts, run: Run) -> bool:
     return not run.in_flight
 
 
+class Clock:
+    """Goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Give the clock by which a run says for how long nothing new has come."""
+    clock = Clock()
+    monkeypatch.setattr(checkpoints, "time", clock)
+    return clock
+
+
 def test_a_new_event_does_not_wait_until_the_broker_has_accepted_those_before_it(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    parts: Parts,
 ) -> None:
-    monkeypatch.setattr(run_module, "FLUSH_AFTER", math.inf)
     with working(parts.route()):
         eventually(lambda: parts.told.of("idle"))
         parts.broker.freeze()
@@ -46,10 +62,42 @@ def test_a_new_event_does_not_wait_until_the_broker_has_accepted_those_before_it
     assert (parts.ids(), parts.broker.opened) == ([1, 2], 1)
 
 
-def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_are_looked_for(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+def test_a_broker_that_has_been_silent_for_long_keeps_no_new_event_waiting(
+    parts: Parts, clock: Clock
 ) -> None:
-    monkeypatch.setattr(run_module, "FLUSH_AFTER", 0.02)
+    with running(parts.route(), Owner()) as run:
+        parts.broker.freeze()
+        parts.append()
+        run.step()
+        clock.now += 3600
+
+        run.settle()
+        parts.append()
+        run.step()
+
+        assert sent(parts) == [1, 2]
+        parts.broker.thaw()
+
+
+@pytest.mark.parametrize(("quiet", "turn"), [(0, 0.005), (0.2, 0.01), (1, 0.05), (3600, 0.1)])
+def test_the_longer_nothing_new_comes_the_rarer_it_is_looked_for(
+    parts: Parts, clock: Clock, quiet: float, turn: float
+) -> None:
+    with running(parts.route(), Owner()) as run:
+        parts.broker.freeze()
+        parts.append()
+        run.step()
+        clock.now += quiet
+
+        run.settle()
+
+        assert parts.producer.waits == [pytest.approx(turn)]
+        parts.broker.thaw()
+
+
+def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_are_looked_for(
+    parts: Parts,
+) -> None:
     parts.producer = type(parts.producer)(parts.broker, no_progress=0.05)
     with working(parts.route()):
         eventually(lambda: parts.told.of("idle"))
@@ -63,10 +111,8 @@ def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_are_looked_
 
 
 def test_a_broker_that_accepts_nothing_is_given_up_though_new_events_come_all_the_time(
-    parts: Parts, monkeypatch: pytest.MonkeyPatch
+    parts: Parts,
 ) -> None:
-    monkeypatch.setattr(run_module, "FLUSH_AFTER", math.inf)
-    monkeypatch.setattr(run_module, "LONGEST_SILENCE", 0.05)
     parts.producer = type(parts.producer)(parts.broker, no_progress=0.05)
     with running(parts.route(), Owner()) as run:
         parts.broker.freeze()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -131,6 +132,32 @@ class HearsOfNothingWhileItWaits(Base):
     @override
     def accepted_id(self) -> int | None:
         return self.heard
+
+
+class KeepsNoTimeWhileItWaits(Base):
+    """As a client that counts a silence within one call only."""
+
+    @override
+    def wait(self, seconds: float) -> None:
+        self.connection.first_since = time.monotonic()
+        super().wait(seconds)
+
+
+class BeginsTheTimeAnewWithEachEvent(Base):
+    @override
+    def send_one(self, notification: Notification) -> None:
+        super().send_one(notification)
+        self.connection.first_since = time.monotonic()
+
+
+class CountsIdleTimeAsSilence(Base):
+    """As a client that counts from the broker's last word."""
+
+    @override
+    def send_one(self, notification: Notification) -> None:
+        last_word = self.connection.first_since
+        super().send_one(notification)
+        self.connection.first_since = last_word
 
 
 class WaitsForEver(Base):

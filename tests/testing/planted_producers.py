@@ -140,6 +140,17 @@ SENDING: dict[str, Finding] = {
         "waiting_is_enough_if_it_settles",
         ["accepted_id() is None", "and hears of what is accepted"],
     ),
+    "KeepsNoTimeWhileItWaits": Finding(
+        "waiting_gives_up_a_silent_broker",
+        ["wait() raised nothing", "Neither the end of a `wait` nor another `send`"],
+    ),
+    "BeginsTheTimeAnewWithEachEvent": Finding(
+        "waiting_gives_up_a_silent_broker", ["one event was sent after the other"]
+    ),
+    "CountsIdleTimeAsSilence": Finding(
+        "time_with_nothing_in_flight",
+        ["when nothing had been in flight for 0.2 s", "becomes the first that is not accepted"],
+    ),
     "DropsEveryHundredth": Finding(
         "everything_sent_arrives_once",
         ["10 of 1001 event(s)", "100, 200, 300, 400, 500, …", "They are lost"],

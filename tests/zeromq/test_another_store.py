@@ -44,6 +44,8 @@ def test_a_subscriber_that_goes_on_says_so_and_acknowledges_nothing(
         other.send(*range(1, 26))
         with pytest.raises(BrokerUnavailableError, match="are of another event store"):
             other.flush()
+        other.close()
+        other.open(identity=NEW)
         other.wait_until(lambda: is_refused(app), "the subscriber to notice")
 
         assert "event 10, the newest here, is not one of them" in str(app.error)

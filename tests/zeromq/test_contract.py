@@ -142,7 +142,11 @@ class TestConsumer(MessageConsumerContract):
     @pytest.fixture
     def settings_here(self, server_address: Address) -> ZeroMQSettings:
         host, port = server_address
-        return ZeroMQSettings(bind=f"tcp://{host}:{port}", heartbeat=0.3)
+        return ZeroMQSettings(
+            bind=f"tcp://{host}:{port}",
+            heartbeat=0.3,
+            no_progress_timeout=3600,  # a test that hangs says so by its own patience
+        )
 
     @pytest.fixture
     @override

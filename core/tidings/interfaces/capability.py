@@ -32,9 +32,12 @@ class Capability(enum.StrEnum):
     newest it has had. One that was in quarantine can be sent again."""
 
     WAIT_SETTLES = "wait_settles"
-    """Producer. ``wait`` also sends what is held back, and hears of what is accepted. Then the
-    relay may look for new events while others are in flight. It calls ``wait`` in short turns
-    first, and ``flush`` only if nothing new comes. Without it ``flush`` comes at once."""
+    """Producer. ``wait`` also sends what is held back, and hears of what is accepted. It keeps the
+    no-progress time, too: once the broker has been silent for so long, it raises what ``flush``
+    would. That time begins when an event becomes the first that is not accepted. Neither the end of
+    a ``wait`` nor another ``send`` begins it anew. Then the relay goes on looking for new events
+    while others are in flight, and calls ``wait`` in short turns. Without it, the relay calls
+    ``flush``, and looks for new events when that has returned."""
 
     ROUTING = "routing"
     """Producer. A message's ``routing_key`` goes along, so that subscribers can choose by it.

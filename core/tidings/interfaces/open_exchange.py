@@ -155,6 +155,7 @@ class OpenExchange(ABC):
 
         Heartbeats, acknowledgements, late subscribers. May return early, and should if that settles
         the last message in flight. Raises if the connection is found lost, so that an idle relay
-        notices. May also raise what :meth:`flush` would, of messages in flight.
+        notices. May also raise what :meth:`flush` would, of messages in flight. With
+        ``Capability.WAIT_SETTLES`` it does so when the no-progress time is over.
         """
         time.sleep(seconds)

@@ -40,7 +40,6 @@ class Checkpoints:
         self._stages = stages
         self._in_flight = InFlight()
         self._added_at = self._made_at = -math.inf
-        self._begun_at = -math.inf
 
     @property
     def in_flight(self) -> int:
@@ -52,16 +51,9 @@ class Checkpoints:
         """Seconds since the last event was added."""
         return time.monotonic() - self._added_at
 
-    @property
-    def silence(self) -> float:
-        """Seconds since the broker last accepted something of what is in flight."""
-        return time.monotonic() - max(self._begun_at, self._made_at)
-
     def add(self, events: Sequence[tuple[StoredEvent, bool]]) -> None:
         """Note the next events, each with whether it is sent now, or passed over."""
         self._added_at = time.monotonic()
-        if not self._in_flight:
-            self._begun_at = self._added_at
         self._in_flight.add(events, self._added_at)
 
     def drop_from(self, event_id: int) -> None:

@@ -32,13 +32,11 @@ if TYPE_CHECKING:
 log = escaping_logger(__name__)
 
 SHORTEST_SETTLE = 0.005
-LONGEST_SETTLE = 0.01
-FLUSH_AFTER = 0.2
-"""Seconds without a new event after which the run waits for the broker's word, and nothing else."""
-LONGEST_SILENCE = 1.0
-"""Seconds without the broker's word after which the run does so, too, though new events come.
+LONGEST_SETTLE = 0.1
+SETTLE_PART = 0.05
+"""How much of the time without a new event the broker gets before the next look for one.
 
-It is ``flush`` that gives up a broker which accepts nothing.
+The looks become rare, so that a broker which is silent for long does not cost the database many.
 """
 ATTEND_EVERY = 0.05
 """Seconds after which the producer may do what it must, though there is always more to read."""
@@ -103,19 +101,15 @@ class Run:
 
         Called when there is nothing new to send. Returns soon, because something new may come
         before the broker's word does. If nothing comes, it is called again, and takes longer each
-        time.
+        time. It is the producer's ``wait`` that gives up a broker which accepts nothing.
         """
-        quiet = self._checkpoints.quiet
-        if (
-            quiet >= FLUSH_AFTER
-            or self._checkpoints.silence >= LONGEST_SILENCE
-            or Capability.WAIT_SETTLES not in self.route.producer.capabilities
-        ):
+        if Capability.WAIT_SETTLES not in self.route.producer.capabilities:
             self.flush()
             return
+        part = self._checkpoints.quiet * SETTLE_PART
         try:
             with self._stages.during("await"):
-                self._wait(min(max(quiet, SHORTEST_SETTLE), LONGEST_SETTLE))
+                self._wait(min(max(part, SHORTEST_SETTLE), LONGEST_SETTLE))
         except UndeliverableEventError as error:
             self._start_over(error)
         self._checkpoints.make_if_due()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ClassVar
@@ -17,7 +18,7 @@ from tidings.errors import (
 from tidings.interfaces import Capability, Position
 from tidings.testing import samples
 from tidings.testing._capabilities import expect_the_same
-from tidings.testing._judging import check
+from tidings.testing._judging import broken, check
 from tidings.testing.promises import Producer
 from tidings.testing.waiting import until
 
@@ -25,9 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.testing._kit import Kit
+    from tidings.testing.proxy import Link
 
 
 BRIEF = 0.1
+
+MEANWHILE = 100
+"""How many events are sent while a broker is silent: fewer than any window."""
+
+HASTY = 0.4
+"""How much of the no-progress time must have passed; a heartbeat may end a connection sooner."""
 
 PERSONAL = b"Antoinette Doe"
 """What stands in a body, and must not be shown."""
@@ -37,6 +45,8 @@ class CapabilityPromises:
     """What holds if the capability is declared."""
 
     can_reject: ClassVar[bool]
+    no_progress_seconds: ClassVar[float]
+    grace: ClassVar[float]
 
     def test_the_producer_says_the_same_capabilities(self, kit: Kit) -> None:
         said = kit.producer().producer.capabilities
@@ -120,6 +130,58 @@ class CapabilityPromises:
             f"is {producer.accepted_id(exchange_name)!r}.",
         )
         kit.expect_exactly(exchange_name, sent)
+
+    def test_waiting_gives_up_a_silent_broker_whatever_is_sent_meanwhile(
+        self, kit: Kit, link: Link, exchange_name: str
+    ) -> None:
+        kit.need(Capability.WAIT_SETTLES)
+        producer = kit.producer(via=link.address)
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, samples.notifications(1, 1))
+        link.freeze()
+        unsent = samples.notifications(2, MEANWHILE)
+        kit.store(exchange_name, unsent)
+        seconds = self.no_progress_seconds + self.grace
+        begun = time.monotonic()
+        try:
+            for place, each in enumerate(unsent, 1):
+                producer.send(exchange_name, [each])
+                while time.monotonic() - begun < seconds * place / MEANWHILE:
+                    producer.wait(exchange_name, self.no_progress_seconds / MEANWHILE)
+        except BrokerUnavailableError:
+            pass
+        else:
+            broken(
+                Producer.WAIT_KEEPS_TIME,
+                f"The connection carried nothing for {seconds:g} s, one event was sent after the "
+                "other, and wait() raised nothing.",
+            )
+
+    def test_time_with_nothing_in_flight_is_no_silence(
+        self, kit: Kit, link: Link, exchange_name: str
+    ) -> None:
+        kit.need(Capability.WAIT_SETTLES)
+        producer = kit.producer(via=link.address)
+        producer.open(exchange_name)
+        kit.send_and_flush(producer, exchange_name, samples.notifications(1, 1))
+        idle_until = time.monotonic() + self.no_progress_seconds
+        while time.monotonic() < idle_until:
+            producer.wait(exchange_name, BRIEF)
+        link.freeze()
+        unsent = samples.notifications(2, 1)
+        kit.store(exchange_name, unsent)
+        begun = time.monotonic()
+        try:
+            producer.send(exchange_name, unsent)
+            producer.wait(exchange_name, self.no_progress_seconds / MEANWHILE)
+        except BrokerUnavailableError as error:
+            took = time.monotonic() - begun
+            check(
+                took >= HASTY * self.no_progress_seconds,
+                Producer.WAIT_KEEPS_TIME,
+                f"Event 2 was sent when nothing had been in flight for "
+                f"{self.no_progress_seconds:g} s, and {took:.2f} s later there was {error!r}.",
+            )
 
     def test_a_message_arrives_with_its_routing_key(self, kit: Kit, exchange_name: str) -> None:
         kit.need(Capability.ROUTING)

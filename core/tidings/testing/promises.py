@@ -55,6 +55,11 @@ class Producer:
     FLUSH = "Return when the broker has accepted everything sent, or raise."
     FLUSH_TIMEOUT = "Raises `BrokerUnavailableError` when it has passed."
     WAIT_SETTLES = "`wait` also sends what is held back, and hears of what is accepted."
+    WAIT_KEEPS_TIME = (
+        "once the broker has been silent for so long, it raises what `flush` would. That time "
+        "begins when an event becomes the first that is not accepted. Neither the end of a `wait` "
+        "nor another `send` begins it anew."
+    )
     ACCEPTED_ID = "Return the greatest id up to which *everything sent* was accepted."
     ACCEPTED_ID_RISES = (
         "``None`` before the first. Never goes down; does not block; may be asked after a failure "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tidings_rabbitmq.upkeep import call_in_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from tidings_rabbitmq.connection import AmqpConnection
     from tidings_rabbitmq.unconfirmed import Unconfirmed
@@ -40,14 +40,12 @@ class Confirms:
         unconfirmed: Unconfirmed,
         queues: Sequence[str],
         most: int,
-        on_progress: Callable[[], None],
     ) -> None:
         """Take the queues, and how many messages a window has."""
         self._connection = connection
         self._unconfirmed = unconfirmed
         self._queues = queues
         self._enough = max(most // LOOKS_IN_A_WINDOW, 1)
-        self._on_progress = on_progress
         self._waiting: list[tuple[int, bool]] = []
         self._newest = 0
         self._seen = 0
@@ -92,4 +90,3 @@ class Confirms:
         waiting, self._waiting = self._waiting, []
         for tag, multiple in waiting:
             self.confirmed(tag, multiple=multiple)
-        self._on_progress()

@@ -95,7 +95,6 @@ class OpenRabbitMQExchange(OpenExchange):
             self._pipeline.unconfirmed,
             self._looked_at(layout),
             settings.window,
-            self._pipeline.note_progress,
         )
         channel = connection.channel
         channel.add_on_return_callback(self._on_return)
@@ -228,7 +227,6 @@ class OpenRabbitMQExchange(OpenExchange):
         confirm, unconfirmed = frame.method, self._pipeline.unconfirmed
         if isinstance(confirm, spec.Basic.Ack):
             self._confirms.confirmed(confirm.delivery_tag, multiple=confirm.multiple)
-            self._pipeline.note_progress()
             return
         if self._settings.resume == "tail":
             # Not so if a message is returned: then the tail did not get it either.

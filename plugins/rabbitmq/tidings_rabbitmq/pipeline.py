@@ -89,7 +89,9 @@ class Pipeline:
         self._new_bytes = 0
         self._piece_messages = min(PIECE_MESSAGES, max(window // 2, 1))
         self._progress = time.monotonic()
+        self._progress_count = 0
         self._least_unsent = 0
+        self._had_room = False
 
     def send(self, event_id: int, size: int, encoded: bytes) -> None:
         """Take an encoded message with a body of ``size``; block while too many wait for room."""
@@ -136,10 +138,6 @@ class Pipeline:
         self._tracked_count = self._told_count
         self._told_count = self.unconfirmed.accepted_count
         return self.unconfirmed.accepted_id
-
-    def note_progress(self) -> None:
-        """Note that the broker is alive and takes what we send."""
-        self._progress = time.monotonic()
 
     def refuse(self, error: NotAcceptedError) -> None:
         """Note that the broker refused a message: the first of them is what failed."""
@@ -197,7 +195,9 @@ class Pipeline:
 
     def _write_piece(self) -> None:
         if not self.unconfirmed:
-            self.note_progress()
+            self._progress = time.monotonic()
+        if not self._link.unsent:
+            self._had_room = True
         piece: list[bytes] = []
         size = 0
         most = min(self._room, PIECE_MESSAGES)
@@ -214,10 +214,22 @@ class Pipeline:
         with suppress(DeliveryError):
             self._link.step(seconds)
         self.check()
+        self._note_progress()
+
+    def _note_progress(self) -> None:
+        """Note if the broker has accepted something, or taken what had no room until now.
+
+        What is accepted out of its turn is none: the first message still waits. Nor is what the
+        socket takes at once, which it does for a frozen broker, too.
+        """
+        accepted, unsent = self.unconfirmed.accepted_count, self._link.unsent
         # Less than ever since the last write: heartbeats, which come and go, are no progress.
-        if self._link.unsent < self._least_unsent:
-            self._least_unsent = self._link.unsent
-            self.note_progress()
+        taken = unsent < self._least_unsent and not self._had_room
+        if accepted > self._progress_count or taken:
+            self._progress = time.monotonic()
+        self._progress_count = accepted
+        self._least_unsent = min(self._least_unsent, unsent)
+        self._had_room = False
 
     def _step_while_owed(self, deadline: float | None = None) -> None:
         silent = self._progress + self._no_progress_timeout

@@ -29,7 +29,8 @@ class Acknowledged:
         self._partitions = partitions
         self._whole: dict[str, int] = {}
         self._parts: dict[str, list[int]] = {}
-        self._advanced_at: dict[str, float] = {}
+        self._advanced_at: dict[tuple[str, int | None], float] = {}
+        """When each required reader last acknowledged something new, by the monotonic clock."""
 
     def of(self, name: str, partition: int | None = None) -> int:
         """Return what that subscriber has acknowledged, of one partition or of all."""
@@ -38,9 +39,19 @@ class Acknowledged:
             return whole
         return max(whole, min(parts) if partition is None else parts[partition])
 
-    def advanced_at(self, name: str) -> float:
-        """Return when it last acknowledged something new, by the monotonic clock (0: never)."""
-        return self._advanced_at.get(name, 0.0)
+    def advanced_at(self, name: str, event_id: int) -> float:
+        """Return when who keeps a required subscriber below that event last got further (0: never).
+
+        By the monotonic clock. Of several partitions that are below it, the one counts that has
+        stood still for longest.
+        """
+        whole = self._advanced_at.get((name, None), 0.0)
+        below = [
+            self._advanced_at.get((name, partition), 0.0)
+            for partition, known in enumerate(self._parts.get(name, ()))
+            if known < event_id
+        ]
+        return max(whole, min(below, default=0.0))
 
     def acknowledge(self, name: str, selection: Selection, event_id: int) -> bool:
         """Take note of an acknowledgement; true if all required ones may have got further."""
@@ -48,13 +59,13 @@ class Acknowledged:
         if event_id <= self.of(name, partition):
             return False
         required = name in self._required
-        if not required and len(self._advanced_at) > _KEPT_NAMES:
+        if not required and len(self._whole) + len(self._parts) > _KEPT_NAMES:
             return False
         if partition is None:
             self._whole[name] = event_id
         else:
             self._parts.setdefault(name, [NO_ID] * self._partitions)[partition] = event_id
-        self._advanced_at[name] = time.monotonic()
         if required:
+            self._advanced_at[name, partition] = time.monotonic()
             self.everywhere = min(map(self.of, self._required))
         return required

@@ -84,6 +84,8 @@ class OpenZeroMQExchange(OpenExchange):
         owed = recent.unaccepted
         while True:
             delay = self._pipeline.serve()
+            if recent.unaccepted:
+                delay = min(delay, self._time_left())
             left = deadline - time.monotonic()
             if left <= 0 or (owed and not recent.unaccepted):
                 return
@@ -102,18 +104,19 @@ class OpenZeroMQExchange(OpenExchange):
                 return
             self._endpoint.idle(self._exchange_name, min(delay, self._time_left(started, timeout)))
 
-    def _time_left(self, started: float, timeout: float | None) -> float:
-        """Return how long to wait on for acknowledgements; raise when it has been long enough."""
+    def _time_left(self, started: float = 0.0, timeout: float | None = None) -> float:
+        """Return how long to wait on for acknowledgements; raise when it has been long enough.
+
+        That is ``timeout`` after ``started``. Without one it is the no-progress time, which has
+        begun before the call perhaps.
+        """
         pipeline = self._pipeline
-        now = time.monotonic()
         behind = pipeline.behind()
         name = min(behind, key=behind.__getitem__)
-        if timeout is None:
-            limit = self._no_progress_timeout
-            left = max(behind[name], started) + limit - now
-        else:
-            limit = timeout
-            left = started + limit - now
+        since, limit = behind[name], self._no_progress_timeout
+        if timeout is not None:
+            since, limit = started, timeout
+        left = since + limit - time.monotonic()
         if left > 0:
             return left
         first = pipeline.recent.first_unaccepted_id

@@ -58,7 +58,8 @@ class Pipeline:
         self._foreign: set[str] = set()
         self._partitions = context.partitions
         self._acknowledged = Acknowledged(settings.subscribers, context.partitions)
-        self._probed_at = time.monotonic()
+        self._probed_at = self._first_since = time.monotonic()
+        self._first_id: int | None = None
         self._feeds: dict[bytes, SentFeed] = {}
         self._ahead: dict[_Reader, int] = context.memory.setdefault("ahead", {})
         self._budgets = {name: Budget(settings.window_bytes) for name in settings.subscribers}
@@ -80,6 +81,7 @@ class Pipeline:
         for connection, request in self._endpoint.requests(self._exchange_name).items():
             self._hear(connection, request)
         now = time.monotonic()
+        self._note_first(now)
         delay = _PROBE_SECONDS
         probe = now - self._probed_at >= _PROBE_SECONDS
         if probe:
@@ -102,14 +104,21 @@ class Pipeline:
     def behind(self) -> dict[str, float]:
         """Return the required subscribers that keep an event from being accepted.
 
-        With each, when it last acknowledged something new, by the monotonic clock (0: never).
+        With each, since when it has acknowledged nothing new of what it owes, by the monotonic
+        clock. What else is sent meanwhile puts that off no more than what the others acknowledge.
         """
         first = self.recent.first_unaccepted_id
         return {
-            name: self._acknowledged.advanced_at(name)
+            name: max(self._acknowledged.advanced_at(name, first), self._first_since)
             for name in self._settings.subscribers
             if self._acknowledged.of(name) < first
         }
+
+    def _note_first(self, now: float) -> None:
+        """Note since when the first unaccepted event has been that, and been on its way."""
+        first = self.recent.first_unaccepted_id if self.recent.unaccepted else None
+        if first != self._first_id:
+            self._first_id, self._first_since = first, now
 
     def describe(self, name: str) -> str:
         """Say, for a person, how a required subscriber stands and what to do about it."""

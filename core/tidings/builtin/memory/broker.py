@@ -7,7 +7,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tidings.builtin.memory.state import InMemoryConnection, InMemoryExchange, as_received
+from tidings.builtin.memory.state import (
+    InMemoryConnection,
+    InMemoryExchange,
+    as_received,
+    silent,
+)
 from tidings.errors import (
     BrokerUnavailableError,
     DeliveryError,
@@ -175,6 +180,8 @@ class InMemoryBroker:
                 connection,
             )
             self._raise_failure(connection)
+            if not connection.pending:
+                connection.first_since = time.monotonic()
             connection.pending.append(notification)
             self._accept(connection)
 
@@ -188,6 +195,24 @@ class InMemoryBroker:
                 connection,
             )
             self._raise_failure(connection)
+
+    def wait(self, connection: InMemoryConnection, seconds: float, patience: float) -> None:
+        """Return after ``seconds``, or when everything sent on the connection was accepted.
+
+        Raises if the first of it has waited for that for longer than ``patience``.
+        """
+        with self._changed:
+            owed = bool(connection.pending)
+            left = connection.first_since + patience - time.monotonic() if owed else seconds
+            self._changed.wait_for(
+                lambda: connection.error is not None or (owed and not connection.pending),
+                min(seconds, max(left, 0.0)),
+            )
+            self._raise_failure(connection)
+            if connection.pending and time.monotonic() >= connection.first_since + patience:
+                error = silent(connection.exchange_name, patience)
+                self._fail(connection, error)
+                raise error
 
     def last_accepted(self, exchange_name: str) -> Accepted | None:
         """Return the newest event that the exchange holds, and whose it is."""
@@ -222,7 +247,7 @@ class InMemoryBroker:
         exchange = self._exchange(connection.exchange_name)
         while connection.pending and not self._frozen and connection.error is None:
             notification = connection.pending[0]
-            reason = _why_not(exchange)
+            reason = exchange.refusal
             if reason:
                 exchange.to_reject = max(exchange.to_reject - 1, 0)
                 self._fail(
@@ -245,6 +270,7 @@ class InMemoryBroker:
             )
             connection.accepted_id = notification.event_id
             connection.pending.popleft()
+            connection.first_since = time.monotonic()
         self._changed.notify_all()
 
     def _fail(self, connection: InMemoryConnection, error: DeliveryError) -> None:
@@ -264,20 +290,10 @@ class InMemoryBroker:
     ) -> None:
         if self._changed.wait_for(lambda: not busy(), patience):
             return
-        error = BrokerUnavailableError(
-            f"The in-memory broker has not answered on exchange {exchange_name!r} for "
-            f"{patience:g} s; call thaw().",
-            exchange_name=exchange_name,
-        )
+        error = silent(exchange_name, patience)
         if connection is not None:
             self._fail(connection, error)
         raise error
 
     def _exchange(self, exchange_name: str) -> InMemoryExchange:
         return self._exchanges.setdefault(exchange_name, InMemoryExchange())
-
-
-def _why_not(exchange: InMemoryExchange) -> str:
-    if exchange.to_reject:
-        return "the test rejects it"
-    return "" if exchange.bound else "nobody is bound to the exchange"

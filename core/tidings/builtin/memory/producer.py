@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -81,10 +80,8 @@ class OpenInMemoryExchange(OpenExchange):
 
     @override
     def wait(self, seconds: float) -> None:
-        """Pass ``seconds``; raises if the connection was cut."""
-        time.sleep(seconds)
-        if self._connection.error is not None:
-            raise self._connection.error
+        """Pass ``seconds``, or less if all that was sent is accepted; raises if it was cut."""
+        self._broker.wait(self._connection, seconds, self._no_progress)
 
     @override
     def close(self) -> None:

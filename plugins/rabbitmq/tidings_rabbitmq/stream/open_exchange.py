@@ -210,7 +210,6 @@ class OpenRabbitMQStreamExchange(OpenExchange):
     def _accept(self, event_ids: Sequence[int]) -> None:
         for event_id in sorted(event_ids):
             self._pipeline.unconfirmed.accept(self._tags.pop(event_id), multiple=False)
-        self._pipeline.note_progress()
 
     def _refuse(self, event_id: int, code: int) -> None:
         self._pipeline.unconfirmed.give_back(event_id)
