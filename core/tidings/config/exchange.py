@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from tidings.config.table import Strict
+from tidings.defaults import BATCH_SIZE
 from tidings.routing.addressing import Addressing
 from tidings.routing.template import Field as EventField
 from tidings.routing.template import Template, check_field, check_template
@@ -77,7 +78,7 @@ class Exchange(Strict):
         description='Type names to send, with * and ? as wildcards: ["order.*"]. All without it.',
     )
     batch_size: int = Field(
-        default=1000, ge=1, le=100_000, description="Events that are read at once."
+        default=BATCH_SIZE, ge=1, le=100_000, description="Events that are read at once."
     )
     on_poison: Literal["stop", "quarantine"] = Field(
         default="stop",

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from tidings.config.address import ListenAddress, address_of, check_address
 from tidings.config.table import Strict
+from tidings.defaults import JOURNAL_DAYS, JOURNAL_ENTRIES, LEASE_SECONDS, POLL_SECONDS
 
 MOST_JOURNAL_ENTRIES = 1_000_000
 """That a journal may hold."""
@@ -17,13 +18,13 @@ class RelaySettings(Strict):
     """How relays work, on every exchange."""
 
     lease_seconds: float = Field(
-        default=15,
+        default=LEASE_SECONDS,
         ge=1,
         le=3600,
         description="How long a dead relay keeps those on other machines from taking over.",
     )
     poll_seconds: float = Field(
-        default=0.1,
+        default=POLL_SECONDS,
         ge=0.01,
         le=60,
         description="The longest delay between two looks for events while exchanges are idle, "
@@ -41,13 +42,16 @@ class RelaySettings(Strict):
     )
 
     journal_entries: int = Field(
-        default=10_000,
+        default=JOURNAL_ENTRIES,
         ge=0,
         le=MOST_JOURNAL_ENTRIES,
         description="How many entries the journal keeps of what happened; 0: none are written.",
     )
     journal_days: float = Field(
-        default=90, gt=0, le=36_500, description="How long the journal keeps an entry."
+        default=JOURNAL_DAYS,
+        gt=0,
+        le=36_500,
+        description="How long the journal keeps an entry.",
     )
 
     @property

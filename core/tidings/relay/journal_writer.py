@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidings.blame import sentence_of
+from tidings.defaults import JOURNAL_DAYS, JOURNAL_ENTRIES
 from tidings.interfaces import Capability
 from tidings.shown import escaping_logger
 
@@ -26,9 +27,9 @@ TRY_AGAIN = 10.0
 class JournalBounds(NamedTuple):
     """How much a journal holds."""
 
-    most: int = 10_000
+    most: int = JOURNAL_ENTRIES
     """Entries, about all exchanges; 0: nothing is noted."""
-    days: float = 90.0
+    days: float = JOURNAL_DAYS
 
 
 class _Noted(NamedTuple):

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from tidings.blame import sentence_of
+from tidings.defaults import BATCH_SIZE, LEASE_SECONDS
 from tidings.errors import UndeliverableEventError
 from tidings.event import UNREADABLE_TIME, StoredEvent
 from tidings.interfaces import Capability, Notification
@@ -43,9 +44,10 @@ class Route:
     serializer: Serializer
     events: Sequence[str] = ()
     """Type names to send, with wildcards; all if there is none."""
-    batch_size: int = 1000
+    batch_size: int = BATCH_SIZE
     """How many events are read at a time, at most."""
-    lease_seconds: float = 15.0
+    lease_seconds: float = LEASE_SECONDS
+    """How long a dead relay keeps those on other machines from taking over."""
     passes_poison: bool = False
     """Whether an event that can never be sent is put in quarantine and passed; else it stops the
     exchange. The tracker must keep a quarantine."""

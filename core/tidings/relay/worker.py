@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tidings.defaults import POLL_SECONDS
 from tidings.errors import TidingsError
 from tidings.relay.asked import Requests
 from tidings.relay.exchange_worker import Common, ExchangeWorker
@@ -42,7 +43,11 @@ class Worker:
     """
 
     def __init__(
-        self, routes: Sequence[Route], *, poll_seconds: float = 0.1, limit: int | None = None
+        self,
+        routes: Sequence[Route],
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        limit: int | None = None,
     ) -> None:
         """Take the exchanges; of those whose store wakes nobody, each polls so often by itself."""
         self._shutdown = threading.Event()
