@@ -34,9 +34,9 @@ def retry(context: Context, exchange: str | None, event_id: int | None) -> None:
     leaves the quarantine. If a relay works on the exchange, it is asked to do it.
     """
     tidings = context.tidings
-    keeper = tidings.quarantine()
+    quarantine = tidings.quarantine()
     if exchange is None:
-        names = sorted({event.exchange_name for event in keeper.quarantined_events()})
+        names = sorted({event.exchange_name for event in quarantine.quarantined_events()})
         names = [name for name in names if name in tidings.configuration.exchanges]
     else:
         names = [context.exchange(exchange)]
@@ -68,11 +68,11 @@ def _retry(tidings: Tidings, exchange_name: str, event_id: int | None) -> tuple[
     from tidings.relay.retry import retry  # noqa: PLC0415 - not needed for --help
     from tidings.relay.run import running  # noqa: PLC0415 - not needed for --help
 
-    keeper = tidings.quarantine()
+    quarantine = tidings.quarantine()
     _check_can_retry(tidings, exchange_name)
-    before = {event.event_id for event in keeper.quarantined_events(exchange_name)}
+    before = {event.event_id for event in quarantine.quarantined_events(exchange_name)}
     meant = before if event_id is None else before & {event_id}
-    if not keeper.ask_to_retry(exchange_name, event_id):
+    if not quarantine.ask_to_retry(exchange_name, event_id):
         return 0, 0
     try:
         with running(tidings.route(exchange_name), Owner()) as run:
@@ -80,7 +80,7 @@ def _retry(tidings: Tidings, exchange_name: str, event_id: int | None) -> tuple[
     except LeaseHeldError as error:
         echo(f"Exchange {exchange_name!r}: asking {label(error.owner)} to send.", err=True)
         _wait_for_relay(tidings, exchange_name)
-    left = {event.event_id: event for event in keeper.quarantined_events(exchange_name)}
+    left = {event.event_id: event for event in quarantine.quarantined_events(exchange_name)}
     sent = len(meant - left.keys())
     note(tidings, exchange_name, "sent again", f"{sent} of {len(meant)} event(s) in quarantine")
     for each in sorted(meant):
