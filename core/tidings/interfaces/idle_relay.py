@@ -1,4 +1,7 @@
-"""Relays that run, and do not carry an exchange just now."""
+"""Relays that run and carry nothing of an exchange: they stand by, or cannot work.
+
+The state ``idle`` is another thing: such a relay carries the exchange, and finds nothing to send.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class IdleRelay(NamedTuple):
-    """What a relay says of itself that stands by, or that cannot work."""
+    """What a relay says of itself that stands by or cannot work; not one in the state ``idle``."""
 
     owner: str
     """Which relay, as in a lease."""

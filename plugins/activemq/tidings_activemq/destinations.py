@@ -15,6 +15,12 @@ TOPIC = "VirtualTopic.{exchange}"
 QUEUE = "Consumer.{subscriber}.VirtualTopic.{exchange}"
 """ActiveMQ's own pattern of virtual topics, as it is without configuration."""
 
+TOKEN = "{exchange}.tracker"  # noqa: S105 - no password
+"""The queue in which an exchange's token lies: on the broker it does what a tracker does.
+
+Brokers keep tokens under this name. With another one the last event and the lock would be lost.
+"""
+
 PROBE = "_probe"
 """Begins with what no exchange's name may begin with."""
 
@@ -63,8 +69,8 @@ def _filled(pattern: str, **values: str) -> str:
 
 
 def token_queue(exchange_name: str) -> str:
-    """Return the queue in which the exchange's token lives."""
-    return f"/queue/{exchange_name}.tracker"
+    """Return the queue in which the exchange's token lies."""
+    return f"/queue/{_filled(TOKEN, exchange=exchange_name)}"
 
 
 def check_exchange_name(exchange_name: str) -> None:
