@@ -19,7 +19,7 @@ from tidings.interfaces import (
     MessageProducer,
     PublishedMessageTracker,
 )
-from tidings.plugins import answers
+from tidings.plugins import checked_returns
 from tidings.plugins.secrets import without_secrets
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def make(what: str, kind: Kind[Any], spec: Spec, given: Settings, *arguments: ob
     if isinstance(made, _CAPABLE):
         _check_capabilities(what, given, made)
     if blame.is_strange(type(made).__module__):
-        answers.hold(what, made, kind.interface)
+        checked_returns.hold(what, made, kind.interface)
     return made
 
 

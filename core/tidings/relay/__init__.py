@@ -77,7 +77,7 @@ nothing any more. It may still send what it had handed over to its producer in o
 ``holding``               tells of a hold that lasts
 ``journaled``             notes in the journal what happens to one exchange
 ``journal_writer``        writes the journal, from a thread of its own
-``told``                  logs an error that stops nothing
+``log_error``             logs an error that stops nothing
 ``reports``               whether events are gone, or a filter matches none: for the operator
 ``lag``                   how far an exchange is behind
 ``standings``             how far exchanges are, for all of them at once

@@ -11,9 +11,9 @@ from tidings.interfaces import Capability
 from tidings.relay.beginning import acquire_lease, refuse_pause, remembered_by_broker
 from tidings.relay.kept_connection import KeptConnection
 from tidings.relay.kept_lease import KeptLease, now
+from tidings.relay.log_error import tell
 from tidings.relay.reports import describe_gone
 from tidings.relay.route import notification, stand_in, unreadable
-from tidings.relay.told import tell
 from tidings.relay.tracked_position import TrackedPosition
 from tidings.shown import escaping_logger
 

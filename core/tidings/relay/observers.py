@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from typing_extensions import override
 
 from tidings.interfaces import Observer
-from tidings.relay.told import tell
+from tidings.relay.log_error import tell
 from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from tidings.errors import (
 from tidings.interfaces import Capability, IdleRelay, Pause
 from tidings.relay.backoff import Backoff
 from tidings.relay.elsewhere import Elsewhere
+from tidings.relay.log_error import tell
 from tidings.relay.owner import label
-from tidings.relay.told import tell
 from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:

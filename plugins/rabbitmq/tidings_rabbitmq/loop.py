@@ -10,7 +10,7 @@ from pika.adapters.utils.nbio_interface import AbstractIOReference
 from pika.adapters.utils.selector_ioloop_adapter import SelectorIOServicesAdapter
 from typing_extensions import override
 
-from tidings_rabbitmq.native import NativeLoop
+from tidings_rabbitmq.pika_loop import NativeLoop
 from tidings_rabbitmq.readable import ReadableProtocol
 
 if TYPE_CHECKING:

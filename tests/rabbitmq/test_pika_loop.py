@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tidings_rabbitmq.loop import Loop
-from tidings_rabbitmq.native import NativeLoop
+from tidings_rabbitmq.pika_loop import NativeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
