@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tidings import JsonSerializer, NotificationMessage, StoredEvent
+from tidings import JsonSerializer, NotificationMessage, StoredEvent, partition_of
 from tidings.routing.addressing import Addressing
 from tidings.routing.template import Field, Template
 
@@ -97,6 +97,7 @@ def test_baggage_travels_without_a_trace() -> None:
         '{"traceparent":"x"',
         '{"nested":{"traceparent":"x"}}',
         '{"traceparent":"\\ud800"}',
+        '{"baggage":"ü\\ud800"}',
     ],
 )
 def test_what_is_no_trace_context_is_left_alone(metadata: str) -> None:
@@ -110,3 +111,31 @@ def test_metadata_that_is_no_object_has_no_fields() -> None:
 
     assert addressing.complete(MESSAGE, event('["tenant"]')).routing_key == "none"
     assert addressing.complete(MESSAGE, event("tenant")).routing_key == "none"
+
+
+@pytest.mark.parametrize(
+    "other", ["[" * 250 + "]" * 250, '"\\ud83d"'], ids=["nested 250 times", "half a pair"]
+)
+def test_odd_metadata_beside_a_field_takes_its_key_partition_and_trace_from_no_event(
+    other: str,
+) -> None:
+    metadata = f'{{"tenant":"acme","traceparent":"{TRACEPARENT}","other":{other}}}'
+    tenant = Field.parse("metadata.tenant")
+    template = Template.parse("{metadata.tenant:unknown}")
+    addressing = Addressing(template, {"tenant": tenant}, tenant, 8)
+
+    addressed = addressing.complete(MESSAGE, event(metadata))
+
+    assert addressed.routing_key == "acme"
+    assert addressed.partition == partition_of("acme", 8) != 0
+    assert addressed.headers["tenant"] == "acme"
+    assert addressed.headers["traceparent"] == TRACEPARENT
+
+
+def test_a_partition_key_that_utf_8_cannot_hold_is_refused_and_does_not_belong_to_partition_0() -> (
+    None
+):
+    addressing = Addressing(partition_by=Field.parse("metadata.tenant"), partitions=8)
+
+    with pytest.raises(ValueError, match="that UTF-8 cannot hold"):
+        addressing.complete(MESSAGE, event('{"tenant":"\\ud83d"}'))

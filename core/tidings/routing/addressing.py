@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
+import pydantic_core
 
+from tidings.event import from_json
 from tidings.interfaces import NotificationMessage
 from tidings.interfaces.partition import hash_of
 from tidings.routing import trace_context
@@ -90,8 +91,12 @@ class Addressing:
 def _read(text: str) -> Mapping[str, Any]:
     """Return metadata that is an object; of what is none, an event has no fields."""
     try:
-        # Four times as fast as our own reader, which keeps what a body is to the letter.
-        metadata = from_json(text, allow_inf_nan=False)
+        # Four times as fast as our own reader, which has the last word.
+        metadata = pydantic_core.from_json(text, allow_inf_nan=False)
     except ValueError:
-        return {}
+        # Nested more than 200 times, or half of a surrogate pair: JSON may be either.
+        try:
+            metadata = from_json(text)
+        except ValueError:
+            return {}
     return metadata if isinstance(metadata, dict) else {}

@@ -26,11 +26,24 @@ def may_have_one(metadata: str) -> bool:
 def of_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
     """Return the trace context in an event's metadata, unchanged: the headers of its message.
 
-    What is no text is none: somebody else's rows are no reason to stop an exchange.
+    What is no text, or none that UTF-8 can hold, is none: somebody else's rows are no reason to
+    stop an exchange.
     """
     if TRACEPARENT not in metadata and BAGGAGE not in metadata:
         return {}
-    return {name: value for name in NAMES if isinstance(value := metadata.get(name), str)}
+    return {
+        name: value
+        for name in NAMES
+        if isinstance(value := metadata.get(name), str) and (value.isascii() or _is_unicode(value))
+    }
+
+
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def current() -> dict[str, str]:
