@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, make_url, text
 from sqlalchemy.orm import Session
 
 from tests.sql.databases import application_engine, event_store
@@ -133,6 +133,37 @@ def test_mariadb_takes_large_events_in_statements_of_their_own(
         mariadb_store.append(connection, *(NewEvent("A", body) for _ in range(4)))
         assert _inserts_of(connection) - before == 4
     assert len(mariadb_store.all_stored_events_since(0, 10)) == 4
+
+
+def test_all_events_of_a_mariadb_append_go_where_the_applications_engine_places_tables(
+    mariadb: DatabaseServer, mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    url = mariadb.new_database()
+    tenants_store = event_store(url)
+    tenants_store.create()
+    tenants = mariadb_engine.execution_options(schema_translate_map={None: make_url(url).database})
+    with tenants.begin() as connection:
+        mariadb_store.append(connection, *(NewEvent("A", {}) for _ in range(3)))
+    assert len(tenants_store.all_stored_events_since(0, 10)) == 3
+    assert mariadb_store.all_stored_events_since(0, 10) == []
+    tenants_store.close()
+
+
+def test_small_mariadb_events_together_need_no_large_packet(
+    mariadb: DatabaseServer, mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    server = application_engine(mariadb.url)
+    with server.connect() as connection:
+        before = connection.execute(text("SELECT @@GLOBAL.max_allowed_packet")).scalar_one()
+        connection.execute(text("SET GLOBAL max_allowed_packet = 65536"))
+    try:
+        with mariadb_engine.begin() as connection:
+            body = "\U0001f600" * 400
+            mariadb_store.append(connection, *(NewEvent("A", body) for _ in range(100)))
+    finally:
+        with server.connect() as connection:
+            connection.execute(text(f"SET GLOBAL max_allowed_packet = {before}"))
+    assert len(mariadb_store.all_stored_events_since(0, 1000)) == 100
 
 
 def test_a_mariadb_user_who_may_only_insert_events_appends_many_of_them(

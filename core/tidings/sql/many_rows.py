@@ -16,12 +16,12 @@ from tidings.sql.types import in_base64
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from sqlalchemy import Connection, Dialect, Table, TextClause
+    from sqlalchemy import Connection, Table, TextClause
 
 MOST_ROWS = 64
 """In one statement. Fewer come in powers of two, so that there are few statements to keep."""
-MOST_CHARACTERS = 64 * 1024
-"""Of what they hold. The least limit for a statement that servers come with is a megabyte."""
+MOST_BYTES = 16 * 1024
+"""Of what they hold: together they need no larger packet than a server takes that takes little."""
 
 
 class ManyRows:
@@ -40,7 +40,7 @@ class ManyRows:
     def insert(self, connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         """Insert the rows. One that is refused leaves those before it to the transaction."""
         for together in _pieces(rows):
-            statement = self._statement(connection.dialect, len(together))
+            statement = self._statement(connection, len(together))
             values = {
                 f"{key}_{number}": row.get(key)
                 for number, row in enumerate(together)
@@ -48,10 +48,14 @@ class ManyRows:
             }
             connection.execute(statement, values)
 
-    def _statement(self, dialect: Dialect, count: int) -> TextClause:
-        quoted = dialect.identifier_preparer
+    def _statement(self, connection: Connection, count: int) -> TextClause:
+        quoted = connection.dialect.identifier_preparer
         names = ", ".join(quoted.format_column(column) for column in self._columns.values())
-        start = f"INSERT INTO {quoted.format_table(self._table)} ({names}) VALUES "  # noqa: S608 - quoted
+        table = quoted.format_table(self._table, use_schema=False)
+        # SQLAlchemy puts the application's own place of tables into no text.
+        if schema := connection.schema_for_object(self._table):
+            table = f"{quoted.quote_schema(schema)}.{table}"
+        start = f"INSERT INTO {table} ({names}) VALUES "  # noqa: S608 - quoted
         statement = self._statements.get((start, count))
         if statement is None:
             places = [[f"{key}_{number}" for key in self._columns] for number in range(count)]
@@ -69,13 +73,15 @@ class ManyRows:
 
 def _pieces(rows: Sequence[dict[str, Any]]) -> Iterator[Sequence[dict[str, Any]]]:
     """Cut rows into what goes together."""
-    sizes = [sum(len(value) for value in row.values() if isinstance(value, str)) for row in rows]
+    sizes = [sum(_size(value) for value in row.values() if isinstance(value, str)) for row in rows]
     at = 0
     while at < len(rows):
         count = MOST_ROWS
-        while count > 1 and (
-            count > len(rows) - at or sum(sizes[at : at + count]) > MOST_CHARACTERS
-        ):
+        while count > 1 and (count > len(rows) - at or sum(sizes[at : at + count]) > MOST_BYTES):
             count //= 2
         yield rows[at : at + count]
         at += count
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
