@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,9 +42,9 @@ EMPTY = {
 }
 
 IDS_GO_ON = {
-    "sqlite": ["UPDATE sqlite_sequence SET seq = 2 WHERE name = 'event'"],
-    "postgresql": ["SELECT setval('event_event_id_seq', 2)"],
-    "mysql": ["ALTER TABLE event AUTO_INCREMENT = 3"],
+    "sqlite": "UPDATE sqlite_sequence SET seq = {0} WHERE name = 'event'",
+    "postgresql": "SELECT setval('event_event_id_seq', {0})",
+    "mysql": "ALTER TABLE event AUTO_INCREMENT = {1}",
 }
 
 
@@ -152,7 +153,7 @@ def take_back(engine: Engine, event_id: int) -> None:
         "UPDATE event_published_message_tracker "
         f"SET most_recent_published_message_id = {event_id}, fingerprint = NULL",
     )
-    execute(engine, *IDS_GO_ON[engine.dialect.name])
+    execute(engine, IDS_GO_ON[engine.dialect.name].format(event_id, event_id + 1))
 
 
 def test_a_position_that_went_back_with_the_events_stops_the_relay_that_was_further(
@@ -173,6 +174,68 @@ def test_a_position_that_went_back_with_the_events_stops_the_relay_that_was_furt
         relay.step()
         relay.flush()
     assert parts.ids() == [*range(1, 7), *range(3, 12)]
+
+
+def test_events_that_a_crash_takes_before_they_are_tracked_stop_the_relay_that_has_sent_them(
+    sent: Route,
+    tracker: Tracker,
+    engine: Engine,
+    writer: SqlAlchemyEventStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owner = Owner()
+
+    def is_away(*_: object) -> None:
+        raise StoreUnavailableError("The database is away.")
+
+    append(writer, 3)
+    with running(sent, owner) as relay:
+        monkeypatch.setattr(tracker, "track_most_recent_published_message", is_away)
+        with pytest.raises(StoreUnavailableError):
+            relay.step()
+    monkeypatch.undo()
+    take_back(engine, 6)
+    append(writer, 4)  # under the ids of those that were sent
+    for _ in range(2):
+        with pytest.raises(PositionMismatchError, match="had event 9"), running(sent, owner):
+            pass
+
+
+@pytest.fixture
+def owner_with_events_in_flight(sent: Route, parts: Parts, writer: SqlAlchemyEventStore) -> Owner:
+    """Give a relay that lost its database while the broker had to accept three events."""
+    owner = Owner()
+    append(writer, 3)
+    with suppress(StoreUnavailableError), running(sent, owner) as relay:
+        parts.broker.freeze()
+        relay.step()
+        raise StoreUnavailableError("The database is away.")
+    parts.broker.thaw()
+    return owner
+
+
+def test_so_do_events_that_the_broker_had_not_accepted_yet(
+    sent: Route, owner_with_events_in_flight: Owner, engine: Engine, writer: SqlAlchemyEventStore
+) -> None:
+    take_back(engine, 6)
+    append(writer, 4)
+    for _ in range(2):
+        with (
+            pytest.raises(PositionMismatchError, match="had event 9"),
+            running(sent, owner_with_events_in_flight),
+        ):
+            pass
+
+
+def test_a_database_that_was_away_and_lost_nothing_stops_nothing(
+    sent: Route, parts: Parts, owner_with_events_in_flight: Owner, engine: Engine
+) -> None:
+    # Somebody mends the event that the broker may have refused meanwhile.
+    execute(engine, "UPDATE event SET type_name = 'B' WHERE event_id = 9")
+    with running(sent, owner_with_events_in_flight) as relay:
+        relay.step()
+        relay.flush()
+    assert parts.ids()[-3:] == [7, 8, 9]
 
 
 def test_a_position_of_before_a_replay_went_back_too(

@@ -95,6 +95,11 @@ class Checkpoints:
         ):
             self.make()
 
+    def note_sent(self) -> None:
+        """Keep in mind up to where events were sent, whatever becomes of them."""
+        if (newest := self._in_flight.newest_sent()) is not None:
+            self._leased.position.note_sent(newest)
+
     def begin_anew(self, reopen: Callable[[], int]) -> int:
         """Forget what is in flight, and open the exchange anew; return where to go on.
 

@@ -82,6 +82,10 @@ class InFlight:
             self._events.popleft()
         return None if newest is None else Settled(newest, before - self._count, first)
 
+    def newest_sent(self) -> StoredEvent | None:
+        """Return the last event that was sent."""
+        return next((event for event, sent, _ in reversed(self._events) if sent), None)
+
     def drop_from(self, event_id: int) -> None:
         """Forget that event and those behind it: they were not sent after all."""
         while self._events and self._events[-1][0].event_id >= event_id:

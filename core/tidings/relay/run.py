@@ -6,7 +6,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tidings.errors import DeliveryError, UndeliverableEventError, UnreadableEventError
+from tidings.errors import (
+    DeliveryError,
+    EventStoreError,
+    LeaseLostError,
+    UndeliverableEventError,
+    UnreadableEventError,
+)
 from tidings.event import MAX_EVENT_ID
 from tidings.interfaces import Capability
 from tidings.relay.batch import next_batch
@@ -56,6 +62,9 @@ def running(route: Route, owner: Owner) -> Iterator[Run]:
         run = Run(begun)
         try:
             yield run
+        except (EventStoreError, LeaseLostError):
+            run.note_sent()
+            raise
         finally:
             run.track_last()
 
@@ -157,6 +166,10 @@ class Run:
         except Exception as error:  # noqa: BLE001 - we are leaving already, perhaps for a reason
             log.debug("%s: no last checkpoint: %s", self.route.exchange_name, error)
         self._stages.tell()
+
+    def note_sent(self) -> None:
+        """Let the next run see that the database has not lost what this one has sent."""
+        self._checkpoints.note_sent()
 
     def during_call(self) -> AbstractContextManager[None]:
         """Keep the producer's connection alive while a call to the database lasts."""

@@ -25,6 +25,8 @@ class TrackedPosition:
 
     A database that is restored under a relay takes the position back with the events. Then the two
     agree. Only the relay itself still knows how far it was: ``reached``, from one run to the next.
+    What was sent, and could not be tracked, counts there, too: a database may lose in a crash what
+    it had committed.
 
     **Threads.** Used by one thread.
     """
@@ -54,8 +56,7 @@ class TrackedPosition:
         here, before = self.position, self._reached.get(self._route.exchange_name)
         if before is not None and _is_behind(here, before.position):
             Anchor(self._route.event_store, before).check()
-            return
-        self._note_reached(self._lease.lease.fingerprint)
+        self._note_reached(here, self._lease.lease.fingerprint)
 
     def check_again(self) -> None:
         """Check if that is due again."""
@@ -64,6 +65,7 @@ class TrackedPosition:
 
     def move(self, event: StoredEvent) -> None:
         """Track that the exchange has had everything up to ``event``."""
+        self._note_reached(self.position._replace(event_id=event.event_id), fingerprint(event))
         with self._connection.during_call():
             self._anchor.watch_again()
             self._anchor.check()
@@ -72,6 +74,14 @@ class TrackedPosition:
                 self._route.exchange_name, event, self._lease.lease
             )
             self._moved(event, asked)
+
+    def note_sent(self, event: StoredEvent) -> None:
+        """Count ``event`` as reached: the broker may have it.
+
+        Only its time is compared: if the broker refuses it, its type may be what is mended.
+        """
+        mark = fingerprint(event._replace(type_name=""))
+        self._note_reached(self.position._replace(event_id=event.event_id), mark)
 
     def pass_by(self, event: StoredEvent, reason: str) -> None:
         """Put ``event`` into quarantine, and go on behind it, in one transaction."""
@@ -82,7 +92,9 @@ class TrackedPosition:
                 self._route.exchange_name, event, reason, self._lease.lease
             )
             # Its type may be what is mended, so that it can be sent.
-            self._moved(event._replace(type_name=""), asked)
+            passed = event._replace(type_name="")
+            self._moved(passed, asked)
+            self._note_reached(self.position, fingerprint(passed))
 
     def stop_for(self, error: UndeliverableEventError) -> NoReturn:
         """Note beside the position why the exchange stands still, and raise it."""
@@ -94,12 +106,14 @@ class TrackedPosition:
         self._lease.renewed(asked)
         self.position = self.position._replace(event_id=event.event_id)
         self._anchor.move(event)
-        self._note_reached(fingerprint(event))
 
-    def _note_reached(self, mark: str | None) -> None:
+    def _note_reached(self, position: Position, mark: str | None) -> None:
         name = self._route.exchange_name
+        before = self._reached.get(name)
+        if before is not None and _is_behind(position, before.position):
+            return
         if mark is not None:  # a replay's position tells of no event
-            self._reached[name] = TrackedExchange(name, self.position, None, fingerprint=mark)
+            self._reached[name] = TrackedExchange(name, position, None, fingerprint=mark)
 
 
 def _is_behind(position: Position, other: Position) -> bool:
