@@ -202,7 +202,8 @@ class Tidings:
         names = list(dict.fromkeys(exchange_names)) or list(self.configuration.exchanges)
         if not names:
             raise ConfigurationError(["No exchange is configured: add [exchanges.NAME]."])
-        return Worker([self.route(name) for name in names], limit=limit)
+        routes = [self.route(name) for name in names]
+        return Worker(routes, poll_seconds=self.configuration.relay.poll_seconds, limit=limit)
 
     def route(self, exchange_name: str) -> Route:
         """Return everything that an exchange is made of."""

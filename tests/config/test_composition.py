@@ -60,6 +60,16 @@ def test_events_go_from_sqlite_to_a_file_and_nothing_is_left_open(
     assert len((tmp_path / "b.jsonl").read_text().splitlines()) == 3
 
 
+def test_how_often_to_look_reaches_every_exchange(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+    monkeypatch.setattr("tidings.bootstrap.Worker", lambda _routes, **how: given.append(how))
+    exchange = '[exchanges.a]\nproducer = "memory"\n'
+    load(f"{MEMORY}{exchange}[relay]\npoll_seconds = 0.7\n").worker(["a"])
+    assert given == [{"poll_seconds": 0.7, "limit": None}]
+
+
 def test_closing_what_was_never_used_opens_nothing(load: Load, tmp_path: Path) -> None:
     with load(f'[event_store]\nurl = "sqlite:///{tmp_path}/events.db"'):
         pass

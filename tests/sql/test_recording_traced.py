@@ -98,6 +98,13 @@ def test_state_and_baggage_are_kept_too(recorded: Callable[..., Any]) -> None:
     }
 
 
+def test_a_state_of_another_trace_is_not_mixed_with_the_current_one(
+    recorded: Callable[..., Any], span: Span
+) -> None:
+    (stored,) = recorded(lambda s: record(s, NewEvent("A", 1, metadata={"tracestate": "a=b"})))
+    assert json.loads(stored) == {"tracestate": "a=b"}
+
+
 def test_an_aggregates_events_keep_it(recorded: Callable[..., Any], span: Span) -> None:
     order = Order(events=[NewEvent("A", 1), NewEvent("B", 2)])
 

@@ -210,7 +210,8 @@ def test_large_events_are_read_from_the_store_few_at_a_time(make_relay: MakeRela
 def test_a_slow_subscriber_is_told_of_new_events_at_its_own_pace(make_relay: MakeRelay) -> None:
     relay = make_relay(Store(range(1, 1001)), window=100, subscribers=["app"])
     relay.open()
-    with Reader(relay.address), Reader(relay.address, "slow", seconds_each=0.001) as slow:
+    slowly = Reader(relay.address, "slow", last_id=0, seconds_each=0.001)
+    with Reader(relay.address), slowly as slow:
         relay.send(*range(1, 1001))
         relay.flush()
         relay.wait_until(lambda: len(slow.messages) == 1000, "the slow one to have all")

@@ -89,7 +89,8 @@ def in_trace(event: NewEvent, trace: Mapping[str, str]) -> NewEvent:
     A ``tracestate`` belongs to its ``traceparent``: of two traces, none is made.
     """
     given = event.metadata or {}
-    theirs = {TRACEPARENT, TRACESTATE} if TRACEPARENT in given else set()
+    of_a_trace = {TRACEPARENT, TRACESTATE}
+    theirs = of_a_trace if of_a_trace & given.keys() else set()
     added = {name: text for name, text in trace.items() if name not in theirs | given.keys()}
     return dataclasses.replace(event, metadata={**given, **added}) if added else event
 
