@@ -92,7 +92,8 @@ def test_no_watchdog_is_fed_for_a_thread_that_hangs_and_it_is_said(
     with listening(str(tmp_path / "notify")) as systemd:
         environ = {"NOTIFY_SOCKET": systemd.address, "WATCHDOG_USEC": "150000"}
         parts.producer = Producer(parts.broker, no_progress=60)
-        with running(parts.route()) as worker, notifying(environ, worker, 1.0):
+        flushed = parts.route(capabilities=frozenset())  # in which it hangs
+        with running(flushed) as worker, notifying(environ, worker, 1.0):
             eventually(lambda: "STATUS=1 exchange(s): 1 working" in systemd.heard)
             eventually(lambda: systemd.of("WATCHDOG"))
             parts.broker.freeze()
