@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.relay.clock import Clock
 from tests.relay.parts import Told
 from tidings import Hold
 from tidings.relay import holding as holding_module
@@ -15,16 +16,6 @@ from tidings.relay.observers import Observers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-
-class Clock:
-    """Stands where the test says."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.relay.clock import Clock
 from tests.relay.parts import Parts, at
 from tests.relay.working import running as working
 from tidings import BrokerUnavailableError, UndeliverableEventError
@@ -25,16 +26,6 @@ def settle_one_more(parts: Parts, run: Run) -> bool:
     run.step()
     run.settle()
     return not run.in_flight
-
-
-class Clock:
-    """Goes on only when it is told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture
