@@ -246,6 +246,16 @@ def test_an_outbox_needs_positions_whose_rows_can_be_locked(tmp_path: Path) -> N
         outbox_tracker(settings, InMemoryTracker())
 
 
+def test_an_outbox_refuses_a_tracker_whose_own_ways_it_would_leave_out(tmp_path: Path) -> None:
+    class Changed(SqlAlchemyTracker):
+        pass
+
+    settings = OutboxSettings.model_validate({"url": f"sqlite:///{tmp_path}/outbox.db"})
+
+    with pytest.raises(ConfigurationError, match="backend"):
+        outbox_tracker(settings, Changed(settings))
+
+
 def test_the_order_of_commits_is_kept_in_an_outbox_too(on_postgresql: Draining) -> None:
     with on_postgresql.engine.connect() as slow:
         OutboxMessageDispatcher(slow).dispatch(NewEvent("Slow", {}))
