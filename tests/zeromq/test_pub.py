@@ -276,7 +276,7 @@ WITH_NAMES = """
 import sys
 from tests.zeromq.events import EXCHANGE, event
 from tidings.testing import eventually
-from tidings_zeromq.pub import consumer as module
+from tidings_zeromq.pub import sub_socket as module
 from tidings_zeromq.pub.consumer import ZeroMQPubConsumer
 from tidings_zeromq.pub.producer import ZeroMQPubProducer
 from tidings_zeromq.pub.settings import ZeroMQPubSettings
@@ -314,6 +314,62 @@ def test_a_name_of_both_versions_of_ip_is_reached_wherever_the_relay_listens(
     found = run_with_names(tmp_path, WITH_NAMES, bind.format(port), f"tcp://both.test:{port}")
 
     assert found.stdout == "2 None\n2 None\n", found.stderr
+
+
+CONNECTED_TOO_LATE = """
+import sys
+import zmq
+from tidings_zeromq.pub import sub_socket as module
+
+told = []
+
+
+class TellsLater:
+    # The handshake is over, and the consumer hears of it only after it gave the connection up.
+    def __init__(self, monitor):
+        self._monitor = monitor
+        self._looks = 0
+
+    def poll(self, timeout):
+        self._looks += 1
+        if self._looks == 1:
+            told.append(self._monitor.poll(10_000))
+            return 0
+        return self._monitor.poll(timeout)
+
+    def __getattr__(self, name):
+        return getattr(self._monitor, name)
+
+
+module.SWITCH_SECONDS = 0.2
+address = sys.argv[1]
+publisher = zmq.Context.instance().socket(zmq.XPUB)
+publisher.setsockopt(zmq.XPUB_VERBOSE, 1)
+publisher.ipv6 = True
+publisher.bind(address.replace("both.test", "[::1]"))
+socket = module.SubSocket(address, [True, False], lambda socket: socket.subscribe(b""))
+socket._monitor = TellsLater(socket._monitor)
+while not told:
+    socket.receive(0.3)
+print("told too late" if all(told) else "not told")
+while not publisher.poll(0) or publisher.recv() != b"\\x00":
+    socket.receive(0.05)
+while not publisher.poll(0) or publisher.recv() != b"\\x01":
+    socket.receive(0.05)
+publisher.send(b"again")
+print(socket.receive(10))
+socket.close()
+publisher.close(linger=0)
+"""
+
+
+@needs_names
+def test_a_connection_that_was_given_up_is_not_taken_for_the_one_to_the_hosts_other_address(
+    tmp_path: Path,
+) -> None:
+    found = run_with_names(tmp_path, CONNECTED_TOO_LATE, f"tcp://both.test:{free_port()}")
+
+    assert found.stdout == "told too late\n[b'again']\n", found.stderr
 
 
 def test_a_consumer_that_could_not_be_opened_may_be_opened_again() -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-import zmq
 from typing_extensions import override
-from zmq.utils.monitor import parse_monitor_message
 
 from tidings.plugins import (
     BrokerUnavailableError,
@@ -22,14 +19,14 @@ from tidings.plugins import (
 from tidings_zeromq.curve import encrypt_subscriber, subscriber_keys
 from tidings_zeromq.hosts import ipv6_choices, lookup_failure
 from tidings_zeromq.pub.frames import decode
+from tidings_zeromq.pub.sub_socket import SubSocket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings_zeromq.pub.settings import ZeroMQPubSettings
+    import zmq
 
-SWITCH_SECONDS = 1.0
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+    from tidings_zeromq.pub.settings import ZeroMQPubSettings
 
 
 class ZeroMQPubConsumer(MessageConsumer):
@@ -43,11 +40,8 @@ class ZeroMQPubConsumer(MessageConsumer):
 
     def __init__(self, settings: ZeroMQPubSettings, _subscriber: str | None = None) -> None:
         self._settings = settings
-        self._opening = Opening[zmq.Socket[bytes]]()
-        self._monitor: zmq.Socket[bytes] | None = None
-        self._choices: list[bool] = []
+        self._opening = Opening[SubSocket]()
         self._selected: KeyPatterns | None = None
-        self._switch_at = math.inf
 
     @override
     def select(self, routing_keys: Sequence[str]) -> None:
@@ -59,29 +53,19 @@ class ZeroMQPubConsumer(MessageConsumer):
         """Connect, and listen to every type, or to the routing keys that are selected."""
         self._opening.begin(exchange_name, self._connect)
 
-    def _connect(self, exchange_name: str) -> zmq.Socket[bytes]:
+    def _connect(self, exchange_name: str) -> SubSocket:
         secret_key, relay_public_key = subscriber_keys(self._settings, exchange_name)
-        self._choices = self._ipv6_choices(exchange_name)
-        self._monitor, self._switch_at = None, math.inf
-        context = zmq.Context()
-        try:
-            socket = context.socket(zmq.SUB)
-            socket.linger = 0
+
+        def prepare(socket: zmq.Socket[bytes]) -> None:
             socket.rcvhwm = self._settings.high_water_mark
             socket.tcp_keepalive = 1
-            socket.ipv6 = self._choices[0]
             if secret_key is not None and relay_public_key is not None:
                 encrypt_subscriber(socket, secret_key, relay_public_key)
             for beginning in beginnings(self._selected):
                 socket.subscribe(beginning.encode())
-            if self._choices[1:]:
-                self._monitor = socket.get_monitor_socket(_EVENTS)
-                self._switch_at = time.monotonic() + SWITCH_SECONDS
-            socket.connect(self._settings.connect_address)
-        except BaseException:
-            context.destroy(linger=0)
-            raise
-        return socket
+
+        choices = self._ipv6_choices(exchange_name)
+        return SubSocket(self._settings.connect_address, choices, prepare)
 
     def _ipv6_choices(self, exchange_name: str) -> list[bool]:
         address = self._settings.connect_address
@@ -98,33 +82,16 @@ class ZeroMQPubConsumer(MessageConsumer):
         socket = self._opening.connection
         deadline = time.monotonic() + timeout
         while True:
-            left = max(0.0, min(deadline, self._switch_at) - time.monotonic())
-            if socket.poll(math.ceil(left * 1000)):
-                message = decode(socket.recv_multipart())
+            frames = socket.receive(max(0.0, deadline - time.monotonic()))
+            if frames is not None:
+                message = decode(frames)
                 if message is not None and self._wants(message):
                     return message
             elif time.monotonic() >= deadline:
                 return None
-            self._switch_version(socket)
 
     def _wants(self, message: ReceivedMessage) -> bool:
         return self._selected is None or self._selected.match(message.routing_key)
-
-    def _switch_version(self, socket: zmq.Socket[bytes]) -> None:
-        """Go on with the other version of IP, if the host has both and nothing was found."""
-        if self._monitor is None:
-            return
-        while self._monitor.poll(0):
-            found = parse_monitor_message(self._monitor.recv_multipart())["event"]
-            gone = found == zmq.EVENT_DISCONNECTED
-            self._switch_at = time.monotonic() + SWITCH_SECONDS if gone else math.inf
-        if time.monotonic() < self._switch_at:
-            return
-        socket.disconnect(self._settings.connect_address)
-        self._choices.reverse()
-        socket.ipv6 = self._choices[0]
-        socket.connect(self._settings.connect_address)
-        self._switch_at = time.monotonic() + SWITCH_SECONDS
 
     @override
     def acknowledge(self, message: ReceivedMessage) -> None:
@@ -133,11 +100,7 @@ class ZeroMQPubConsumer(MessageConsumer):
     @override
     def close(self) -> None:
         if socket := self._opening.end():
-            if self._monitor is not None:
-                socket.disable_monitor()
-                self._monitor.close(linger=0)
             socket.close()
-            socket.context.term()
 
 
 def beginnings(selected: KeyPatterns | None) -> list[str]:
