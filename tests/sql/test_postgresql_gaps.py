@@ -329,6 +329,29 @@ def test_an_insert_straight_into_a_partition_is_waited_for(
     store.close()
 
 
+def test_an_insert_straight_into_a_table_that_inherits_is_waited_for(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE TABLE event_child () INHERITS (event)",
+            "CREATE TABLE event_grandchild () INHERITS (event_child)",
+            (
+                "ALTER TABLE event_grandchild ALTER COLUMN event_id "
+                "SET DEFAULT nextval(pg_get_serial_sequence('event', 'event_id'))"
+            ),
+        ):
+            connection.execute(text(statement))
+    store.check()
+    insert = "INSERT INTO event_grandchild VALUES (DEFAULT, 'Direct', '{}', now())"
+    with engine.connect() as direct:
+        direct.execute(text(insert))
+        commit(store, engine, "Second")
+        assert given(store) == []
+        direct.commit()
+    assert given(store) == ["Direct", "Second"]
+
+
 @pytest.mark.parametrize("first_commits", [True, False], ids=["commits", "rolls-back"])
 def test_a_reader_cut_off_or_begun_anew_still_waits(
     engine: Engine, store: SqlAlchemyEventStore, first_commits: bool

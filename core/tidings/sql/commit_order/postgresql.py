@@ -21,6 +21,7 @@ from tidings.sql.commit_order.base import CommitOrder
 from tidings.sql.commit_order.hidden_rows import refuse_hidden_rows
 from tidings.sql.commit_order.low_ids import renumber
 from tidings.sql.commit_order.postgresql_checks import (
+    TABLES,
     check_sequence,
     refuse_cache,
     refuse_descent,
@@ -38,15 +39,14 @@ if TYPE_CHECKING:
     from tidings.sql.commit_order.base import Query, Row
     from tidings.sql.event_log import EventLog
 
-# An insert straight into a partition locks that partition alone. Another database's tables may
-# have the same oid.
-_EVENT_LOCKS = """
+# An insert straight into a partition, or into a table that inherits, locks that one alone. Another
+# database's tables may have the same oid.
+_EVENT_LOCKS = f"""
     FROM pg_locks l
     WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.relation IN (SELECT CAST(:log AS regclass)
-                         UNION SELECT relid FROM pg_partition_tree(CAST(:log AS regclass)))
-"""
+      AND l.relation IN ({TABLES})
+"""  # noqa: S608 - a constant of ours
 _HOLDERS = text(f"SELECT DISTINCT l.virtualtransaction {_EVENT_LOCKS}")
 
 _SERVER_SINCE = text("SELECT pg_postmaster_start_time()")
