@@ -9,12 +9,12 @@ import pytest
 from typing_extensions import override
 
 from tidings import InMemoryTracker, StoreUnavailableError
-from tidings.plugins import Pause, TrackedExchange
+from tidings.plugins import Pause
 from tidings.relay import asked as asked_module
 from tidings.relay.asked import Requests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
 EXCHANGES = [f"x{number}" for number in range(10)]
 
@@ -28,11 +28,11 @@ class Counting(InMemoryTracker):
         self.fails = False
 
     @override
-    def tracked_exchanges(self) -> Sequence[TrackedExchange]:
+    def paused_exchanges(self) -> Collection[str]:
         self.looks += 1
         if self.fails:
             raise StoreUnavailableError("gone")
-        return super().tracked_exchanges()
+        return super().paused_exchanges()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from tidings.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from tidings.event import StoredEvent
@@ -475,6 +475,18 @@ class PausesEveryExchange(Base):
         for name in [*self._rows]:
             super().pause(name, pause)
         return super().pause(exchange_name, pause)
+
+
+class NamesNoPausedExchange(Base):
+    @override
+    def paused_exchanges(self) -> Collection[str]:
+        return ()
+
+
+class NamesPausedExchangesInLowerCase(Base):
+    @override
+    def paused_exchanges(self) -> Collection[str]:
+        return [name.lower() for name in super().paused_exchanges()]
 
 
 class PausesByTakingTheLease(Base):

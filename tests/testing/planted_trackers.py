@@ -154,6 +154,12 @@ FAULTS: dict[str, Finding] = {
     "PausesEveryExchange": Finding(
         "a_pause_is_of_that_exchange", ["Of exchange 'A', paused() says ('ada@host'"]
     ),
+    "NamesNoPausedExchange": Finding(
+        "a_pause_is_of_that_exchange", ["Exchange 'a' is paused; paused_exchanges() names []"]
+    ),
+    "NamesPausedExchangesInLowerCase": Finding(
+        "names_alike_share_no_pause", ["Exchange 'My-BC' is paused; paused_exchanges() names"]
+    ),
     "PausesByTakingTheLease": Finding("takes_no_lease", ["LeaseLostError"]),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
 
@@ -40,6 +41,13 @@ class Pauses:
 
     def resume(self, exchange_name: str) -> bool:
         """Let relays carry the exchange again; return whether it was paused."""
+        raise NotImplementedError
+
+    def paused_exchanges(self) -> Collection[str]:
+        """Return the names of the exchanges that are paused; costs no more than those.
+
+        A relay asks once a second, for all its exchanges.
+        """
         raise NotImplementedError
 
     def paused(self, exchange_name: str) -> Pause | None:

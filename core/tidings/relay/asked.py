@@ -10,7 +10,7 @@ from tidings.interfaces import Capability
 from tidings.relay.retry import can_retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from tidings.interfaces import PublishedMessageTracker
     from tidings.relay.route import Route
@@ -31,7 +31,7 @@ class Requests:
     def __init__(self, tracker: PublishedMessageTracker) -> None:
         self._tracker = tracker
         self._lock = threading.Lock()
-        self._found: dict[Callable[[], set[str]], tuple[float, set[str]]] = {}
+        self._found: dict[Callable[[], Collection[str]], tuple[float, Collection[str]]] = {}
 
     def is_paused(self, exchange_name: str) -> bool:
         """Return whether somebody has paused the exchange."""
@@ -41,19 +41,19 @@ class Requests:
         """Return whether somebody wants events of the exchange to be sent again."""
         return exchange_name in self._look(self._retried)
 
-    def _look(self, find: Callable[[], set[str]]) -> set[str]:
+    def _look(self, find: Callable[[], Collection[str]]) -> Collection[str]:
         with self._lock:
-            looked, found = self._found.pop(find, (-FRESH_SECONDS, set()))
+            looked, found = self._found.pop(find, (-FRESH_SECONDS, ()))
             if time.monotonic() - looked >= FRESH_SECONDS:
                 looked = time.monotonic()
                 found = find()
             self._found[find] = looked, found
         return found
 
-    def _paused(self) -> set[str]:
-        return {each.exchange_name for each in self._tracker.tracked_exchanges() if each.pause}
+    def _paused(self) -> Collection[str]:
+        return self._tracker.paused_exchanges()
 
-    def _retried(self) -> set[str]:
+    def _retried(self) -> Collection[str]:
         asked = self._tracker.quarantined_events(retry_asked=True)
         return {each.exchange_name for each in asked}
 

@@ -11,12 +11,15 @@ from tidings.sql.driver import holdable
 from tidings.sql.tables import event_published_message_tracker as tracker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Row
 
 _of_exchange = tracker.c.type_name == bindparam("exchange")
 _is_paused = tracker.c.paused_on.is_not(None)
 _COLUMNS = [tracker.c.paused_by, tracker.c.paused_reason, tracker.c.paused_on]
 _FIND = select(*_COLUMNS).where(and_(_of_exchange, _is_paused))
+_NAMES = select(tracker.c.type_name).where(_is_paused)
 _PAUSE = update(tracker).where(and_(_of_exchange, ~_is_paused))
 _RESUME = (
     update(tracker)
@@ -44,6 +47,11 @@ def find(connection: Connection, exchange_name: str) -> Pause | None:
     """Return what is noted."""
     row = connection.execute(_FIND, {"exchange": exchange_name}).one_or_none()
     return None if row is None else of_row(row)
+
+
+def names(connection: Connection) -> Sequence[str]:
+    """Return the names of the exchanges for which one is noted."""
+    return connection.execute(_NAMES).scalars().all()
 
 
 def of_row(row: Row[Any]) -> Pause | None:

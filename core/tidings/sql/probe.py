@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from tidings.sql.event_log import EventLog
 
-DELAYS = {"sqlite": 0.008, "postgresql": 0.01, "mysql": 0.015}
-"""Seconds between two questions: what each costs decides."""
+DELAYS = {"sqlite": 0.012, "postgresql": 0.01, "mysql": 0.02}
+"""Seconds between two questions. An event waits for half of it, and each question costs CPU."""
 
 
 class Probe:

@@ -23,7 +23,7 @@ from tidings.sql.few_connections import FewConnections
 from tidings.sql.tracker_rows import change, to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import timedelta
 
     from sqlalchemy import Connection, Row
@@ -253,6 +253,11 @@ class SqlAlchemyTracker(PublishedMessageTracker):
     def resume(self, exchange_name: str) -> bool:
         with self._database.transaction() as connection:
             return pauses.end(connection, exchange_name)
+
+    @override
+    def paused_exchanges(self) -> Collection[str]:
+        with self._database.autocommit() as connection:
+            return pauses.names(connection)
 
     @override
     def paused(self, exchange_name: str) -> Pause | None:

@@ -77,6 +77,7 @@ class PausePromises:
 
 def _expect(tracker: PublishedMessageTracker, wanted: dict[str, Pause | None]) -> None:
     shown = {row.exchange_name: row.pause for row in tracker.tracked_exchanges()}
+    names = tracker.paused_exchanges()
     for name, pause in wanted.items():
         found = {"paused": tracker.paused(name), "tracked_exchanges": shown.get(name)}
         for call, said in found.items():
@@ -85,6 +86,12 @@ def _expect(tracker: PublishedMessageTracker, wanted: dict[str, Pause | None]) -
                 Pausing.SURVIVES,
                 f"Of exchange {name!r}, {call}() says {_brief(said)}, not {_brief(pause)}.",
             )
+        check(
+            (name in names) == (pause is not None),
+            Pausing.NAMES,
+            f"Exchange {name!r} is {'paused' if pause else 'not paused'}; paused_exchanges() names "
+            f"{sorted(names)}.",
+        )
 
 
 def _brief(pause: Pause | None) -> tuple[str, str | None] | None:

@@ -269,6 +269,7 @@ class Pausing:
     RESUME = "Let relays carry the exchange again; return whether it was paused."
     SURVIVES = "A pause survives restarts, of relays and of the tracker, and a replay."
     LEASE = "It takes no lease away"
+    NAMES = "Return the names of the exchanges that are paused"
 
 
 class Serializing:

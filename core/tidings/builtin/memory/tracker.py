@@ -26,7 +26,7 @@ from tidings.interfaces import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import timedelta
 
     from tidings.event import StoredEvent
@@ -248,6 +248,11 @@ class InMemoryTracker(PublishedMessageTracker):
                 return False
             row.pause = None
             return True
+
+    @override
+    def paused_exchanges(self) -> Collection[str]:
+        with self._lock:
+            return [name for name, row in self._rows.items() if row.pause is not None]
 
     @override
     def paused(self, exchange_name: str) -> Pause | None:
