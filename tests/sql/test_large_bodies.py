@@ -11,6 +11,7 @@ from sqlalchemy.event import listen
 
 from tests.sql.databases import url_of
 from tidings.event import NewEvent, StoredEvent
+from tidings.sql.event_log import FETCHED_TOGETHER
 from tidings.sql.reading import BATCH_BYTES
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def test_a_batch_has_no_more_bytes_than_that_or_one_event(
 
 
 def test_metadata_counts_too(engine: Engine, store: SqlAlchemyEventStore) -> None:
-    metadata = {"k": "x" * 3 * MIB}
+    metadata = {"k": "x" * (BATCH_BYTES * 3 // 8)}
     for _ in range(4):
         with engine.begin() as connection:
             store.append(connection, NewEvent("Sized", 1, metadata=metadata))
@@ -86,7 +87,7 @@ def test_small_bodies_come_in_batches_of_the_size_that_was_asked_for(
 def test_after_large_bodies_the_batches_grow_again(
     engine: Engine, store: SqlAlchemyEventStore
 ) -> None:
-    append(engine, store, *("x" * 4 * MIB for _ in range(3)))
+    append(engine, store, *("x" * (BATCH_BYTES // 2) for _ in range(3)))
     with engine.begin() as connection:
         store.append(connection, *(NewEvent("Sized", "x" * 300) for _ in range(4000)))
     assert len(read_all(store)[-2]) == 1000
@@ -119,19 +120,56 @@ def test_a_text_is_measured_in_bytes(engine: Engine, store: SqlAlchemyEventStore
     assert [len(batch) for batch in read_all(store)] == [1, 1]
 
 
-def test_large_bodies_of_one_size_are_read_by_one_statement_a_batch(
-    engine: Engine, store: SqlAlchemyEventStore
-) -> None:
-    append(engine, store, *("x" * 1_000_000 for _ in range(40)))
-    asked = []
+@pytest.fixture
+def asked(store: SqlAlchemyEventStore) -> list[str]:
+    """Give a list to which each statement is added that reads the table of events."""
+    statements: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        asked.append(statement)
+        if "FROM event" in statement:
+            statements.append(statement)
 
     store.newest_event_id()  # connects
     listen(store.database.engine, "before_cursor_execute", note)
-    batches = read_all(store)
+    return statements
 
+
+def test_large_bodies_of_one_size_are_read_by_one_statement_a_batch(
+    engine: Engine, store: SqlAlchemyEventStore, asked: list[str]
+) -> None:
+    append(engine, store, *("x" * (BATCH_BYTES // 8 - 100) for _ in range(40)))
+    batches = read_all(store)
     assert [len(batch) for batch in batches] == [8] * 5
     # Two more at first, to find out how many fit; and the one that finds nothing.
-    assert sum("FROM event" in each for each in asked) == len(batches) + 2 + 1
+    assert len(asked) == len(batches) + 2 + 1
+
+
+def test_large_bodies_of_many_sizes_are_read_by_one_statement_a_batch(
+    engine: Engine, store: SqlAlchemyEventStore, asked: list[str]
+) -> None:
+    with engine.begin() as connection:
+        sizes = [20_000, 30_000] * 150
+        store.append(connection, *(NewEvent("Sized", "x" * size) for size in sizes))
+    batches = read_all(store)
+    assert len(batches) < 6
+    assert len(asked) == len(batches) + 2 + 1
+
+
+def test_body_and_metadata_together_are_no_more_than_that(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    text = "x" * (BATCH_BYTES // 10 - 100)
+    with engine.begin() as connection:
+        store.append(connection, *(NewEvent("Sized", text, metadata={"k": text}),) * 10)
+    assert [len(batch) for batch in read_all(store, 10)] == [5, 5]
+
+
+def test_rows_behind_a_large_one_are_not_looked_at_in_vain(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.begin() as connection:
+        store.append(connection, *(NewEvent("Sized", "x" * 20_000) for _ in range(300)))
+    with engine.connect() as connection:
+        found = store.event_log.events_since(connection, 0, 1000, most_bytes=10_000)
+    assert {event.body for event in found} == {None}
+    assert len(found) <= FETCHED_TOGETHER

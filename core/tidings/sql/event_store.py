@@ -94,7 +94,7 @@ class SqlAlchemyEventStore(EventStore):
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         """Return up to ``limit`` events with an id greater than ``event_id``, ascending.
 
-        Their bodies and metadata are 8 MiB at most, or one event.
+        Their bodies and metadata are 2 MiB at most, or one event.
         """
         return self._reader.events_since(event_id, limit)
 

@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from tidings.sql.commit_order import CommitOrder
     from tidings.sql.event_log import EventLog
 
-BATCH_BYTES: Final = 8 * 1024 * 1024
-"""Bodies and metadata that are read at once; a single event may have more."""
+BATCH_BYTES: Final = 2 * 1024 * 1024
+"""Bodies and metadata that are read at once; a single event may have more.
+
+Their memory is used again for the next batch. Of much more, the C library gives it back to the
+system each time, and fetching it again takes longer than the statements that are saved.
+"""
 
 Result = TypeVar("Result")
 
@@ -86,27 +90,17 @@ class Reader:
     def _batch(self, connection: Connection, *, since: int, rows: int) -> list[StoredEvent]:
         query = partial(self._event_log.events_since, most_bytes=BATCH_BYTES // rows)
         events = self._order.rows_since(connection, query, since, rows)
-        whole = _whole(events)
-        if whole == len(events):
+        if _whole(events) == len(events):
             return events
-        last = self._last_that_fits(connection, since, events[-1].event_id)
+        measure = partial(self._event_log.ids_that_fit, most_bytes=BATCH_BYTES)
+        fit = self._order.rows_since(connection, measure, since, rows)
+        last = fit[-1].event_id if fit else since
         events = self._event_log.events_between(connection, since, last)
-        self._most_rows = max(len(events), 1)
-        whole = _whole(events)
+        whole = events[: _whole(events)]
+        self._most_rows = max(_rows_of_that_kind(whole), 1)
         if events and not whole:
             raise _OddRowError
-        return events[:whole]
-
-    def _last_that_fits(self, connection: Connection, since: int, last: int) -> int:
-        """Return up to where the events after ``since`` may be read at once: one, or more."""
-        total = 0
-        fits = 0
-        for event_id, size in self._event_log.sizes_between(connection, since, last):
-            total += size or 0
-            if fits and total > BATCH_BYTES:
-                break
-            fits = event_id
-        return fits
+        return whole
 
     def _first(self, since: int) -> list[StoredEvent]:
         """Return the first event after ``since``, alone, or raise that it cannot be read."""
@@ -148,12 +142,27 @@ class Reader:
         )
 
 
+def _rows_of_that_kind(events: Sequence[StoredEvent]) -> int:
+    """Return how many rows to ask for if more of them have sizes as these have.
+
+    If so, none is too large for its part of a batch, and has to be asked for again. But if few are
+    much larger than the others, small batches would cost more than that.
+    """
+    largest = max(map(_size, events), default=1)
+    rows = BATCH_BYTES // max(largest, 1)
+    return rows if rows >= len(events) // 2 else len(events)
+
+
 def _may_double(events: Sequence[StoredEvent], rows: int) -> bool:
     """Return whether twice as many such rows as these, all of what was asked for, may be read."""
     if len(events) < rows:
         return False
     most = BATCH_BYTES // (rows * 2)
-    return all(max(len(each.body), len(each.metadata or "")) <= most for each in events)
+    return all(_size(each) <= most for each in events)
+
+
+def _size(event: StoredEvent) -> int:
+    return len(event.body) + len(event.metadata or "")
 
 
 class _OddRowError(ValueError):
