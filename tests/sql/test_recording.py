@@ -73,6 +73,17 @@ def test_a_rollback_takes_the_events_with_it(engine: Engine, store: SqlAlchemyEv
     assert recorded(store) == ["kept"]
 
 
+def test_an_application_that_empties_the_sessions_info_loses_no_event(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with Session(engine) as session:
+        record(session, OrderPlaced("before"))
+        session.info.clear()
+        record(session, OrderPlaced("after"))
+        session.commit()
+    assert recorded(store) == ["before", "after"]
+
+
 def test_closing_a_session_without_a_commit_takes_the_events_with_it(
     engine: Engine, store: SqlAlchemyEventStore
 ) -> None:

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import SessionTransaction
 
-_INFO_KEY = "tidings.pending_events"
+_ATTRIBUTE = "_tidings_pending_events"
+"""Of each session. Not in its ``info``: that is the application's, which may empty it."""
 
 
 def pending_events(session: Session) -> PendingEvents:
@@ -25,19 +26,18 @@ def pending_events(session: Session) -> PendingEvents:
     root = session.get_transaction() or session.begin()
     pending = _of(session, root)
     if pending is None:
-        pending = session.info[_INFO_KEY] = PendingEvents(session, root, missed=True)
+        pending = vars(session)[_ATTRIBUTE] = PendingEvents(session, root, missed=True)
     return pending
 
 
 def _of(session: Session, root: SessionTransaction | None) -> PendingEvents | None:
-    pending: PendingEvents | None = session.info.get(_INFO_KEY)
-    # `info` may have been given to another session.
+    pending: PendingEvents | None = vars(session).get(_ATTRIBUTE)
     return pending if pending is not None and pending.root is root else None
 
 
 def _after_transaction_create(session: Session, created: SessionTransaction) -> None:
     if created.parent is None:
-        session.info[_INFO_KEY] = PendingEvents(session, created)
+        vars(session)[_ATTRIBUTE] = PendingEvents(session, created)
 
 
 def _after_begin(session: Session, _transaction: object, connection: Connection) -> None:
@@ -59,7 +59,7 @@ def _after_commit(session: Session) -> None:
 def _after_transaction_end(session: Session, ended: SessionTransaction) -> None:
     if ended.parent is None:
         if pending := _of(session, ended):
-            del session.info[_INFO_KEY]
+            del vars(session)[_ATTRIBUTE]
             pending.root_ended()
     elif ended.nested and (pending := _of(session, session.get_transaction())):
         pending.savepoint_ended(ended)
