@@ -38,7 +38,7 @@ def bare(
     declare(url, exchange_name)
     encoder = MessageEncoder(CHANNEL, exchange_name, FRAME_MAX, APP_ID, Position())
     encoded = (
-        encoder.encode(message, event.type_name, event.event_id, event.occurred_on)
+        b"".join(encoder.encode(message, event.type_name, event.event_id, event.occurred_on))
         for event, message in messages(database_url, count)
     )
     ready = [(b"".join(piece), len(piece)) for piece in pieces(encoded, window)]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import select
+from collections import deque
 from typing import TYPE_CHECKING
+
+from tidings_rabbitmq.pipeline import WINDOW_BYTES
 
 if TYPE_CHECKING:
     import socket
@@ -18,18 +21,25 @@ def push(
 ) -> int:
     """Send pieces, each with its number of messages, and return when all are confirmed.
 
-    At most ``window`` messages are unconfirmed at any time. ``take`` takes whole confirms off what
-    was answered, and returns how many messages more are confirmed by them. Returns how many
-    messages that were. The socket must not block.
+    At most ``window`` messages are unconfirmed at any time, and as many bytes as the relay lets be,
+    one piece aside. ``take`` takes whole confirms off what was answered, and returns how many
+    messages more are confirmed by them. Returns how many messages that were. The socket must not
+    block.
     """
     total = sum(size for _, size in pieces)
-    sent = confirmed = following = 0
+    sent = confirmed = following = in_flight = 0
+    owed: deque[tuple[int, int]] = deque()
+    """Of each piece that isn't confirmed: how many messages were sent with it, and its bytes."""
     unsent, answers = memoryview(b""), bytearray()
     while confirmed < total:
-        if not unsent and following < len(pieces):
+        while owed and owed[0][0] <= confirmed:
+            in_flight -= owed.popleft()[1]
+        if not unsent and following < len(pieces) and in_flight < WINDOW_BYTES:
             piece, size = pieces[following]
             if sent + size - confirmed <= window:
                 unsent, sent, following = memoryview(piece), sent + size, following + 1
+                owed.append((sent, len(piece)))
+                in_flight += len(piece)
         readable, writable, _ = select.select([connection], [connection] if unsent else [], [])
         if writable:
             unsent = unsent[connection.send(unsent) :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -15,6 +16,7 @@ from benchmarks import stored
 from benchmarks.measuring import Sample
 from benchmarks.wire import amqp, librabbitmq, stream_client
 from benchmarks.wire.backends import BACKENDS
+from benchmarks.wire.bare_socket import push
 from benchmarks.wire.pieces import pieces
 from benchmarks.wire.zmq_client import Feed, Frame, Load
 from rstream.amqp import amqp_decoder
@@ -24,7 +26,7 @@ from tests.benchmarks.gate import Gate
 from tests.servers import ActiveMQ, RabbitMQ
 from tests.servers.given import missing
 from tidings.plugins import Position
-from tidings_rabbitmq.pipeline import PIECE_BYTES, PIECE_MESSAGES
+from tidings_rabbitmq.pipeline import PIECE_BYTES, PIECE_MESSAGES, WINDOW_BYTES
 from tidings_rabbitmq.stream.messages import StreamMessageEncoder
 from tidings_zeromq import Subscriber
 from tidings_zeromq.event_wire import encode_event
@@ -139,6 +141,37 @@ def test_the_same_window_of_unconfirmed_messages_is_in_flight_with_every_contend
         amqp.delete(rabbitmq.url, name)
 
     assert (result.events if isinstance(result, Sample) else result) == 20
+
+
+def test_no_more_bytes_are_in_flight_from_the_bare_client_than_from_the_relay() -> None:
+    piece = bytes(2**20)
+    pieces_in_window = WINDOW_BYTES // len(piece)
+    ours, theirs = socket.socketpair()
+    received = confirmed = most = 0
+
+    def broker() -> None:
+        """Confirm a piece whenever nothing more comes."""
+        nonlocal received, confirmed, most
+        theirs.settimeout(0.2)
+        while confirmed < 2 * pieces_in_window:
+            try:
+                received += len(theirs.recv(2**20))
+                most = max(most, received - confirmed * len(piece))
+            except TimeoutError:
+                confirmed += pieces_in_window
+                theirs.sendall(bytes(pieces_in_window))
+
+    def take(answers: bytearray) -> int:
+        count = len(answers)
+        answers.clear()
+        return count
+
+    with ours, theirs, ThreadPoolExecutor() as pool:
+        ours.setblocking(False)
+        at_work = pool.submit(broker)
+        assert push(ours, [(piece, 1)] * 2 * pieces_in_window, 1000, take) == 2 * pieces_in_window
+        at_work.result(30)
+    assert most == WINDOW_BYTES
 
 
 def test_messages_are_put_together_as_the_relay_does() -> None:

@@ -319,7 +319,7 @@ def publish(rabbitmq: StreamBroker, exchange: str, *entries: bytes) -> None:
     with closing(link):
         link.open()
         link.declare(make_sure_of_streams(link, 0, settings.stream_arguments))
-        link.write([number.to_bytes(8) + entry for number, entry in enumerate(all_of_them, 1)])
+        link.write([(number.to_bytes(8), entry) for number, entry in enumerate(all_of_them, 1)])
         eventually(is_confirmed, "confirms", 60)
 
 

@@ -16,6 +16,7 @@ from tidings.plugins import (
     Position,
     UndeliverableEventError,
 )
+from tidings_rabbitmq.buffers import LARGE
 from tidings_rabbitmq.producer import RabbitMQProducer
 from tidings_rabbitmq.settings import RabbitMQSettings
 
@@ -71,7 +72,9 @@ def test_exchange_and_queue_are_durable_and_a_second_queue_gets_everything_too(
 
 
 @pytest.mark.parametrize(
-    "size", [0, 1, 131064, 131065, 1_000_000], ids=["empty", "1", "frame", "frame+1", "1 MB"]
+    "size",
+    [0, 1, LARGE - 1, LARGE, 131064, 131065, 1_000_000],
+    ids=["empty", "1", "small", "large", "frame", "frame+1", "1 MB"],
 )
 def test_a_body_of_any_size_arrives_whole(
     producer: RabbitMQProducer, client: Client, exchange: str, size: int

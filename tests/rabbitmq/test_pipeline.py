@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
+    from tidings_rabbitmq.buffers import Buffers
+
 BURSTS = st.lists(st.integers(0, 40), max_size=60)
 """How many messages the broker confirms at each look at the connection."""
 
@@ -48,8 +50,8 @@ class Broker:
         self.pipeline: Pipeline
         self._bursts = deque(bursts)
 
-    def write(self, messages: Sequence[bytes]) -> None:
-        self.received += map(int, messages)
+    def write(self, messages: Sequence[Buffers]) -> None:
+        self.received += (int(bytes(event_id)) for (event_id,) in messages)
         self.most_untracked = max(self.most_untracked, len(self.received) - self.tracked)
 
     def step(self, seconds: float) -> None:
@@ -79,7 +81,7 @@ def connected(broker: Broker, window: int, track: Callable[[], None] | None) -> 
 
 def send(pipeline: Pipeline, *event_ids: int) -> None:
     for event_id in event_ids:
-        pipeline.send(event_id, 1, b"%d" % event_id)
+        pipeline.send(event_id, 1, (b"%d" % event_id,))
 
 
 @given(window=st.integers(1, 30), count=st.integers(1, 150), bursts=BURSTS, asked=st.integers(1, 9))
@@ -107,7 +109,7 @@ def test_without_a_tracker_no_more_than_a_window_is_unconfirmed(
     broker = Broker(bursts)
     pipeline = connected(broker, window, None)
 
-    def untracked_is_unconfirmed(messages: Sequence[bytes]) -> None:
+    def untracked_is_unconfirmed(messages: Sequence[Buffers]) -> None:
         broker.tracked = broker.confirmed
         Broker.write(broker, messages)
 
@@ -131,14 +133,14 @@ def test_no_more_than_the_window_of_bytes_is_unconfirmed(
     pipeline = connected(broker, 50, broker.track if tracks else None)
     most = 0
 
-    def note(messages: Sequence[bytes]) -> None:
+    def note(messages: Sequence[Buffers]) -> None:
         nonlocal most
         Broker.write(broker, messages)
         most = max(most, sum(sizes[broker.confirmed : len(broker.received)]))
 
     broker.write = note  # type: ignore[method-assign]
     for event_id, size in enumerate(sizes, 1):
-        pipeline.send(event_id, size, Sized(event_id, size))
+        pipeline.send(event_id, size, (Sized(event_id, size),))
     pipeline.flush(None)
 
     assert most <= WINDOW_BYTES + PIECE_BYTES + max(sizes)

@@ -103,7 +103,7 @@ def test_a_frame_with_a_routing_key_is_what_pika_makes(key: str) -> None:
     encoder = MessageEncoder(7, "shop", 131072, "tidings", Position())
     publish = spec.Basic.Publish(exchange="shop", routing_key=key, mandatory=True)
 
-    encoded = encoder.encode(message(1)._replace(routing_key=key), "A", 1, NOON)
+    encoded = b"".join(encoder.encode(message(1)._replace(routing_key=key), "A", 1, NOON))
 
     assert encoded.startswith(frame.Method(7, publish).marshal() + b"\x02\x00\x07")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from tidings_rabbitmq import pipeline as pipeline_module
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidings_rabbitmq.buffers import Buffers
     from tidings_rabbitmq.pipeline import Pipeline
 
 
@@ -42,9 +44,9 @@ class SilentBroker(Broker):
         self.takes = takes
 
     @override
-    def write(self, messages: Sequence[bytes]) -> None:
+    def write(self, messages: Sequence[Buffers]) -> None:
         super().write(messages)
-        self.unsent += sum(map(len, messages))
+        self.unsent += sum(map(len, chain.from_iterable(messages)))
 
     @override
     def step(self, seconds: float) -> None:
@@ -87,7 +89,7 @@ def test_a_broker_that_confirms_all_but_the_first_is_given_up(clock: Clock) -> N
 
 def test_a_large_message_on_a_slow_way_is_no_silence_though_more_is_sent(clock: Clock) -> None:
     pipeline = connected(SilentBroker(clock, takes=20), 10_000, None)
-    pipeline.send(1, 1, Sized(1, 20_000))
+    pipeline.send(1, 1, (Sized(1, 20_000),))
 
     send_and_wait(pipeline, 2, 500)
 

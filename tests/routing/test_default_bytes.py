@@ -78,7 +78,9 @@ BEFORE = {
 }
 
 NOW: Mapping[str, Callable[[Notification], bytes]] = {
-    "rabbitmq": lambda each: MessageEncoder(1, "shop", 131072, "tidings", Position()).encode(*each),
+    "rabbitmq": lambda each: b"".join(
+        MessageEncoder(1, "shop", 131072, "tidings", Position()).encode(*each)
+    ),
     "rabbitmq-stream": lambda each: StreamMessageEncoder("tidings", Position()).encode(*each),
     "activemq": lambda each: EventFrames("shop", "/topic/VirtualTopic.shop").encode("t1", *each),
     "zeromq": lambda each: encode_event(*each),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pika
@@ -11,6 +12,7 @@ from typing_extensions import override
 
 from tidings.plugins import BrokerUnavailableError, DeliveryError, escaping_logger
 from tidings_rabbitmq.broker_connection import BrokerConnection
+from tidings_rabbitmq.buffers import together
 from tidings_rabbitmq.candidates import connect_in_turn
 from tidings_rabbitmq.failures import explain
 from tidings_rabbitmq.silence import longest_silence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pika.channel import Channel
 
     from tidings_rabbitmq.address import Address
+    from tidings_rabbitmq.buffers import Buffers
     from tidings_rabbitmq.loop import Loop, Services
     from tidings_rabbitmq.settings import RabbitMQSettings
 
@@ -176,12 +179,12 @@ class AmqpConnection(BrokerConnection):
         stream = self._services.stream
         return 0 if self._gone or stream is None else int(stream.get_write_buffer_size())
 
-    def write(self, messages: Sequence[bytes]) -> None:
+    def write(self, messages: Sequence[Buffers]) -> None:
         """Queue encoded frames of the channel, behind whatever was sent before."""
         self.check()
-        frames = messages[0] if len(messages) == 1 else b"".join(messages)
-        # The stream cuts what a socket did not take off the front: of bytes it would be a copy.
-        self._services.stream.write(memoryview(frames))  # type: ignore[union-attr] # is open
+        for buffer in together(chain.from_iterable(messages)):
+            # The stream cuts what a socket did not take off the front: of bytes it would be a copy.
+            self._services.stream.write(memoryview(buffer))  # type: ignore[union-attr] # is open
 
     @override
     def step(self, seconds: float) -> None:

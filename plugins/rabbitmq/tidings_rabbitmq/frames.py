@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pika import frame, spec
 
+from tidings_rabbitmq.buffers import LARGE, together
 from tidings_rabbitmq.exact_time import DAY, EPOCH, SIZE, exact_time
 from tidings_rabbitmq.layout import PARTITION
 from tidings_rabbitmq.settings import SHORT_STRING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidings.plugins import NotificationMessage, Position
+    from tidings_rabbitmq.buffers import Buffers
 
 OCCURRED_ON = "occurred_on"
 GENERATION = "generation"
@@ -86,8 +88,8 @@ class MessageEncoder:
         type_name: str,
         event_id: int,
         occurred_on: datetime,
-    ) -> bytes:
-        """Return the frames of one message.
+    ) -> Buffers:
+        """Return the frames of one message; a large body is in them as it is, not copied.
 
         Raises ``ValueError`` with a reason for a person if AMQP cannot hold it.
         """
@@ -107,8 +109,10 @@ class MessageEncoder:
         before_body = (publish, self._begin, _LONG.pack(len(header)), header)
         if 0 < size <= self._body_max:
             then = _NEXT_FRAME_HEADER.pack(_END, _BODY, self._channel_number, size)
-            return b"".join((*before_body, then, body, _FRAME_END))
-        return b"".join((*before_body, *self._body_frames(body), _FRAME_END))
+            if size < LARGE:
+                return (b"".join((*before_body, then, body, _FRAME_END)),)
+            return (b"".join((*before_body, then)), body, _FRAME_END)
+        return tuple(together((*before_body, *self._body_frames(body), _FRAME_END)))
 
     def _marshal(self, routing_key: str) -> bytes:
         """Return the frame that publishes with a key."""

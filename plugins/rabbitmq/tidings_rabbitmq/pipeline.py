@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tidings.plugins import NotAcceptedError
+    from tidings_rabbitmq.buffers import Buffers
 
 PIECE_MESSAGES = 200
-PIECE_BYTES = 128 * 1024
+PIECE_BYTES = 256 * 1024
 """How many messages, or how much of them, go to the socket at once."""
 
 UNSENT_BYTES = 4 * 1024 * 1024
@@ -32,8 +33,8 @@ SETTLE_SECONDS = 3.0
 """How long we wait for the confirms of what was sent before a refused message."""
 
 
-_Message: TypeAlias = tuple[int, int, bytes]
-"""An event's id, the size of its body, and its frames."""
+_Message: TypeAlias = "tuple[int, int, Buffers, int]"
+"""An event's id, the size of its body, the message as it is sent, and the size of that."""
 
 
 class PipelineConnection(Protocol):
@@ -43,7 +44,7 @@ class PipelineConnection(Protocol):
     def unsent(self) -> int:
         """Bytes that the socket has not taken yet."""
 
-    def write(self, messages: Sequence[bytes]) -> None:
+    def write(self, messages: Sequence[Buffers]) -> None:
         """Queue encoded messages."""
 
     def step(self, seconds: float) -> None:
@@ -93,14 +94,17 @@ class Pipeline:
         self._least_unsent = 0
         self._had_room = False
 
-    def send(self, event_id: int, size: int, encoded: bytes) -> None:
+    def send(self, event_id: int, size: int, encoded: Buffers) -> None:
         """Take an encoded message with a body of ``size``; block while too many wait for room."""
         if self._is_full:
             self._make_room()
-        self._ahead.append((event_id, size, encoded))
-        self._ahead_bytes += len(encoded)
+        length = 0
+        for buffer in encoded:
+            length += len(buffer)
+        self._ahead.append((event_id, size, encoded, length))
+        self._ahead_bytes += length
         self._new_count += 1
-        self._new_bytes += len(encoded)
+        self._new_bytes += length
         if self._new_count >= self._piece_messages or self._new_bytes >= PIECE_BYTES:
             self._new_count = self._new_bytes = 0
             self._write()
@@ -198,14 +202,14 @@ class Pipeline:
             self._progress = time.monotonic()
         if not self._link.unsent:
             self._had_room = True
-        piece: list[bytes] = []
+        piece: list[Buffers] = []
         size = 0
         most = min(self._room, PIECE_MESSAGES)
         while self._ahead and len(piece) < most and size < PIECE_BYTES:
-            event_id, body_size, encoded = self._ahead.popleft()
+            event_id, body_size, encoded, length = self._ahead.popleft()
             self.unconfirmed.add(event_id, body_size)
             piece.append(encoded)
-            size += len(encoded)
+            size += length
         self._ahead_bytes -= size
         self._link.write(piece)
         self._least_unsent = self._link.unsent

@@ -105,13 +105,13 @@ class OpenRabbitMQStreamExchange(OpenExchange):
                     f"{self._link.frame_max}. Keep large data elsewhere, or raise "
                     "stream.frame_max in rabbitmq.conf.",
                 )
-            encoded = event_id.to_bytes(8) + len(data).to_bytes(4) + data
+            head = event_id.to_bytes(8) + len(data).to_bytes(4)
             if self._partitions:
-                encoded = bytes((PUBLISHER_ID + (message.partition or 0),)) + encoded
+                head = bytes((PUBLISHER_ID + (message.partition or 0),)) + head
             # Before it is sent: its confirm may come while send() still runs.
             self._tags[event_id] = self._next_tag
             self._next_tag += 1
-            pipeline.send(event_id, len(message.body), encoded)
+            pipeline.send(event_id, len(message.body), (head, data))
 
     @override
     def flush(self, timeout: float | None = None) -> None:

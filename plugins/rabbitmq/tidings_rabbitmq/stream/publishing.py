@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter, defaultdict
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from rstream import schema
@@ -17,6 +18,7 @@ from tidings_rabbitmq.stream.connection import StreamConnection
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tidings_rabbitmq.buffers import Buffers
     from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 PUBLISHER_ID = 1
@@ -80,24 +82,29 @@ class PublishingConnection(StreamConnection):
         self._newest[stream] = max(self._newest.get(stream, 0), answer.sequence)
         return int(answer.sequence)
 
-    def write(self, messages: Sequence[bytes]) -> None:
-        """Send messages, in as few frames as the broker takes."""
+    def write(self, messages: Sequence[Buffers]) -> None:
+        """Send messages, in as few frames as the broker takes.
+
+        Each is two buffers: its id and length, and what a subscriber gets.
+        """
         self._ask([PUBLISHER_ID])
         self._write_as(PUBLISHER_ID, messages)
 
-    def _write_as(self, publisher: int, messages: Sequence[bytes]) -> None:
+    def _write_as(self, publisher: int, messages: Sequence[Buffers]) -> None:
         """Send messages of one publisher."""
-        piece: list[bytes] = []
+        piece: list[Buffers] = []
         size = 0
         for message in messages:
-            if piece and size + len(message) + OVERHEAD > self.frame_max:
+            head, data = message
+            length = len(head) + len(data)
+            if piece and size + length + OVERHEAD > self.frame_max:
                 self.send_bytes(_publish_frame(publisher, piece, size))
                 piece, size = [], 0
             piece.append(message)
-            size += len(message)
+            size += length
         self.send_bytes(_publish_frame(publisher, piece, size))
         self._in_flight[publisher] += len(messages)
-        stream, newest = self._stream_of(publisher), int.from_bytes(messages[-1][:_ID_SIZE])
+        stream, newest = self._stream_of(publisher), int.from_bytes(messages[-1][0][:_ID_SIZE])
         self._newest[stream] = max(self._newest[stream], newest)
 
     def _ask(self, publishers: Iterable[int]) -> None:
@@ -150,17 +157,17 @@ class PartedConnection(PublishingConnection):
     """One whose messages each begin with the byte of their publisher: a partition's."""
 
     @override
-    def write(self, messages: Sequence[bytes]) -> None:
+    def write(self, messages: Sequence[Buffers]) -> None:
         """Send messages, in their order within each partition."""
-        parted: defaultdict[int, list[bytes]] = defaultdict(list)
-        for message in messages:
-            parted[message[0]].append(message[1:])
+        parted: defaultdict[int, list[Buffers]] = defaultdict(list)
+        for head, data in messages:
+            parted[head[0]].append((head[1:], data))
         self._ask(parted)
         for publisher, those in parted.items():
             self._write_as(publisher, those)
 
 
-def _publish_frame(publisher: int, messages: Sequence[bytes], size: int) -> bytes:
+def _publish_frame(publisher: int, messages: Sequence[Buffers], size: int) -> bytes:
     """Build the frame from messages that are encoded already; rstream's own encodes each anew."""
     head = _PUBLISH.pack(
         _PUBLISH.size - _LENGTH_SIZE + size,
@@ -169,4 +176,4 @@ def _publish_frame(publisher: int, messages: Sequence[bytes], size: int) -> byte
         publisher,
         len(messages),
     )
-    return b"".join((head, *messages))
+    return b"".join((head, *chain.from_iterable(messages)))
