@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tests.rabbitmq.conftest import MakeProducer
     from tests.servers.given import StreamBroker
+    from tidings.plugins import ReceivedMessage
     from tidings.testing.proxy import TcpProxy
     from tidings_rabbitmq.producer import RabbitMQProducer
 
@@ -352,16 +353,20 @@ def test_what_is_in_hand_is_acknowledged_before_the_partition_is_handed_over(
     for event_id in range(1, 5):
         send(producer, exchange, event_id, event_id % 2)
     producer.flush(exchange)
-    while (in_hand := first.receive(20)) and in_hand.partition == 0:
-        first.acknowledge(in_hand)
-    assert in_hand
     found: list[int] = []
+    held: list[ReceivedMessage] = []
 
-    def note_and_share(consumers: Iterable[int]) -> int:
+    def share_once_one_is_held(consumers: Iterable[int]) -> int:
+        if not held:
+            return 2
         found.append(share(consumers))
         return found[-1]
 
-    monkeypatch.setattr(shares, "share", note_and_share)
+    monkeypatch.setattr(shares, "share", share_once_one_is_held)
+    while (in_hand := first.receive(20)) and in_hand.partition == 0:
+        first.acknowledge(in_hand)
+    assert in_hand
+    held.append(in_hand)
 
     def lets_go() -> bool:
         first.wait(0.05)

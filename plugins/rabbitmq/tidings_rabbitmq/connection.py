@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from itertools import chain
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import pika
 from pika import exceptions
@@ -65,6 +66,7 @@ class AmqpConnection(BrokerConnection):
         self._gone = True
         self._services: Services
         self._connection: pika.SelectConnection
+        self._channels = WeakSet[Any]()
         loop.carry(self)
 
     def open(self) -> None:
@@ -110,6 +112,7 @@ class AmqpConnection(BrokerConnection):
         self._connection.channel(on_open_callback=opened.append)
         self.wait_for(opened, "opening a channel")
         self.channel = opened[0]
+        self._channels.add(self.channel)
         self.channel.add_on_close_callback(self._on_channel_closed)
 
     def open_another(
@@ -120,10 +123,20 @@ class AmqpConnection(BrokerConnection):
         """Open one channel more, which is looked after by whoever asks: by these callbacks."""
 
         def set_up(channel: Channel) -> None:
+            self._channels.add(channel)
             channel.add_on_close_callback(closed)
             opened(channel)
 
         self.start(self._connection.channel, on_open_callback=set_up)
+
+    @staticmethod
+    def close_channel(channel: Channel) -> None:
+        """Close one of :meth:`open_another`; what it holds goes back to its place in the queue.
+
+        That, and handing the queue over to its next consumer, is one step for the broker.
+        """
+        _keep_consumers(channel)
+        channel.close()
 
     def call(self, method: Callable[..., Any], **arguments: Any) -> Any:
         """Call one of the channel's methods and return the broker's answer."""
@@ -235,6 +248,8 @@ class AmqpConnection(BrokerConnection):
         if self._gone:
             return
         if not self._connection.is_closing:
+            for channel in self._channels:
+                _keep_consumers(channel)
             self._connection.close()
         self._step_until_gone(patience)
         if not self._gone and self._services.stream is not None:
@@ -278,3 +293,13 @@ class AmqpConnection(BrokerConnection):
 
     def _on_unblocked(self, _connection: object, _frame: object) -> None:
         self.blocked = False
+
+
+def _keep_consumers(channel: Channel) -> None:
+    """Let pika close the channel without cancelling its consumers first, as it would.
+
+    A queue with a single active consumer goes on with the next one at once if that one is
+    cancelled. What it holds comes back only when the channel closes. What was published between the
+    two would come before that.
+    """
+    channel._cancelled.update(channel.consumer_tags)  # noqa: SLF001 - pika has no other way

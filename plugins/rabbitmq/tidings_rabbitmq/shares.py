@@ -140,7 +140,7 @@ class Shares:
     def _close(self, reader: PartitionReader) -> None:
         channel, reader.channel = reader.channel, None
         if channel is not None:
-            channel.close()
+            self._connection.close_channel(channel)
 
     def _on_closed(self, reader: PartitionReader, _channel: object, error: BaseException) -> None:
         if not (isinstance(error, exceptions.ChannelClosedByClient) and reader.leaving):
