@@ -374,6 +374,21 @@ class ListsInAnyOrder(Base):
         return list(reversed(super().tracked_exchanges()))
 
 
+class LooksForOneExchangeInAnyCase(Base):
+    @override
+    def tracked_exchange(self, exchange_name: str) -> TrackedExchange | None:
+        wanted = exchange_name.lower()
+        rows = self.tracked_exchanges()
+        return next((row for row in rows if row.exchange_name.lower() == wanted), None)
+
+
+class ShowsNobodyIdleOfOneExchange(Base):
+    @override
+    def tracked_exchange(self, exchange_name: str) -> TrackedExchange | None:
+        row = super().tracked_exchange(exchange_name)
+        return row and replace(row, idle=())
+
+
 class CallsTheBeginningZero(Base):
     @override
     def most_recent_published_message_id(self, exchange_name: str) -> int | None:

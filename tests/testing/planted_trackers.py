@@ -123,6 +123,12 @@ FAULTS: dict[str, Finding] = {
     "IgnoresCase": Finding("exchanges_do_not_share", ["LeaseLostError"]),
     "KeepsThirtyTwoBits": Finding("track_moves_the_position", ["it should be 2147483648"]),
     "ListsInAnyOrder": Finding("tracked_exchanges_are_listed", ["has a row, by name."]),
+    "LooksForOneExchangeInAnyCase": Finding(
+        "one_tracked_exchange_is_shown_as_it_is", ["has no row, and tracked_exchange() shows"]
+    ),
+    "ShowsNobodyIdleOfOneExchange": Finding(
+        "what_idle_relays_say_is_shown", ["By itself, exchange 'a' has another idle."]
+    ),
     "CallsTheBeginningZero": Finding(
         "an_unknown_exchange_has_no_position", ["is 0; it should be None", "before the first"]
     ),

@@ -190,6 +190,15 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:
         """Return every exchange that has a row, by name."""
 
+    def tracked_exchange(self, exchange_name: str) -> TrackedExchange | None:
+        """Return what :meth:`tracked_exchanges` says of one exchange; ``None`` if it has no row.
+
+        As it is here, it looks through all of them. A tracker that can look at one should. Each
+        exchange of a relay asks when it begins to work, and each of a standby every second.
+        """
+        rows = self.tracked_exchanges()
+        return next((row for row in rows if row.exchange_name == exchange_name), None)
+
     @abstractmethod
     def create(self) -> None:
         """Create what the tracker needs, if it isn't there yet. Idempotent."""

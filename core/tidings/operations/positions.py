@@ -98,7 +98,7 @@ def _look(
 
 def _had(store: EventStore, tracker: PublishedMessageTracker, name: str) -> int | None:
     """Return up to which event of this store the exchange has got; ``None``: it cannot be told."""
-    row = next((each for each in tracker.tracked_exchanges() if each.exchange_name == name), None)
+    row = tracker.tracked_exchange(name)
     if row is None:
         return 0
     try:

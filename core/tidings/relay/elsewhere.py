@@ -45,9 +45,8 @@ class Elsewhere:
             return False
 
     def _position(self) -> int:
-        name = self._route.exchange_name
-        rows = self._route.tracker.tracked_exchanges()
-        return next((row.position.event_id for row in rows if row.exchange_name == name), 0)
+        row = self._route.tracker.tracked_exchange(self._route.exchange_name)
+        return 0 if row is None else row.position.event_id
 
     def _waits(self, position: int) -> bool:
         """Return whether there is an event to send, and not only a gap that is waited for."""

@@ -192,11 +192,10 @@ class ExchangeWorker:
     def _was_replayed(self) -> bool:
         """Return, and tell, whether it was a replay that took the lease from us."""
         try:
-            rows = self._route.tracker.tracked_exchanges()
+            row = self._route.tracker.tracked_exchange(self.name)
         except Exception:  # noqa: BLE001 - the next try meets it, and tells
             return False
-        for row in rows:
-            if row.exchange_name == self.name and row.position.generation > self._generation:
-                log.info("%s: replayed; it goes on from event %d", self.name, row.position[0] + 1)
-                return True
-        return False
+        if row is None or row.position.generation <= self._generation:
+            return False
+        log.info("%s: replayed; it goes on from event %d", self.name, row.position.event_id + 1)
+        return True

@@ -157,10 +157,10 @@ class Trouble:
             return
         self._others_failed = False
         try:
-            for row in self._tracker.tracked_exchanges():
-                for relay in row.idle if row.exchange_name == self._exchange_name else ():
-                    if relay.reason is not None:
-                        self._tracker.forget_idle(self._exchange_name, relay.owner)
+            row = self._tracker.tracked_exchange(self._exchange_name)
+            for relay in row.idle if row is not None else ():
+                if relay.reason is not None:
+                    self._tracker.forget_idle(self._exchange_name, relay.owner)
         except Exception as error:  # noqa: BLE001 - as above
             self._not_noted(error)
 

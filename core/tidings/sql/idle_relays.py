@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, insert, select
 
@@ -15,7 +15,7 @@ from tidings.sql.types import DatabaseClock
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
 _KEPT = 3600.0
 _now = DatabaseClock()
@@ -27,6 +27,7 @@ _DELETE_OLD = delete(table).where(
 )
 _INSERT = insert(table).values(expires=_now + bindparam("seconds"))
 _ALIVE = select(table).where(table.c.expires > _now).order_by(table.c.since, table.c.owner)
+_ALIVE_OF = _ALIVE.where(table.c.exchange_name == bindparam("exchange"))
 
 
 def put(connection: Connection, exchange_name: str, relay: IdleRelay, seconds: float) -> None:
@@ -47,5 +48,15 @@ def find(connection: Connection) -> Mapping[str, Sequence[IdleRelay]]:
     """Return those of which is known that they run, by exchange."""
     found: dict[str, list[IdleRelay]] = defaultdict(list)
     for row in connection.execute(_ALIVE):
-        found[row.exchange_name].append(IdleRelay(row.owner, row.since, row.reason, row.next_try))
+        found[row.exchange_name].append(_of_row(row))
     return found
+
+
+def find_of(connection: Connection, exchange_name: str) -> Sequence[IdleRelay]:
+    """Return those of one exchange."""
+    rows = connection.execute(_ALIVE_OF, {"exchange": exchange_name}).all()
+    return [_of_row(row) for row in rows] or ()
+
+
+def _of_row(row: Row[Any]) -> IdleRelay:
+    return IdleRelay(row.owner, row.since, row.reason, row.next_try)

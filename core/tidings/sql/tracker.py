@@ -187,6 +187,14 @@ class SqlAlchemyTracker(PublishedMessageTracker):
         return [tracker_rows.tracked_exchange(row, idle.get(row.type_name, ())) for row in rows]
 
     @override
+    def tracked_exchange(self, exchange_name: str) -> TrackedExchange | None:
+        with self._database.autocommit() as connection:
+            named = {"exchange_name": exchange_name}
+            row = connection.execute(tracker_rows.ROW, named).one_or_none()
+            idle = idle_relays.find_of(connection, exchange_name)
+        return None if row is None else tracker_rows.tracked_exchange(row, idle)
+
+    @override
     def quarantine(self, exchange_name: str, event: StoredEvent, reason: str, lease: Lease) -> None:
         with self._database.transaction() as connection:
             # Locks the row: nobody else moves the position between the look and the move.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tidings.interfaces import Capability, IdleRelay
 from tidings.testing._capabilities import need
 from tidings.testing._judging import check
-from tidings.testing._tracker_position import LONG, NAMES
+from tidings.testing._tracker_position import LONG, NAMES, expect_shown_alike
 from tidings.testing.promises import Tracker
 from tidings.testing.waiting import until
 
@@ -107,6 +107,7 @@ def _expect(
 
 def _idle(tracker: PublishedMessageTracker, exchange_name: str) -> list[IdleRelay]:
     rows = {row.exchange_name: row for row in tracker.tracked_exchanges()}
+    expect_shown_alike(tracker, rows[exchange_name])
     return sorted(rows[exchange_name].idle, key=lambda relay: (relay.owner, relay.reason or ""))
 
 

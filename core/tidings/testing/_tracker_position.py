@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -18,7 +19,7 @@ from tidings.testing.promises import Tracker
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tidings.interfaces import Lease, PublishedMessageTracker
+    from tidings.interfaces import Lease, PublishedMessageTracker, TrackedExchange
     from tidings.testing._making import MakeTracker
     from tidings.testing.proxy import Link
 
@@ -125,6 +126,22 @@ class PositionPromises:
         ]
         wanted = [("a", 3, None), ("b", 5, "one"), ("c", 0, None)]
         check(found == wanted, Tracker.TRACKED_EXCHANGES, f"Listed are {found}, not {wanted}.")
+
+    def test_one_tracked_exchange_is_shown_as_it_is_among_all(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        for event_id, name in enumerate(NAMES, 10):
+            found = tracker.tracked_exchange(name)
+            shown = found and found.exchange_name
+            check(
+                found is None,
+                Tracker.TRACKED_EXCHANGE,
+                f"Exchange {name!r} has no row, and tracked_exchange() shows that of {shown!r}.",
+            )
+            lease = tracker.acquire_lease(name, "one", LONG)
+            tracker.track_most_recent_published_message(name, event(event_id), lease)
+        for row in tracker.tracked_exchanges():
+            expect_shown_alike(tracker, row)
 
     def test_replay_sets_the_position_of_that_exchange_alone(
         self, tracker: PublishedMessageTracker
@@ -252,6 +269,18 @@ class PositionPromises:
 def event(event_id: int) -> StoredEvent:
     """Return an event to track."""
     return StoredEvent(event_id, f"Tracked{event_id}", "{}", samples.START)
+
+
+def expect_shown_alike(tracker: PublishedMessageTracker, row: TrackedExchange) -> None:
+    """Fail unless the exchange is shown by itself as it is among all, in ``row``."""
+    found = tracker.tracked_exchange(row.exchange_name)
+    names = [field.name for field in fields(row)]
+    differing = [name for name in names if getattr(found, name, None) != getattr(row, name)]
+    check(
+        found == row,
+        Tracker.TRACKED_EXCHANGE,
+        f"By itself, exchange {row.exchange_name!r} has another {', '.join(differing)}.",
+    )
 
 
 def expect_position(

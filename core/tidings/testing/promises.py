@@ -213,6 +213,9 @@ class Tracker:
     )
     GENERATION = "At most ``MAX_EVENT_ID``: brokers keep it in 64 bits, too."
     TRACKED_EXCHANGES = "Return every exchange that has a row, by name."
+    TRACKED_EXCHANGE = (
+        "Return what `tracked_exchanges` says of one exchange; ``None`` if it has no row."
+    )
     TRACKED_OWNER = "Who relays it just now: who holds a lease that has not expired."
     CREATE = "Create what the tracker needs, if it isn't there yet. Idempotent."
     CLOSE = "Give back connections. Idempotent; the tracker may be used again."
