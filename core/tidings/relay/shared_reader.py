@@ -13,7 +13,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, TypeVar
 
 from typing_extensions import override
 
@@ -21,12 +21,15 @@ from tidings.event import MAX_EVENT_ID
 from tidings.interfaces import Waited
 from tidings.relay.answer import NOTHING, Answer, ask
 from tidings.relay.poller import Poller, Waiters
+from tidings.relay.shared_answers import FoundEvent, Kept, Quiet, Told, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tidings.event import StoredEvent
     from tidings.interfaces import EventStore
+
+Result = TypeVar("Result")
 
 KEPT_SECONDS = 1.0
 KEPT_BYTES = 16 * 2**20
@@ -38,36 +41,6 @@ LOOK_SECONDS = 1.0
 """How old a look at the event at a position may be that stands for another one."""
 _OVERHEAD = 400
 """About how many bytes an event takes beside its body and metadata."""
-
-
-class _Kept(NamedTuple):
-    answer: Answer
-    begun: float
-    size: int
-
-
-class _Quiet(NamedTuple):
-    """A poll that found nothing behind an id, and nothing that holds a read there."""
-
-    since: int
-    begun: float
-    """When it began, or when the store last said that nothing was committed since."""
-
-
-class _FoundEvent(NamedTuple):
-    """The event that somebody's position is at, as it was found."""
-
-    event: StoredEvent | None
-    event_id: int
-    begun: float
-
-
-class _Waiting(NamedTuple):
-    """What an exchange waits for: an event behind an id."""
-
-    since: int
-    limit: int
-    came: threading.Event
 
 
 class SharedReader(Waiters):
@@ -89,15 +62,17 @@ class SharedReader(Waiters):
         self._changed = threading.Condition()
         """Guards all below; never held while the database is waited for. The poller waits on it."""
         self._views: set[object] = set()
-        self._waiting: dict[object, _Waiting] = {}
+        self._waiting: dict[object, Waiting] = {}
         self._interrupted: set[object] = set()
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._kept: OrderedDict[int, Kept] = OrderedDict()
         self._kept_bytes = 0
         self._poller: Poller | None = None
         self._forgot = 0.0
         self._watched: float | None = None
-        self._quiet: _Quiet | None = None
-        self._look: _FoundEvent | None = None
+        self._quiet: Quiet | None = None
+        self._look: FoundEvent | None = None
+        self._told: dict[str, Told] = {}
+        """By what was asked; guarded by :attr:`turn`."""
 
     def enter(self, view: object) -> None:
         """Count a view as in use."""
@@ -121,25 +96,40 @@ class SharedReader(Waiters):
         with self.turn:
             self.store.close()
 
-    def forget(self) -> None:
-        """Keep nothing of what was read: somebody begins anew, or the store has failed."""
-        with self._changed:
-            self._forget()
+    def share(
+        self, what: str, ask_store: Callable[[EventStore], Result], not_before: float
+    ) -> Result:
+        """Return what the store tells of itself, from a question that began at that moment or later.
 
-    def read(self, since: int, limit: int) -> Answer:
-        """Return up to ``limit`` events after an id, and what holds them up if there are none."""
+        So one answer is for all who wait for their turn meanwhile, as when a relay starts.
+        """
+        with self.turn:
+            told = self._told.pop(what, None)
+            if told is None or told.begun < not_before:
+                begun = time.monotonic()
+                told = Told(ask_store(self.store), begun)
+            self._told[what] = told
+        answer: Result = told.answer
+        return answer
+
+    def read(self, since: int, limit: int, not_before: float) -> Answer:
+        """Return up to ``limit`` events after an id, and what holds them up if there are none.
+
+        None that were read before that moment.
+        """
         asked = time.monotonic()
-        if (kept := self._find(since, asked)) is not None:
+        if (kept := self._find(since, asked, not_before)) is not None:
             return _first(kept, limit)
         with self.turn:
             # Another exchange may have asked the same meanwhile.
-            if (kept := self._find(since, asked)) is not None:
+            if (kept := self._find(since, asked, not_before)) is not None:
                 return _first(kept, limit)
             begun = time.monotonic()
             try:
                 answer = ask(self.store, since, limit)
             except BaseException:
-                self.forget()
+                with self._changed:
+                    self._forget()
                 raise
         self._keep(since, answer, begun)
         return answer
@@ -160,12 +150,12 @@ class SharedReader(Waiters):
             if (look := self._recent_look(event_id, not_before)) is not None:
                 return look.event
             begun = time.monotonic()
-            look = _FoundEvent(self.store.stored_event(event_id), event_id, begun)
+            look = FoundEvent(self.store.stored_event(event_id), event_id, begun)
         with self._changed:
             self._look = look if begun >= self._forgot else None
         return look.event
 
-    def _recent_look(self, event_id: int, not_before: float) -> _FoundEvent | None:
+    def _recent_look(self, event_id: int, not_before: float) -> FoundEvent | None:
         with self._changed:
             look = self._look
         if look is None or look.event_id != event_id or look.begun < not_before:
@@ -174,7 +164,7 @@ class SharedReader(Waiters):
 
     def wait(self, view: object, since: int, limit: int, seconds: float) -> Waited:
         """Wait until there is something behind ``since``, or the store has failed."""
-        waiting = _Waiting(since, limit, threading.Event())
+        waiting = Waiting(since, limit, threading.Event())
         with self._changed:
             if view in self._interrupted or self._has_events(since):
                 return Waited.MAY_BE_NEW
@@ -216,7 +206,8 @@ class SharedReader(Waiters):
 
     @override
     def failed(self) -> None:
-        self.forget()
+        with self._changed:
+            self._forget()
         self._wake(MAX_EVENT_ID)
 
     def _wake(self, up_to: int) -> None:
@@ -226,17 +217,17 @@ class SharedReader(Waiters):
                 if each.since < up_to:
                     each.came.set()
 
-    def _find(self, since: int, asked: float) -> Answer | None:
+    def _find(self, since: int, asked: float, not_before: float) -> Answer | None:
         with self._changed:
             kept, quiet = self._kept.get(since), self._quiet
-        if kept is not None:
+        if kept is not None and kept.begun >= not_before:
             # That there was nothing may no longer be so. What there was, is.
             lasts = KEPT_SECONDS if kept.answer.events else 0.0
             if asked - kept.begun <= lasts:
                 return kept.answer
-        if quiet is not None and since >= quiet.since and asked - quiet.begun <= QUIET_SECONDS:
-            return NOTHING
-        return None
+        if quiet is None or since < quiet.since or quiet.polled < not_before:
+            return None
+        return NOTHING if asked - quiet.begun <= QUIET_SECONDS else None
 
     def _has_events(self, since: int) -> bool:
         kept = self._kept.get(since)
@@ -251,12 +242,12 @@ class SharedReader(Waiters):
             if begun < self._forgot:
                 return
             if polled and not answer.events and answer.hold is None:
-                self._quiet = _Quiet(since, begun)
+                self._quiet = Quiet(since, begun, begun)
             if len(self._views) < 2 and not polled:  # noqa: PLR2004 - nobody else would ask
                 return
             self._drop(since)
             size = sum(_size(event) for event in answer.events)
-            self._kept[since] = _Kept(answer, begun, size)
+            self._kept[since] = Kept(answer, begun, size)
             self._kept_bytes += size
             while len(self._kept) > 1 and (self._kept_bytes > KEPT_BYTES or self._is_old(begun)):
                 self._drop(next(iter(self._kept)))

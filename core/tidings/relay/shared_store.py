@@ -36,6 +36,8 @@ class SharedStore(EventStore):
         self._since = 0
         self._limit = 1
         self._hold: Hold | None = None
+        self._begun = 0.0
+        """When the run began: nothing is given that was read before."""
         self._given = 0.0
         """When the last events were given."""
 
@@ -50,7 +52,7 @@ class SharedStore(EventStore):
     @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
         self._reader.enter(self)
-        answer = self._reader.read(event_id, limit)
+        answer = self._reader.read(event_id, limit, self._begun)
         if answer.events:
             self._given = time.monotonic()
         self._since = answer.events[-1].event_id if answer.events else event_id
@@ -67,15 +69,15 @@ class SharedStore(EventStore):
         And a second ago at most. What was given since then came from the store that it is in.
         """
         self._reader.enter(self)
-        return self._reader.look_at(event_id, self._given)
+        return self._reader.look_at(event_id, max(self._given, self._begun))
 
     @override
     def newest_event_id(self) -> int | None:
-        return self._in_turn(lambda store: store.newest_event_id())
+        return self._shared("newest", lambda store: store.newest_event_id())
 
     @override
     def oldest_event_id(self) -> int | None:
-        return self._in_turn(lambda store: store.oldest_event_id())
+        return self._shared("oldest", lambda store: store.oldest_event_id())
 
     @override
     def count_stored_events_since(self, event_id: int) -> int:
@@ -116,7 +118,7 @@ class SharedStore(EventStore):
 
     @override
     def identity(self) -> str:
-        return self._in_turn(lambda store: store.identity())
+        return self._shared("identity", lambda store: store.identity())
 
     @override
     def create(self) -> None:
@@ -132,9 +134,10 @@ class SharedStore(EventStore):
 
     @override
     def check(self) -> None:
-        """Let the store check itself; nothing that was read before is given any more."""
-        self._reader.forget()
-        self._in_turn(lambda store: store.check())
+        """Begin a run: the store checks itself, and nothing is given that was read before."""
+        self._begun = time.monotonic()
+        self._reader.enter(self)
+        self._reader.share("check", lambda store: store.check(), self._begun)
 
     @override
     def watch(self) -> None:
@@ -144,6 +147,10 @@ class SharedStore(EventStore):
     @override
     def close(self) -> None:
         self._reader.leave(self)
+
+    def _shared(self, what: str, ask: Callable[[EventStore], Result]) -> Result:
+        self._reader.enter(self)
+        return self._reader.share(what, ask, time.monotonic())
 
     def _in_turn(self, call: Callable[[EventStore], Result]) -> Result:
         self._reader.enter(self)
