@@ -118,6 +118,18 @@ def test_what_a_callback_adds_waits_for_the_next_step(loop: NativeLoop) -> None:
     assert called == ["again", "again"]
 
 
+def test_what_is_due_is_written_by_a_step_that_waits_for_nothing(
+    loop: NativeLoop, pair: tuple[socket.socket, socket.socket]
+) -> None:
+    """As a heartbeat, of which an idle relay would else wait for its next step."""
+    ours, _ = pair
+    told: list[int] = []
+    write = (ours.fileno(), lambda _fd, events: told.append(events), loop.WRITE)
+    loop.call_later(0.0, lambda: loop.add_handler(*write))
+    loop.step(0)
+    assert told == [loop.WRITE]
+
+
 def test_a_step_with_no_time_left_waits_for_nothing(loop: NativeLoop) -> None:
     loop.step(-1)
 

@@ -338,6 +338,15 @@ class ClosesWithAnError(Base):
         raise KeyError(self.name)
 
 
+class DoesNothingInNoTime(Base):
+    """As a client that works while there is time left."""
+
+    @override
+    def wait(self, seconds: float) -> None:
+        if seconds > 0:
+            super().wait(seconds)
+
+
 class NeverNotices(Base):
     @override
     def wait(self, seconds: float) -> None:

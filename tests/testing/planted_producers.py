@@ -132,6 +132,7 @@ OPENING: dict[str, Finding] = {
         "what_another_store_sent_is_not_taken", ["leaves that memory as it is"]
     ),
     "ClosesWithAnError": Finding("can_be_opened_again", ["close() raised KeyError"]),
+    "DoesNothingInNoTime": Finding("an_idle_producer_notices", ["and wait() said nothing for"]),
     "NeverNotices": Finding("an_idle_producer_notices", ["and wait() said nothing for"]),
 }
 

@@ -153,9 +153,10 @@ class OpenExchange(ABC):
     def wait(self, seconds: float) -> None:
         """Pass up to ``seconds`` idly, doing what the connection needs meanwhile.
 
-        Heartbeats, acknowledgements, late subscribers. May return early, and should if that settles
-        the last message in flight. Raises if the connection is found lost, so that an idle relay
-        notices. May also raise what :meth:`flush` would, of messages in flight. With
+        Heartbeats, acknowledgements, late subscribers. With 0 it does what is due, and waits for
+        nothing: an idle relay calls it so, every ``longest_silence``. May return early, and should
+        if that settles the last message in flight. Raises if the connection is found lost, so that
+        an idle relay notices. May also raise what :meth:`flush` would, of messages in flight. With
         ``Capability.WAIT_SETTLES`` it does so when the no-progress time is over.
         """
         time.sleep(seconds)

@@ -151,7 +151,7 @@ class ExchangeWorker:
                 # A wake-up that brings nothing (a gap, say) is followed by ever longer delays, too.
                 seconds = self._poll_seconds if held else LOOK_ANYWAY
                 silent = self._listen(run, seconds) is Waited.TIME_IS_UP
-                delay = SHORTEST_DELAY if silent else min(delay * 2, self._poll_seconds)
+                delay = 0.0 if silent else min(max(delay * 2, SHORTEST_DELAY), self._poll_seconds)
 
     def _works(self) -> None:
         self._trouble.over()
@@ -159,9 +159,11 @@ class ExchangeWorker:
 
     def _idle(self, run: Run, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while not self._shutdown.is_set() and (left := until - time.monotonic()) > 0:
-            run.idle(min(left, LONGEST_WAIT))
+        while not self._shutdown.is_set():
+            run.idle(min(max(until - time.monotonic(), 0.0), LONGEST_WAIT))
             self.pulse.beat()
+            if time.monotonic() >= until:
+                return
 
     def _listen(self, run: Run, seconds: float) -> Waited:
         """Let the event store wake us, if it can, before we look by ourselves."""
@@ -175,7 +177,7 @@ class ExchangeWorker:
             came = store.wait(min(left, longest))
             if came is not Waited.TIME_IS_UP or left <= longest:
                 return came
-            run.idle(SHORTEST_DELAY)
+            run.idle(0.0)
             self.pulse.beat()
         return Waited.TIME_IS_UP
 

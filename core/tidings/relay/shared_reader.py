@@ -99,7 +99,7 @@ class SharedReader(Waiters):
     def share(
         self, what: str, ask_store: Callable[[EventStore], Result], not_before: float
     ) -> Result:
-        """Return what the store tells of itself, from a question that began at that moment or later.
+        """Return what the store tells of itself, by a question that did not begin before that.
 
         So one answer is for all who wait for their turn meanwhile, as when a relay starts.
         """

@@ -115,9 +115,11 @@ class OpenActiveMQExchange(OpenExchange):
         with self._ending_at_failure():
             pipeline.write_current()
             owed = pipeline.unaccepted
-            while (left := deadline - time.monotonic()) > 0 and (pipeline.unaccepted or not owed):
+            while True:
                 pipeline.keep_young()
-                self._take_next(min(left, _LOOK))
+                self._take_next(min(max(deadline - time.monotonic(), 0.0), _LOOK))
+                if time.monotonic() >= deadline or (owed and not pipeline.unaccepted):
+                    return
 
     @override
     def close(self) -> None:

@@ -57,11 +57,15 @@ class NativeLoop(AbstractSelectorIOLoop):  # type: ignore[misc] # pika ships no 
 
     def step(self, seconds: float) -> None:
         """Wait up to ``seconds`` for something to do, and do it."""
+        self._call_what_is_due()  # what it writes goes out in this very step
         for fd, events in self._poll.poll(1000 * self._patience(seconds)):
             self._dispatch(fd, events)
         # What these add waits for the next step, so that none keeps the sockets waiting.
         for _ in range(len(self._callbacks)):
             self._callbacks.popleft()()
+        self._call_what_is_due()
+
+    def _call_what_is_due(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0].due <= now:
             call = heapq.heappop(self._timers).call

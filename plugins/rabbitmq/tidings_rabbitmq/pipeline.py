@@ -130,12 +130,14 @@ class Pipeline:
         self._write(may_track=False)
         owed = bool(self.unconfirmed)
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and (self.unconfirmed or not owed):
+        while True:
             if owed:
                 self._step_while_owed(end)
                 self._write(may_track=False)
             else:
-                self._step(left)
+                self._step(max(end - time.monotonic(), 0.0))
+            if time.monotonic() >= end or (owed and not self.unconfirmed):
+                return
 
     def accepted_id(self) -> int | None:
         """Return the greatest id up to which everything was confirmed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,22 +28,29 @@ def keep(connection: AmqpConnection, layout: QueueLayout) -> None:
     channel, and the connection's ``failure`` says so. A queue that is looked at doesn't expire.
     """
     if layout.queues:
-        connection.call_later(LOOK_SECONDS, partial(_look, connection, layout))
+        _look_in(LOOK_SECONDS, connection, layout)
+
+
+def _look_in(seconds: float, connection: AmqpConnection, layout: QueueLayout) -> None:
+    connection.call_later(max(seconds, 0.0), partial(_look, connection, layout))
 
 
 def _look(connection: AmqpConnection, layout: QueueLayout) -> None:
-    channel = connection.channel
-    calls: list[Callable[..., object]] = []
+    channel, begun = connection.channel, time.monotonic()
+
+    def again() -> None:
+        # An idle relay hears the answer at its next step, which may be seconds later.
+        _look_in(begun + LOOK_SECONDS - time.monotonic(), connection, layout)
+
     for subscriber in layout.queues:
-        calls += [
-            partial(channel.queue_declare, queue=name, passive=True)
-            for name in layout.queues_of(subscriber)
-        ]
-        calls += [
-            partial(getattr(channel, bind.method), **bind.arguments)
-            for bind in layout.bindings_of(subscriber, connection.exchange_name)
-        ]
-    call_in_turn(connection, calls, lambda: keep(connection, layout))
+        for bind in layout.bindings_of(subscriber, connection.exchange_name):
+            # Without an answer: it is done before what follows, and a failure closes the channel.
+            with suppress(DeliveryError):
+                connection.start(getattr(channel, bind.method), **bind.arguments)
+    names = [name for subscriber in layout.queues for name in layout.queues_of(subscriber)]
+    declare = channel.queue_declare
+    calls = [partial(declare, queue=name, passive=True) for name in names]
+    call_in_turn(connection, calls, again)
 
 
 def call_in_turn(

@@ -128,9 +128,11 @@ class OpenRabbitMQStreamExchange(OpenExchange):
         pipeline = self._pipeline
         owed = len(pipeline.unconfirmed)
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and (pipeline.unconfirmed or not owed):
+        while True:
             self._keep_others_alive()
-            pipeline.wait(min(left, KEEP_ALIVE_SECONDS))
+            pipeline.wait(min(max(end - time.monotonic(), 0.0), KEEP_ALIVE_SECONDS))
+            if time.monotonic() >= end or (owed and not pipeline.unconfirmed):
+                return
 
     @override
     def most_recent_accepted(self) -> Accepted | None:
