@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine, String, event, text
+from sqlalchemy import Engine, String, event, select, text
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -16,7 +16,7 @@ from sqlalchemy.orm import (
     sessionmaker,
 )
 
-from tidings.errors import InvalidEventError
+from tidings.errors import EventStoreError, InvalidEventError
 from tidings.event import NewEvent
 from tidings.sql.recording import record, record_from
 
@@ -254,6 +254,34 @@ def test_a_session_that_is_only_closed_in_an_outer_transaction_is_told_of(
         record(session, OrderPlaced("closed with its transaction"))
     assert caplog.text == ""
     assert recorded(store) == ["2"]
+
+
+def test_a_connection_does_not_commit_without_the_events_of_a_session_that_it_was_given_to(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    Base.metadata.create_all(engine)
+    with engine.connect() as connection:
+        session = Session(connection)
+        session.add(Order(id="left open"))
+        record(session, OrderPlaced("left open"))
+        session.flush()
+        with pytest.raises(EventStoreError, match=r"1 event\(s\) wait .* session.commit\(\) first"):
+            connection.commit()
+    session.close()
+    with engine.begin() as connection:
+        for name in ("1", "2"):
+            session = Session(connection)
+            session.add(Order(id=name))
+            record(session, OrderPlaced(name))
+            session.commit()
+    with engine.connect() as connection:
+        session = Session(connection)
+        record(session, OrderPlaced("3"))
+        session.commit()
+        connection.commit()
+    with Session(engine) as session:
+        assert session.scalars(select(Order.id).order_by(Order.id)).all() == ["1", "2"]
+    assert recorded(store) == ["1", "2", "3"]
 
 
 def test_a_core_connection_records_at_once_in_its_transaction(

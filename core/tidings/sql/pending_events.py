@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.exc import InvalidRequestError
 
 from tidings.errors import EventStoreError
@@ -72,6 +73,8 @@ class PendingEvents:
     writing: bool = False
     begun: bool = False
     """Whether it has taken a connection: then something may have been written."""
+    around: Connection | None = None
+    """The connection that the session was given, if we hear of its transaction's commit."""
     astray: bool = False
     """Whether one was released that SQLAlchemy did not take for the innermost, with our events."""
 
@@ -92,6 +95,9 @@ class PendingEvents:
             except BaseException:
                 self.recorded.remove(one)
                 raise
+        elif self.around is None and isinstance(self.session.bind, Connection):
+            self.around = self.session.bind
+            sqlalchemy_event.listen(self.around, "commit", self._refuse_commit_around)
 
     def before_commit(self) -> None:
         """Write what waits if this is, for certain, not only the commit of a savepoint.
@@ -160,7 +166,9 @@ class PendingEvents:
         A session that was only closed takes nothing back of what it wrote in the transaction of
         somebody else's connection.
         """
-        lost = sum(len(one.rows) for one in self._waiting())
+        if self.around is not None:
+            sqlalchemy_event.remove(self.around, "commit", self._refuse_commit_around)
+        lost = self._count_waiting()
         if self.committed and lost:
             raise EventStoreError(
                 f"The session's transaction has committed without {lost} event(s) that were "
@@ -174,6 +182,15 @@ class PendingEvents:
                 "what it has flushed may be. Call session.commit() first: it commits no more than "
                 "the session's part.",
                 lost,
+            )
+
+    def _refuse_commit_around(self, _connection: Connection) -> None:
+        """Raise if the given connection commits, and the session has not, with what it flushed."""
+        if lost := self._count_waiting():
+            raise EventStoreError(
+                f"This connection cannot commit: {lost} event(s) wait in a session that it was "
+                "given to. Call session.commit() first, which commits no more than the session's "
+                "part, or close the session."
             )
 
     def _goes_on_without_us(self) -> bool:
@@ -207,6 +224,9 @@ class PendingEvents:
 
     def _waiting(self) -> list[_Recorded]:
         return [one for one in self.recorded if one.written_in is None]
+
+    def _count_waiting(self) -> int:
+        return sum(len(one.rows) for one in self._waiting())
 
     def _write(self) -> None:
         if not self.recorded:
