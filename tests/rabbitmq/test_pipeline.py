@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Self
 
-    from tidings_rabbitmq.buffers import Buffers
+    from tidings_rabbitmq.pipeline import Buffers
 
 BURSTS = st.lists(st.integers(0, 40), max_size=60)
 """How many messages the broker confirms at each look at the connection."""

@@ -15,8 +15,7 @@ from tidings_rabbitmq import pipeline as pipeline_module
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tidings_rabbitmq.buffers import Buffers
-    from tidings_rabbitmq.pipeline import Pipeline
+    from tidings_rabbitmq.pipeline import Buffers, Pipeline
 
 
 class Clock:

@@ -7,9 +7,10 @@ import pytest
 from tests.relay.clock import Clock
 from tests.relay.parts import Parts, at
 from tests.relay.working import running as working
-from tidings import BrokerUnavailableError, UndeliverableEventError
+from tidings import BrokerUnavailableError, NewEvent, UndeliverableEventError
 from tidings.relay import checkpoints
 from tidings.relay import run as run_module
+from tidings.relay.batch import MOST_BYTES
 from tidings.relay.owner import Owner
 from tidings.relay.run import Run, running
 from tidings.testing import eventually
@@ -139,6 +140,22 @@ def test_the_producer_keeps_its_connection_though_all_is_passed_over(
             pass
 
     assert parts.producer.waits == [run_module.IN_PASSING] * 2
+
+
+def test_large_bodies_do_not_wait_for_the_broker_between_two_reads(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "ATTEND_EVERY", 0.0)
+    body = "x" * MOST_BYTES
+    with parts.store.transaction() as transaction:
+        parts.store.append(transaction, *(NewEvent("OrderPlaced", body) for _ in range(4)))
+    with running(parts.route(), Owner()) as run:
+        parts.broker.freeze()
+
+        assert (run.step(2), run.step(2)) == (2, 2)
+
+        assert (sent(parts), parts.producer.waits) == ([1, 2, 3, 4], [])
+        parts.broker.thaw()
 
 
 def test_an_exchange_whose_wait_settles_nothing_is_flushed_at_once(parts: Parts) -> None:

@@ -90,6 +90,8 @@ class Run:
         self._checkpoints = Checkpoints(leased, self._tally, self._stages)
         self._read_to = leased.open(self._checkpoints.make)
         self._attended_at = time.monotonic()
+        self._batches = 0
+        """How many were handed to the producer."""
 
     def step(self, limit: int | None = None) -> int:
         """Read one batch and send it; track what is accepted by now. Return how many were read.
@@ -98,10 +100,10 @@ class Run:
         """
         self._leased.lease.check()
         size = self.route.batch_size if limit is None else min(limit, self.route.batch_size)
-        sent = self.sent_count
+        before = self._batches
         read = self._read_and_send(size)
         if read and time.monotonic() - self._attended_at >= ATTEND_EVERY:
-            self._attend(sends=self.sent_count > sent)
+            self._attend(self._batches - before)
         self._stages.tell_if_due()
         return read
 
@@ -216,16 +218,17 @@ class Run:
         self._leased.lease.check()
         return self._leased.lease.lease
 
-    def _attend(self, *, sends: bool) -> None:
-        """Let the producer do what it must while one batch follows the other.
+    def _attend(self, batches: int) -> None:
+        """Let the producer do what it must while one read follows the other.
 
         If most is passed over, little is sent for long. Nobody else would see to what the producer
-        holds back, or to its connection. If much is sent, the producer does so itself.
+        holds back, or to its connection. If much is sent, the producer does so itself: if several
+        ``batches`` were handed over of one read, or so many events are in flight.
         """
         in_flight = self._checkpoints.in_flight
         if not in_flight:
             self._wait(IN_PASSING)
-        elif not sends or in_flight < self.route.batch_size:
+        elif not batches or (batches == 1 and in_flight < self.route.batch_size):
             self.settle()
 
     def _wait(self, seconds: float) -> None:
@@ -273,6 +276,7 @@ class Run:
         if not batch.notifications:
             return
         self._tally.hand_over(batch)
+        self._batches += 1
         with self._stages.during("send"):
             self._leased.exchange.send(batch.notifications)
 

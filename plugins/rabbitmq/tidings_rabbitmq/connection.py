@@ -13,7 +13,6 @@ from typing_extensions import override
 
 from tidings.plugins import BrokerUnavailableError, DeliveryError, escaping_logger
 from tidings_rabbitmq.broker_connection import BrokerConnection
-from tidings_rabbitmq.buffers import together
 from tidings_rabbitmq.candidates import connect_in_turn
 from tidings_rabbitmq.failures import explain
 from tidings_rabbitmq.silence import longest_silence
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from pika.channel import Channel
 
     from tidings_rabbitmq.address import Address
-    from tidings_rabbitmq.buffers import Buffers
     from tidings_rabbitmq.loop import Loop, Services
+    from tidings_rabbitmq.pipeline import Buffers
     from tidings_rabbitmq.settings import RabbitMQSettings
 
     NameTheEvent = Callable[[BaseException, DeliveryError], DeliveryError]
@@ -195,9 +194,9 @@ class AmqpConnection(BrokerConnection):
     def write(self, messages: Sequence[Buffers]) -> None:
         """Queue encoded frames of the channel, behind whatever was sent before."""
         self.check()
-        for buffer in together(chain.from_iterable(messages)):
-            # The stream cuts what a socket did not take off the front: of bytes it would be a copy.
-            self._services.stream.write(memoryview(buffer))  # type: ignore[union-attr] # is open
+        frames = b"".join(chain.from_iterable(messages))
+        # The stream cuts what a socket did not take off the front: of bytes it would be a copy.
+        self._services.stream.write(memoryview(frames))  # type: ignore[union-attr] # is open
 
     @override
     def step(self, seconds: float) -> None:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from pika import frame, spec
 
-from tidings_rabbitmq.buffers import LARGE, together
 from tidings_rabbitmq.exact_time import DAY, EPOCH, SIZE, exact_time
 from tidings_rabbitmq.layout import PARTITION
 from tidings_rabbitmq.settings import SHORT_STRING
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tidings.plugins import NotificationMessage, Position
-    from tidings_rabbitmq.buffers import Buffers
+    from tidings_rabbitmq.pipeline import Buffers
 
 OCCURRED_ON = "occurred_on"
 GENERATION = "generation"
@@ -89,7 +88,7 @@ class MessageEncoder:
         event_id: int,
         occurred_on: datetime,
     ) -> Buffers:
-        """Return the frames of one message; a large body is in them as it is, not copied.
+        """Return the frames of one message, one buffer behind the other; the body is not copied.
 
         Raises ``ValueError`` with a reason for a person if AMQP cannot hold it.
         """
@@ -109,10 +108,8 @@ class MessageEncoder:
         before_body = (publish, self._begin, _LONG.pack(len(header)), header)
         if 0 < size <= self._body_max:
             then = _NEXT_FRAME_HEADER.pack(_END, _BODY, self._channel_number, size)
-            if size < LARGE:
-                return (b"".join((*before_body, then, body, _FRAME_END)),)
             return (b"".join((*before_body, then)), body, _FRAME_END)
-        return tuple(together((*before_body, *self._body_frames(body), _FRAME_END)))
+        return (b"".join(before_body), *self._body_frames(body), _FRAME_END)
 
     def _marshal(self, routing_key: str) -> bytes:
         """Return the frame that publishes with a key."""

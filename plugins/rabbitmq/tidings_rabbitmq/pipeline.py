@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tidings.plugins import NotAcceptedError
-    from tidings_rabbitmq.buffers import Buffers
 
 PIECE_MESSAGES = 200
 PIECE_BYTES = 256 * 1024
@@ -33,8 +32,11 @@ SETTLE_SECONDS = 3.0
 """How long we wait for the confirms of what was sent before a refused message."""
 
 
-_Message: TypeAlias = "tuple[int, int, Buffers, int]"
-"""An event's id, the size of its body, the message as it is sent, and the size of that."""
+Buffers: TypeAlias = "tuple[bytes | memoryview, ...]"
+"""An encoded message: they are joined only when it is written, lest its body is copied twice."""
+
+_Message: TypeAlias = tuple[int, int, Buffers, int]
+"""An event's id, the size of its body, the message, and the size of that."""
 
 
 class PipelineConnection(Protocol):

@@ -18,7 +18,7 @@ from tidings_rabbitmq.stream.connection import StreamConnection
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from tidings_rabbitmq.buffers import Buffers
+    from tidings_rabbitmq.pipeline import Buffers
     from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 PUBLISHER_ID = 1
