@@ -64,6 +64,7 @@ nothing any more. It may still send what it had handed over to its producer in o
 ``kept_connection``       keeps the broker's connection alive during a call to the database
 *Reading*
 ``shared_reader``         one reader of a source for all its exchanges
+``shared_answers``        what that one keeps for a moment, to give it to several exchanges
 ``shared_store``          that reader, as one exchange uses it
 ``answer``                what an event store gives to a read
 ``poller``                looks for new events while exchanges of a source are idle
