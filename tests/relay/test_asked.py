@@ -55,7 +55,7 @@ def test_one_look_is_for_all_exchanges(tracker: Counting) -> None:
 
 
 def test_an_answer_does_not_last(tracker: Counting, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asked_module, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(asked_module, "LOOK_FOR_A_PAUSE", 0.0)
     requests = Requests(tracker)
     assert paused(requests) == []
     tracker.pause("x3", Pause("me", "a try", datetime.now(UTC)))

@@ -95,7 +95,6 @@ def test_who_had_the_lease_what_is_poison_and_who_paused_it_are_named(
     parts: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asked_module, "LOOK_FOR_A_PAUSE", 0.0)
-    monkeypatch.setattr(asked_module, "FRESH_SECONDS", 0.0)
     parts.append(2)
     parts.tracker.acquire_lease(X, "host=web1 relay=1 pid=42 started=1 machine=2", 0.01)
     poison = UndeliverableEventError("Event 2 is too large.", exchange_name=X, event_id=2)

@@ -26,7 +26,6 @@ PAUSE = Pause("ada@host", "the warehouse moves", datetime(2026, 1, 2, 3, 4, 5, t
 @pytest.fixture(autouse=True)
 def look_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked_module, "LOOK_FOR_A_PAUSE", 0.0)
-    monkeypatch.setattr(asked_module, "FRESH_SECONDS", 0.0)
 
 
 def looks_for_a_pause(parts: Parts) -> list[str]:

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 LOOK_FOR_A_PAUSE = 1.0
 LOOK_FOR_RETRIES = 2.0
-FRESH_SECONDS = 1.0
-"""How old an answer may be that stands for all exchanges."""
+"""Seconds between two looks of an exchange. An answer so old stands for all exchanges."""
 
 
 class Requests:
@@ -35,16 +34,16 @@ class Requests:
 
     def is_paused(self, exchange_name: str) -> bool:
         """Return whether somebody has paused the exchange."""
-        return exchange_name in self._look(self._paused)
+        return exchange_name in self._look(self._paused, LOOK_FOR_A_PAUSE)
 
     def has_retries(self, exchange_name: str) -> bool:
         """Return whether somebody wants events of the exchange to be sent again."""
-        return exchange_name in self._look(self._retried)
+        return exchange_name in self._look(self._retried, LOOK_FOR_RETRIES)
 
-    def _look(self, find: Callable[[], Collection[str]]) -> Collection[str]:
+    def _look(self, find: Callable[[], Collection[str]], lasts: float) -> Collection[str]:
         with self._lock:
-            looked, found = self._found.pop(find, (-FRESH_SECONDS, ()))
-            if time.monotonic() - looked >= FRESH_SECONDS:
+            looked, found = self._found.pop(find, (-lasts, ()))
+            if time.monotonic() - looked >= lasts:
                 looked = time.monotonic()
                 found = find()
             self._found[find] = looked, found

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tidings.sql.event_log import EventLog
 
-DELAYS = {"sqlite": 0.012, "postgresql": 0.01, "mysql": 0.02}
+DELAYS = {"sqlite": 0.011, "postgresql": 0.01, "mysql": 0.02}
 """Seconds between two questions. An event waits for half of it, and each question costs CPU."""
 
 
