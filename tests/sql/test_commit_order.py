@@ -120,7 +120,8 @@ def test_what_was_stored_comes_back_exactly(engine: Engine, store: SqlAlchemyEve
     large = NewEvent("Large", "x" * 3_000_000)
     with engine.begin() as connection:
         store.append(connection, event, large)
-    stored, stored_large = store.all_stored_events_since(0, 10)
+    (stored,) = store.all_stored_events_since(0, 1)
+    (stored_large,) = store.all_stored_events_since(stored.event_id, 1)
     assert stored[1:] == (
         "Päckchen",
         event.body_text(),

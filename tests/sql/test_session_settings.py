@@ -169,7 +169,7 @@ def test_a_limit_for_every_select_hides_no_exchange(
     store, tracker = event_store(url), tracker_of(url)
     store.create()
     with store.transaction() as connection:
-        store.append(connection, *(NewEvent("A", "x" * 3_000_000) for _ in range(4)))
+        store.append(connection, *(NewEvent("A", "x" * 900_000) for _ in range(4)))
     for name in ("one", "other"):
         tracker.acquire_lease(name, "a", 15)
 
