@@ -4,7 +4,9 @@
 
 MariaDB's read view is put together while transactions commit, and the more transactions are at
 work, the longer that takes. So idle transactions stand around that have written something, and
-the writers have written before they append, as applications do. Both readers read the same events.
+the writers have written before they append, as applications do. One writer is an application that
+calls `append`. The others run inside the server what `append` sends. Both readers read the same
+events.
 """
 
 from __future__ import annotations
@@ -17,15 +19,17 @@ from array import array
 from bisect import bisect_left, bisect_right
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from itertools import count, pairwise
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.event import listen, remove
 
 from tests.servers import MariaDB, new_directory
 from tests.sql.databases import application_engine, event_store
 from tests.sql.soak import naive_reader
 from tests.sql.waiting import Beside
+from tidings.event import NewEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,17 +41,16 @@ IDLE = 20
 ROLLBACKS = 20
 """One of so many transactions is rolled back, which leaves a gap for ever."""
 
-# Inside the server, so that thousands commit in a second. Locks and inserts as `append` does.
-_WRITE = f"""
+# Inside the server, so that thousands commit in a second.
+_WRITE = """
     CREATE PROCEDURE write_events(writer int) BEGIN
         DECLARE written int DEFAULT 0;
         WHILE written < 200 DO
             SET written = written + 1;
             START TRANSACTION;
             UPDATE work SET n = n + 1 WHERE id = writer;
-            SELECT lock_id INTO @lock_id FROM event_append_lock WHERE lock_id = 1 FOR UPDATE;
-            INSERT INTO event (type_name, body, occurred_on) VALUES ('Worked', '1', NOW(6));
-            IF MOD(written, {ROLLBACKS}) THEN COMMIT; ELSE ROLLBACK; END IF;
+            {append};
+            IF MOD(written, {rollbacks}) THEN COMMIT; ELSE ROLLBACK; END IF;
         END WHILE;
     END
 """
@@ -94,7 +97,8 @@ def read_views(url: str, store: SqlAlchemyEventStore, seconds: float) -> Outcome
         connection.execute(text("CREATE TABLE work (id int PRIMARY KEY, n int) ENGINE = InnoDB"))
         for number in range(WRITERS + IDLE):
             connection.execute(text(f"INSERT INTO work VALUES ({number}, 0)"))
-        connection.exec_driver_sql(_WRITE)
+        append = _what_append_sends(connection, store)
+        connection.exec_driver_sql(_WRITE.format(append=append, rollbacks=ROLLBACKS))
     plain_reader = naive_reader(engine)
     plain = Reader(lambda since: [row[0] for row in plain_reader(since)])
     ours = Reader(lambda since: [e.event_id for e in store.all_stored_events_since(since, 1000)])
@@ -105,8 +109,9 @@ def read_views(url: str, store: SqlAlchemyEventStore, seconds: float) -> Outcome
         end = time.monotonic() + seconds
         writers = [
             Beside(lambda number=number: _write(engine, number, end))  # type: ignore[misc]  # a lambda in a loop
-            for number in range(WRITERS)
+            for number in range(1, WRITERS)
         ]
+        writers.append(Beside(lambda: _append(engine, store, 0, end)))
         readers = [Beside(lambda each=each: each.follow(finished)) for each in (plain, ours)]  # type: ignore[misc]  # as above
         try:
             for writer in writers:
@@ -137,6 +142,21 @@ def _stored(engine: Engine) -> Iterator[Sequence[int]]:
             last = ids[-1]
 
 
+def _what_append_sends(connection: Connection, store: SqlAlchemyEventStore) -> str:
+    """Let `append` append an event, and return its statements as the server got them."""
+    sent: list[str] = []
+
+    def sending(_c: object, cursor: Any, statement: str, parameters: object, *_: object) -> None:
+        sent.append(cursor.mogrify(statement, parameters))
+
+    with connection.begin_nested() as undone:
+        listen(connection, "before_cursor_execute", sending)
+        store.append(connection, NewEvent("Worked", 1))
+        remove(connection, "before_cursor_execute", sending)
+        undone.rollback()
+    return ";\n".join(sent)
+
+
 def _work(connection: Connection, row: int) -> None:
     connection.execute(text(f"UPDATE work SET n = n + 1 WHERE id = {row}"))
 
@@ -145,6 +165,19 @@ def _write(engine: Engine, number: int, end: float) -> None:
     with engine.connect() as connection:
         while True:  # once at least, however late it is
             connection.execute(text(f"CALL write_events({number})"))
+            if time.monotonic() >= end:
+                return
+
+
+def _append(engine: Engine, store: SqlAlchemyEventStore, row: int, end: float) -> None:
+    with engine.connect() as connection:
+        for number in count():
+            _work(connection, row)
+            store.append(connection, NewEvent("Worked", number))
+            if number % ROLLBACKS == ROLLBACKS - 1:
+                connection.rollback()
+            else:
+                connection.commit()
             if time.monotonic() >= end:
                 return
 
