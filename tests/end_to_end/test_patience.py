@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from tests.servers.given import Broker, DatabaseServer, StreamBroker
+    from tidings.plugins import ExchangeContext, OpenExchange
 
 X = "patience"
 WINDOW = 50
@@ -47,6 +48,7 @@ producer = "{word}"
 url = "{rabbitmq}"
 heartbeat = 1
 window = {window}
+resume = "tail"
 [producers.rabbitmq-stream]
 url = "{stream}"
 heartbeat = 1
@@ -90,6 +92,7 @@ class Running:
         self.told = Told()
         (self.exchange,) = tidings.configuration.exchanges
         route = tidings.route(self.exchange)
+        self.producer = route.producer
         self._worker = Worker([dataclasses.replace(route, observers=Observers([self.told]))])
         self._thread = threading.Thread(target=self._worker.run)
         url = tidings.configuration.event_store.settings()["url"]
@@ -157,6 +160,37 @@ def test_a_checkpoint_that_waits_for_long_costs_no_connection(tidings: Tidings) 
         running.wait_for_position(1 + 20 * WINDOW)
 
     assert running.told.of("failed") == []
+
+
+def test_a_comparison_with_what_the_broker_remembers_costs_no_connection(
+    tidings: Tidings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Running(tidings) as running:
+        with running.engine.begin() as writer:
+            running.append(writer, 3)
+        running.wait_for_position(3)
+    again = Running(tidings)
+    with again.engine.begin() as connection:
+        connection.execute(text("DELETE FROM event_published_message_tracker"))
+    with again.engine.connect() as blocking:
+        open_exchange = again.producer.open_exchange
+
+        def opens(context: ExchangeContext) -> OpenExchange:
+            exchange = open_exchange(context)
+            if again.told.of("failed") == []:
+                blocking.execute(text("LOCK TABLE event IN ACCESS EXCLUSIVE MODE"))
+            return exchange
+
+        monkeypatch.setattr(again.producer, "open_exchange", opens)
+        with again:
+            eventually(lambda: somebody_waits(again.engine, "event"))
+            threading.Event().wait(LONG)
+            blocking.close()
+            with again.engine.begin() as writer:
+                again.append(writer, 1)
+            again.wait_for_position(4)
+
+    assert again.told.of("failed") == []
 
 
 def test_a_reader_of_listen_that_pauses_costs_no_connection(

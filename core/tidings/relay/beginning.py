@@ -17,6 +17,7 @@ from tidings.shown import escaping_logger
 
 if TYPE_CHECKING:
     from tidings.interfaces import Accepted, EventStore, Lease, OpenExchange, Position
+    from tidings.relay.kept_connection import KeptConnection
     from tidings.relay.route import Route
 
 log = escaping_logger(__name__)
@@ -44,9 +45,15 @@ def acquire_lease(route: Route, owner: Owner) -> Lease:
 
 
 def remembered_by_broker(
-    route: Route, exchange: OpenExchange, lease: Lease, position: Position
+    route: Route,
+    exchange: OpenExchange,
+    connection: KeptConnection,
+    lease: Lease,
+    position: Position,
 ) -> int:
     """Return the newest id that the broker has of this store; 0 if it cannot say.
+
+    ``connection`` is kept alive while the store is asked.
 
     What the broker remembers counts only if it is the event that the store has under that id.
     Raises :class:`~tidings.errors.BrokerMismatchError` if it is another one, and notes that: the
@@ -58,10 +65,11 @@ def remembered_by_broker(
         return 0
     accepted = exchange.most_recent_accepted()
     for each in (accepted, *exchange.accepted_ahead()):
-        error = problem_of_broker(route.exchange_name, each, route.event_store, position)
-        if error is not None:
-            route.note_stop(None, str(error), lease)
-            raise error
+        with connection.during_call():
+            error = problem_of_broker(route.exchange_name, each, route.event_store, position)
+            if error is not None:
+                route.note_stop(None, str(error), lease)
+                raise error
     return accepted.event_id if accepted is not None and _counts(accepted, position) else 0
 
 

@@ -137,7 +137,7 @@ class ExchangeWorker:
             if self._asked.to_retry(run):
                 retry(run, self.pulse.beat)
             if run.accepted_count:
-                self._works()
+                self._works(run)
             if run.step(remaining):
                 self._holding.over()
                 self._told_idle = False
@@ -145,7 +145,7 @@ class ExchangeWorker:
             elif run.in_flight:
                 run.settle()
             else:
-                self._works()
+                self._works(run)
                 held = self._look_for_a_hold(run)
                 self._idle(run, delay)
                 # A wake-up that brings nothing (a gap, say) is followed by ever longer delays, too.
@@ -153,8 +153,9 @@ class ExchangeWorker:
                 silent = self._listen(run, seconds) is Waited.TIME_IS_UP
                 delay = 0.0 if silent else min(max(delay * 2, SHORTEST_DELAY), self._poll_seconds)
 
-    def _works(self) -> None:
-        self._trouble.over()
+    def _works(self, run: Run) -> None:
+        with run.during_call():  # what was noted beside the position is removed
+            self._trouble.over()
         self.pulse.works()
 
     def _idle(self, run: Run, seconds: float) -> None:

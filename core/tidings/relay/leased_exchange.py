@@ -60,7 +60,9 @@ class LeasedExchange:
         self.exchange = route.producer.open(
             route.exchange_name, position.position, on_accepted, *parted
         )
-        remembered = remembered_by_broker(route, self.exchange, self.lease.lease, position.position)
+        remembered = remembered_by_broker(
+            route, self.exchange, self.connection, self.lease.lease, position.position
+        )
         tracked = position.position.event_id
         is_durable = Capability.REMEMBERS_DURABLY in route.producer.capabilities
         # Elsewhere only own acceptance moves the tracker: what a broker loses in a crash of its
