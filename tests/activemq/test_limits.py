@@ -229,6 +229,15 @@ def test_the_pace_never_falls_so_far_that_nothing_gets_on(most: int) -> None:
     assert pace.bytes == min(most, memory.LEAST)
 
 
+def test_what_waits_for_a_consumer_is_bounded_with_its_headers() -> None:
+    waiting = arrivals.Arrivals()
+    waiting.put(arrivals.Arrival("message", {"metadata": "x" * arrivals.MOST_BYTES}, b""))
+    before = waiting.has_room(0.0)
+    waiting.take(0.0)
+
+    assert (before, waiting.has_room(0.0)) == (False, True)
+
+
 def test_a_consumer_that_takes_nothing_holds_no_more_than_a_bound(
     make_consumer: MakeConsumer,
     client: Client,

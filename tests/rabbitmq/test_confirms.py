@@ -39,9 +39,9 @@ def trickle(count: int) -> tuple[int | None, int]:
     """Confirm so many, each when the next one is sent; return what is accepted, and the looks."""
     connection, unconfirmed = Connection(), Unconfirmed()
     confirms = Confirms(cast("AmqpConnection", connection), unconfirmed, ["x"], WINDOW)
-    unconfirmed.add(1, 1)
+    unconfirmed.add(1, 1, 1)
     for tag in range(1, count + 1):
-        unconfirmed.add(tag + 1, 1)
+        unconfirmed.add(tag + 1, 1, 1)
         confirms.confirmed(tag, multiple=False)
     return unconfirmed.accepted_id, connection.looks
 

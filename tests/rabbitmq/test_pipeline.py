@@ -123,11 +123,12 @@ def test_without_a_tracker_no_more_than_a_window_is_unconfirmed(
 
 @given(
     sizes=st.lists(st.integers(0, WINDOW_BYTES // 2), min_size=20, max_size=120),
+    bodies=st.floats(0, 1),
     bursts=BURSTS,
     tracks=st.booleans(),
 )
-def test_no_more_than_the_window_of_bytes_is_unconfirmed(
-    sizes: list[int], bursts: list[int], *, tracks: bool
+def test_no_more_than_the_window_of_bytes_is_unconfirmed_whatever_part_of_them_is_headers(
+    sizes: list[int], bodies: float, bursts: list[int], *, tracks: bool
 ) -> None:
     broker = Broker(bursts)
     pipeline = connected(broker, 50, broker.track if tracks else None)
@@ -140,7 +141,7 @@ def test_no_more_than_the_window_of_bytes_is_unconfirmed(
 
     broker.write = note  # type: ignore[method-assign]
     for event_id, size in enumerate(sizes, 1):
-        pipeline.send(event_id, size, (Sized(event_id, size),))
+        pipeline.send(event_id, int(size * bodies), (Sized(event_id, size),))
     pipeline.flush(None)
 
     assert most <= WINDOW_BYTES + PIECE_BYTES + max(sizes)

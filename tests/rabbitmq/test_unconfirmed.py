@@ -13,7 +13,7 @@ from tidings_rabbitmq.unconfirmed import Unconfirmed
 def unconfirmed_of(*ids: int) -> Unconfirmed:
     unconfirmed = Unconfirmed()
     for event_id in ids:
-        unconfirmed.add(event_id, size=event_id * 100)
+        unconfirmed.add(event_id, body_size=event_id * 100, size=event_id * 100 + 7)
     return unconfirmed
 
 
@@ -100,6 +100,14 @@ def test_the_message_of_a_size_is_the_first_unconfirmed_one() -> None:
     sent.accept(1, multiple=False)
 
     assert (sent.id_of_size(2000), sent.id_of_size(1000)) == (20, None)
+
+
+def test_its_headers_count_as_long_as_a_message_is_unconfirmed() -> None:
+    sent = unconfirmed_of(10, 20, 30)
+    before = sent.size
+    sent.accept(2, multiple=True)
+
+    assert (before, sent.size) == (6021, 3007)
 
 
 @given(st.data(), st.integers(1, 30))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,10 +33,12 @@ def test_a_batch_ends_with_so_many_events_that_are_sent(parts: Parts) -> None:
     assert [event.event_id for event, _ in batch.events] == list(range(1, MOST_EVENTS + 6))
 
 
+@pytest.mark.parametrize("part", ["body", "metadata"])
 @pytest.mark.parametrize(("size", "count"), [(MOST_BYTES * 2, 1), (MOST_BYTES // 4, 4)])
-def test_a_batch_ends_with_so_many_bytes(parts: Parts, size: int, count: int) -> None:
+def test_a_batch_ends_with_so_many_bytes(parts: Parts, size: int, count: int, part: str) -> None:
+    large: dict[str, Any] = {"body": None, part: {"x": "x" * size}}
     with parts.store.transaction() as transaction:
-        parts.store.append(transaction, *(NewEvent("A", "x" * size) for _ in range(6)))
+        parts.store.append(transaction, *(NewEvent("A", **large) for _ in range(6)))
 
     assert sent(next_batch(parts.route(), stored(parts), Poison())) == list(range(1, count + 1))
 

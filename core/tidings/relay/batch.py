@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tidings.event import StoredEvent
-    from tidings.interfaces import Notification
+    from tidings.interfaces import Notification, NotificationMessage
     from tidings.relay.poison import Poison
     from tidings.relay.route import Route
 
@@ -19,7 +19,7 @@ MOST_EVENTS = 100
 """A process that was frozen, and lost its lease meanwhile, still sends what it had handed over."""
 
 MOST_BYTES = 256 * 1024
-"""Of bodies; a single body may be larger."""
+"""Of bodies and headers; a single event may have more."""
 
 
 class Batch(NamedTuple):
@@ -57,8 +57,12 @@ def next_batch(route: Route, events: Sequence[StoredEvent], poison: Poison) -> B
             except UndeliverableEventError as error:
                 return Batch(taken, notifications, error)
             notifications.append(made)
-            size += len(made.message.body)
+            size += _size(made.message)
         taken.append((event, sent))
         if len(notifications) >= MOST_EVENTS or size >= MOST_BYTES:
             break
     return Batch(taken, notifications)
+
+
+def _size(message: NotificationMessage) -> int:
+    return len(message.body) + sum(map(len, message.headers.values()))

@@ -8,7 +8,7 @@ from collections import deque
 from typing import NamedTuple
 
 MOST_BYTES = 16 * 1024 * 1024
-"""Bytes of bodies that may wait to be taken, one piece from the socket aside.
+"""Bytes of bodies and headers that may wait to be taken, one piece from the socket aside.
 
 ActiveMQ counts the messages that it sends ahead, and never their bytes.
 """
@@ -20,6 +20,11 @@ class Arrival(NamedTuple):
     kind: str
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes of body and headers, or what comes close to them."""
+        return len(self.body) + sum(map(len, self.headers.values()))
 
 
 class Arrivals:
@@ -37,7 +42,7 @@ class Arrivals:
         """Add one, in any case."""
         with self._changed:
             self._waiting.append(arrival)
-            self._size += len(arrival.body)
+            self._size += arrival.size
             self._changed.notify_all()
 
     def take(self, timeout: float) -> Arrival | None:
@@ -50,7 +55,7 @@ class Arrivals:
                     return None
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))
             arrival = self._waiting.popleft()
-            self._size -= len(arrival.body)
+            self._size -= arrival.size
             self._changed.notify_all()
             return arrival
 

@@ -23,7 +23,10 @@ UNSENT_BYTES = 4 * 1024 * 1024
 """How much we write ahead of the socket: memory stays flat with large bodies."""
 
 WINDOW_BYTES = 16 * 1024 * 1024
-"""How much may be in flight without a confirm, one piece aside: a broker keeps it in memory."""
+"""How much may be in flight without a confirm, headers and all, one piece aside.
+
+A broker keeps it in memory.
+"""
 
 AHEAD_BYTES = 2 * 1024 * 1024
 """How much of what is encoded waits for room in the window; a window of messages at most."""
@@ -96,14 +99,14 @@ class Pipeline:
         self._least_unsent = 0
         self._had_room = False
 
-    def send(self, event_id: int, size: int, encoded: Buffers) -> None:
-        """Take an encoded message with a body of ``size``; block while too many wait for room."""
+    def send(self, event_id: int, body_size: int, encoded: Buffers) -> None:
+        """Take an encoded message with a body so large; block while too many wait for room."""
         if self._is_full:
             self._make_room()
         length = 0
         for buffer in encoded:
             length += len(buffer)
-        self._ahead.append((event_id, size, encoded, length))
+        self._ahead.append((event_id, body_size, encoded, length))
         self._ahead_bytes += length
         self._new_count += 1
         self._new_bytes += length
@@ -211,7 +214,7 @@ class Pipeline:
         most = min(self._room, PIECE_MESSAGES)
         while self._ahead and len(piece) < most and size < PIECE_BYTES:
             event_id, body_size, encoded, length = self._ahead.popleft()
-            self.unconfirmed.add(event_id, body_size)
+            self.unconfirmed.add(event_id, body_size, length)
             piece.append(encoded)
             size += length
         self._ahead_bytes -= size

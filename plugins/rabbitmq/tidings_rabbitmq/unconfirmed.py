@@ -14,12 +14,12 @@ class Unconfirmed:
     """
 
     def __init__(self) -> None:
-        self._pending: deque[tuple[int, int]] = deque()
+        self._pending: deque[tuple[int, int, int]] = deque()
         self._first_tag = 1
         self._early: set[int] = set()
         self._refused_tag: int | None = None
         self.size = 0
-        """Bytes of the bodies that the broker owes us an answer for."""
+        """Bytes of the messages that the broker owes us an answer for, headers and all."""
         self.accepted_id: int | None = None
         """The greatest id up to which everything was confirmed."""
 
@@ -47,9 +47,9 @@ class Unconfirmed:
         """Whether nothing more can be accepted: all was, or the refused message comes next."""
         return not self._pending or self._first_tag == self._refused_tag
 
-    def add(self, event_id: int, size: int) -> None:
-        """Note the next message of the channel, with its body's size."""
-        self._pending.append((event_id, size))
+    def add(self, event_id: int, body_size: int, size: int) -> None:
+        """Note the next message of the channel, with its body's size and its own."""
+        self._pending.append((event_id, body_size, size))
         self.size += size
 
     def accept(self, tag: int, *, multiple: bool) -> None:
@@ -72,20 +72,20 @@ class Unconfirmed:
 
     def give_back(self, event_id: int) -> None:
         """Take a message back that the broker returned: its confirm counts for nothing."""
-        for index, (pending_id, _) in enumerate(self._pending):
+        for index, (pending_id, _, _) in enumerate(self._pending):
             if pending_id == event_id:
                 self._refuse(self._first_tag + index)
                 return
 
-    def id_of_size(self, size: int) -> int | None:
-        """Return the first unconfirmed event whose body has ``size`` bytes, or ``None``."""
-        return next((event_id for event_id, length in self._pending if length == size), None)
+    def id_of_size(self, body_size: int) -> int | None:
+        """Return the first unconfirmed event whose body has so many bytes, or ``None``."""
+        return next((event_id for event_id, size, _ in self._pending if size == body_size), None)
 
     def _accept_first(self) -> bool:
         if self._first_tag == self._refused_tag:
             return False
         self._early.discard(self._first_tag)
-        self.accepted_id, size = self._pending.popleft()
+        self.accepted_id, _, size = self._pending.popleft()
         self.size -= size
         self._first_tag += 1
         return True
