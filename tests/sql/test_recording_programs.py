@@ -4,6 +4,11 @@ The oracle is the database itself. With every event that is recorded, a row is i
 of the application, on the session's own connection. After every step both tables, as another
 connection sees them, hold the same in the same order.
 
+An event may be refused if the session gives no connection just then, as after an error; but not in
+a hook that a savepoint's release calls. So it may while a commit takes a connection, or once one
+has failed. A commit may be refused once a listener has failed as a savepoint began. Any other
+refusal is a fault.
+
 `TIDINGS_PROGRAMS=10000` runs so many programs instead of the usual few.
 """
 
@@ -11,11 +16,9 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 import traceback
 import warnings
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,49 +32,20 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Integer,
-    MetaData,
-    Table,
-    create_engine,
-    event,
-    insert,
-    select,
-)
+from sqlalchemy import Connection, event, insert
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
-from sqlalchemy.orm import Session, SessionTransaction, registry
+from sqlalchemy.orm import Session, SessionTransaction
 from typing_extensions import override
 
-from tests.sql.databases import application_engine, event_store
+from tests.sql.witnessed import Database, Order, witness
 from tidings.errors import EventStoreError
 from tidings.event import NewEvent
 from tidings.sql.recording import record
-from tidings.sql.tables import event as events_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAMS = int(os.environ.get("TIDINGS_PROGRAMS", "150"))
-
-metadata = MetaData()
-witness = Table(
-    "witness", metadata, Column("n", Integer, primary_key=True), Column("name", Integer)
-)
-orders = Table("orders", metadata, Column("id", Integer, primary_key=True))
-
-
-class Order:
-    """The application's aggregate."""
-
-    def __init__(self, order_id: int) -> None:
-        self.id = order_id
-
-
-mapper = registry()
-mapper.map_imperatively(Order, orders)
 
 SESSION_HOOKS = [
     "before_commit",
@@ -93,43 +67,6 @@ class OnPurposeError(Exception):
     """What a hook of the application raises."""
 
 
-class Database:
-    """One database for all programs: making one for each would take most of the time."""
-
-    def __init__(self) -> None:
-        self.folder = tempfile.TemporaryDirectory()
-        url = f"sqlite:///{Path(self.folder.name) / 'events.db'}"
-        store = event_store(url)
-        store.create()
-        store.close()
-        self.engine: Engine = application_engine(url)
-        self.opened: list[Any] = []
-        event.listen(self.engine, "connect", lambda opened, _: self.opened.append(opened))
-        metadata.create_all(self.engine)
-        self.reader: Connection = create_engine(url, isolation_level="AUTOCOMMIT").connect()
-
-    def empty(self) -> None:
-        # A hook that raises in the middle of a close leaves its connection open.
-        for connection in self.opened:
-            connection.close()
-        self.opened.clear()
-        with self.engine.begin() as connection:
-            for table in (events_table, witness, orders):
-                connection.execute(table.delete())
-            connection.execute(insert(orders).values(id=0))
-
-    def close(self) -> None:
-        self.reader.close()
-        self.reader.engine.dispose()
-        self.engine.dispose()
-        self.folder.cleanup()
-
-    def both(self) -> tuple[list[int], list[int]]:
-        stored = self.reader.scalars(select(events_table.c.body).order_by(events_table.c.event_id))
-        beside = self.reader.scalars(select(witness.c.name).order_by(witness.c.n))
-        return [int(body) for body in stored], list(beside)
-
-
 class Recording(RuleBasedStateMachine):
     """Runs one program, step by step, and goes on after whatever fails, as applications do."""
 
@@ -143,6 +80,19 @@ class Recording(RuleBasedStateMachine):
         self.session = Session(self.database.engine)
         self.connection: Connection | None = None
         self.in_a_hook = ""
+        self.commits = False
+        """Whether a commit is under way. A listener to tell it would change what ours does."""
+        self.failed = False
+        """Whether a commit of this transaction has failed."""
+        self.astray = False
+        """Whether a listener has failed as a savepoint of this transaction began."""
+        self.needless: list[EventStoreError] = []
+        self.due: list[EventStoreError] = []
+        event.listen(self.session, "after_transaction_create", self.transaction_begins)
+
+    def transaction_begins(self, _session: Session, begun: SessionTransaction) -> None:
+        if begun.parent is None:
+            self.failed = self.astray = False
 
     @override
     def teardown(self) -> None:
@@ -172,7 +122,7 @@ class Recording(RuleBasedStateMachine):
             with self.session.begin_nested():
                 self.session.add(Order(0))
 
-        self.attempt(block)
+        self.attempt(block, commits=True)
 
     @precondition(lambda self: self.savepoints)
     @rule(data=st.data(), how=st.sampled_from(["commit", "commit", "rollback", "close"]))
@@ -181,7 +131,7 @@ class Recording(RuleBasedStateMachine):
         over = not self.is_open(savepoint)
         if over and (how == "close" or self.session.get_transaction() is None):
             return  # SQLAlchemy takes that for its own mistake
-        self.attempt(getattr(savepoint, how))
+        self.attempt(getattr(savepoint, how), commits=how == "commit")
 
     def is_open(self, savepoint: SessionTransaction) -> bool:
         current = self.session.get_nested_transaction()
@@ -193,9 +143,9 @@ class Recording(RuleBasedStateMachine):
     def end(self, how: str) -> None:
         root = self.session.get_transaction()
         if how != "root commit":
-            self.attempt(getattr(self.session, how))
+            self.attempt(getattr(self.session, how), commits=how == "commit")
         elif root is not None:
-            self.attempt(root.commit)
+            self.attempt(root.commit, commits=True)
 
     @rule(
         hook=st.sampled_from(SESSION_HOOKS + MAPPER_HOOKS),
@@ -220,6 +170,9 @@ class Recording(RuleBasedStateMachine):
             self.connection = next((a for a in arguments if isinstance(a, Connection)), None)
             try:
                 self.act(what)
+            except BaseException:
+                self.astray |= hook == "after_transaction_create"
+                raise
             finally:
                 self.in_a_hook = ""
                 self.connection = None
@@ -234,6 +187,7 @@ class Recording(RuleBasedStateMachine):
         if hasattr(self, "session"):
             stored, beside = self.database.both()
             assert stored == beside
+            assert self.needless == []
 
     def act(self, what: str) -> None:
         if what == "fail":
@@ -244,6 +198,7 @@ class Recording(RuleBasedStateMachine):
             savepoint = self.session.begin_nested()
             self.connection = None  # the savepoint's: its own begins it
             self.record_beside(1)
+            self.commits |= what == "released"
             savepoint.commit() if what == "released" else savepoint.rollback()
         else:
             self.record_beside(2 if what == "record two" else 1)
@@ -256,12 +211,29 @@ class Recording(RuleBasedStateMachine):
         connection = self.connection
         with suppress(SQLAlchemyError):  # also of a hook that is called by it, and fails
             connection = connection or self.own_connection()
-        record(self.session, *(NewEvent("E", name) for name in names))
+        try:
+            record(self.session, *(NewEvent("E", name) for name in names))
+        except EventStoreError as error:
+            if error not in self.due:  # that of a hook which this called
+                # Asked only now: it may begin a savepoint.
+                due = connection is None or self.may_refuse()
+                (self.due if due else self.needless).append(error)
+            raise
         try:
             connection = connection or self.own_connection()
             connection.execute(insert(witness), [{"name": name} for name in names])
         except SQLAlchemyError as error:
             raise AssertionError("An event was taken where nothing can be written.") from error
+
+    def may_refuse(self) -> bool:
+        """Return whether what is recorded just now belongs to no transaction."""
+        if self.in_a_hook == "after_begin":
+            return self.commits or self.failed
+        try:
+            self.session.connection()
+        except SQLAlchemyError:
+            return self.in_a_hook != "after_commit"
+        return False
 
     def innermost(self) -> SessionTransaction | None:
         return self.session.get_nested_transaction() or self.session.get_transaction()
@@ -274,16 +246,23 @@ class Recording(RuleBasedStateMachine):
             innermost = innermost.parent  # a savepoint that was released takes no more
         return innermost.connection(None)
 
-    def attempt(self, step: Callable[[], object]) -> None:
+    def attempt(self, step: Callable[[], object], *, commits: bool = False) -> None:
+        self.commits = commits
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SAWarning)  # of what hooks should rather not do
             try:
                 step()
-            except (SQLAlchemyError, OnPurposeError, EventStoreError):
+            except EventStoreError as error:
+                if error not in self.due and not (self.commits and self.astray):
+                    self.needless.append(error)
+            except (SQLAlchemyError, OnPurposeError):
                 pass
             except AssertionError as error:
                 if not _is_of_sqlalchemy(error):
                     raise
+            else:
+                return
+        self.failed |= self.commits
 
 
 def _is_of_sqlalchemy(error: AssertionError) -> bool:
