@@ -14,6 +14,7 @@ from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -49,6 +50,12 @@ def engine(database_url: str, store: SqlAlchemyEventStore) -> Iterator[Engine]:
     engine = application_engine(database_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[SqlAlchemyEventStore]:
+    """Give an event store in an empty SQLite file."""
+    yield from _store(f"sqlite:///{tmp_path / 'events.db'}")
 
 
 @pytest.fixture

@@ -35,10 +35,14 @@ def application_engine(url: str) -> Engine:
     """Return an engine as an application would make it; each connection is a new one."""
     engine = create_engine(url, poolclass=NullPool)
     if engine.dialect.name == "sqlite":
-        # As SQLAlchemy's page on SQLite asks those who use savepoints to.
-        event.listen(engine, "connect", _leave_transactions_alone)
-        event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN"))
+        let_sqlalchemy_begin(engine)
     return engine
+
+
+def let_sqlalchemy_begin(engine: Engine) -> None:
+    """Do as SQLAlchemy's page on SQLite asks those who use savepoints to."""
+    event.listen(engine, "connect", _leave_transactions_alone)
+    event.listen(engine, "begin", lambda c: c.exec_driver_sql("BEGIN"))
 
 
 def version_1(dialect_name: str) -> list[str]:

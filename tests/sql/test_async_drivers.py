@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,8 @@ DRIVERS = [
     ("postgresql", "psycopg"),
     ("mariadb", "aiomysql"),
 ]
+if find_spec("asyncmy"):
+    DRIVERS.append(("mariadb", "asyncmy"))
 TYPE, KEY, MESSAGE = "Größe\\'\"", "Ω 😀 %s", "é 😀 1"
 
 

@@ -5,80 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import Column, Delete, Integer, MetaData, Table, Update, create_engine, text
-from sqlalchemy.orm import Session, registry
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
-from typing_extensions import override
 
+from tests.sql.callers import EVENT, WRITERS, Order, counted, reading_from, tables
 from tests.sql.databases import application_engine, event_store, url_of
-from tidings import Inbox, NewEvent, record
+from tidings import Inbox, record
 from tidings.errors import EventStoreError, UnsafeStoreError
-from tidings.sql.outbox import OutboxMessageDispatcher, outbox_table
+from tidings.sql.outbox import OutboxMessageDispatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
-    from sqlalchemy import Engine
-
     from tidings.sql.event_store import SqlAlchemyEventStore
-
-EVENT = NewEvent("A", {})
-outbox = outbox_table()
-
-
-class Order:
-    """The application's aggregate."""
-
-
-orders = Table("orders", MetaData(), Column("id", Integer, primary_key=True))
-registry().map_imperatively(Order, orders)
-
-
-def tables(engine: Engine) -> Engine:
-    outbox.create(engine)
-    orders.create(engine)
-    Inbox.create(engine)
-    return engine
-
-
-def counted(engine: Engine) -> dict[str, int]:
-    with engine.connect() as connection:
-        return {
-            name: connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one()
-            for name in ("event", "outbox", "inbox")
-        }
-
-
-def _record(target: Any, _store: SqlAlchemyEventStore) -> None:
-    record(target, EVENT)
-
-
-def _append(target: Any, store: SqlAlchemyEventStore) -> None:
-    store.append(target, EVENT)
-
-
-def _dispatch(target: Any, _store: SqlAlchemyEventStore) -> None:
-    OutboxMessageDispatcher(target).dispatch(EVENT)
 
 
 def _retrieve(target: Any, _store: SqlAlchemyEventStore) -> None:
     OutboxMessageDispatcher(target).retrieve_not_dispatched_messages(10)
-
-
-def _note(target: Any, _store: SqlAlchemyEventStore) -> None:
-    Inbox("billing", "orders").record(target, "7")
-
-
-WRITERS: list[Callable[[Any, SqlAlchemyEventStore], None]] = [_record, _append, _dispatch, _note]
-
-
-@pytest.fixture
-def sqlite_store(tmp_path: Path) -> Iterator[SqlAlchemyEventStore]:
-    store = event_store(f"sqlite:///{tmp_path / 'events.db'}")
-    store.create()
-    yield store
-    store.close()
 
 
 def test_a_session_that_reads_from_replicas_is_asked_as_a_writer(
@@ -90,18 +35,11 @@ def test_a_session_that_reads_from_replicas_is_asked_as_a_writer(
     store.close()
     follower = tables(application_engine(url_of(store)))
 
-    class RoutingSession(Session):
-        """As SQLAlchemy's page on partitions shows it."""
-
-        @override
-        def get_bind(self, mapper: Any = None, clause: Any = None, **_: Any) -> Any:
-            writes = self._flushing or isinstance(clause, Update | Delete)
-            return leader if writes else follower
-
+    routing_session = reading_from(follower, leader)
     for write in WRITERS:
-        with RoutingSession() as session, session.begin():
+        with routing_session() as session, session.begin():
             write(session, sqlite_store)
-    with RoutingSession() as session, session.begin():
+    with routing_session() as session, session.begin():
         dispatcher = OutboxMessageDispatcher(session)
         messages = dispatcher.retrieve_not_dispatched_messages(10)
         assert [message.stored.type_name for message in messages] == ["A"]
@@ -179,9 +117,7 @@ def test_a_savepoint_that_would_commit_by_itself_is_refused(
         with pytest.raises(UnsafeStoreError, match="savepoint on this SQLite connection"):
             write_in_a_savepoint()
         target.rollback()
-    assert counted(engine) == {"event": 0, "outbox": 0, "inbox": 0}
-    with engine.connect() as connection:
-        assert connection.execute(text("SELECT count(*) FROM orders")).scalar_one() == 0
+    assert sum(counted(engine, "orders").values()) == 0
 
 
 def test_a_savepoint_beside_what_was_recorded_is_refused_before_it_commits(
@@ -196,8 +132,7 @@ def test_a_savepoint_beside_what_was_recorded_is_refused_before_it_commits(
         ):
             session.add(Order())
         session.rollback()
-    with engine.connect() as connection:
-        assert connection.execute(text("SELECT count(*) FROM orders")).scalar_one() == 0
+    assert sum(counted(engine, "orders").values()) == 0
 
 
 @pytest.mark.parametrize("write", WRITERS)

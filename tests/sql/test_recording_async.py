@@ -11,6 +11,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, event, make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
+    async_object_session,
     async_scoped_session,
     async_sessionmaker,
     create_async_engine,
@@ -120,6 +121,31 @@ def test_what_a_hook_of_an_async_commit_records_first_is_stored(
             await session.commit()
 
     assert database.after(work) == ["Hooked"]
+
+
+@pytest.mark.parametrize("hook", ["before_insert", "after_insert"])
+def test_what_a_mappers_hook_records_first_in_an_async_session_is_stored(
+    database: AsyncDatabase, hook: str
+) -> None:
+    def called(_mapper: object, _connection: object, order: Order) -> None:
+        record(Session.object_session(order), NewEvent("ThroughSession", {}))
+        record(async_object_session(order), NewEvent("ThroughAsyncSession", {}))
+
+    async def work(engine: AsyncEngine) -> None:
+        async with engine.begin() as connection:
+            await connection.run_sync(orders.create)
+        async with AsyncSession(engine) as session:
+            session.add(Order())
+            await session.commit()
+            session.add(Order())
+            await session.flush()
+            await session.rollback()
+
+    event.listen(Order, hook, called)
+    try:
+        assert database.after(work) == ["ThroughSession", "ThroughAsyncSession"]
+    finally:
+        event.remove(Order, hook, called)
 
 
 def test_after_a_commit_that_failed_an_async_session_records_without_await(
