@@ -22,12 +22,12 @@ from sqlalchemy.sql.schema import RETAIN_SCHEMA
 from tidings.event import StoredEvent
 from tidings.sql.many_rows import ManyRows
 from tidings.sql.tables import event, event_append_lock
-from tidings.sql.types import ByteLength, in_base64
+from tidings.sql.types import ByteLength, as_it_is_kept, in_base64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Insert, Table
+    from sqlalchemy import ColumnElement, Connection, Insert, Select, Table
 
 
 FETCHED_TOGETHER = 32
@@ -48,16 +48,35 @@ class EventLog:
     ``table`` has columns with the keys of :class:`~tidings.event.StoredEvent`'s fields, whatever
     their names. ``pending`` says which of its events are still to be given to a reader.
 
+    ``takes``: it reads in the transaction of somebody who takes events out of it. What is read is
+    kept from others until that ends, and what others keep is passed over. ``any_charset``: the
+    connection may be of any character set, and of MySQL.
+
     Rows are what anybody has written there. If one cannot be read, what reads it raises whatever
     the driver, or a column's type, has to say.
     """
 
-    def __init__(self, table: Table, pending: ColumnElement[bool] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        pending: ColumnElement[bool] | None = None,
+        *,
+        takes: bool = False,
+        any_charset: bool = False,
+    ) -> None:
         """Prepare the statements."""
+
+        def whole(field: ColumnElement[Any]) -> ColumnElement[Any]:
+            return as_it_is_kept(field) if any_charset else field
+
+        def reading(*fields: ColumnElement[Any]) -> Select[Any]:
+            statement = select(*fields)
+            return statement.with_for_update(skip_locked=True) if takes else statement
+
         self.table = table
         self.pending = pending
         self._insert = insert(table).inline()  # nobody asks for the new id
-        fields = [table.c[field] for field in StoredEvent._fields]
+        fields = [whole(table.c[field]) for field in StoredEvent._fields]
         body, metadata = table.c.body, table.c.metadata
         still = true() if pending is None else pending
         after = table.c.event_id > bindparam("since")
@@ -66,21 +85,22 @@ class EventLog:
         size = ByteLength(body) + func.coalesce(ByteLength(metadata), literal(0))
         small = size <= most
         withheld = {"body": case((small, body)), "metadata": case((small, metadata))}
+        if_small = [whole(withheld.get(name, table.c[name])) for name in StoredEvent._fields]
         self._since = (
-            select(*(withheld.get(field.key, field) for field in fields))
+            reading(*if_small)
             .where(after, still)
             .order_by(table.c.event_id)
             .limit(bindparam("limit"))
         )
         self._ids = (
-            select(table.c.event_id)
+            reading(table.c.event_id)
             .where(after, still)
             .order_by(table.c.event_id)
             .limit(bindparam("limit"))
         )
-        self._between = select(*fields).where(after, up_to, still).order_by(table.c.event_id)
+        self._between = reading(*fields).where(after, up_to, still).order_by(table.c.event_id)
         self._sizes = (
-            select(table.c.event_id, size)
+            reading(table.c.event_id, size)
             .where(after, still)
             .order_by(table.c.event_id)
             .limit(bindparam("limit"))
@@ -89,8 +109,12 @@ class EventLog:
         some = select(literal(1)).select_from(table).where(after, up_to, still)
         limited = some.limit(bindparam("most", type_=BigInteger())).subquery()
         self._count_some = select(func.count()).select_from(limited)
-        self._this = table.c.event_id == bindparam("id")
-        self._one = select(*fields).where(self._this)
+        this = table.c.event_id == bindparam("id")
+        self._one = reading(*fields).where(this)
+        self._field = {
+            name: reading(field).where(this)
+            for name, field in zip(StoredEvent._fields, fields, strict=True)
+        }
         self._newest = select(func.max(table.c.event_id))
         self._oldest = select(func.min(table.c.event_id)).where(still)
 
@@ -182,8 +206,7 @@ class EventLog:
 
     def one_field(self, connection: Connection, event_id: int, field: str) -> Any:
         """Return one field of that event; ``None`` if it isn't there."""
-        query = select(self.table.c[field]).where(self._this)
-        return connection.execute(query, {"id": event_id}).scalar_one_or_none()
+        return connection.execute(self._field[field], {"id": event_id}).scalar_one_or_none()
 
     def newest_id(self, connection: Connection) -> int | None:
         """Return the greatest id that is visible."""

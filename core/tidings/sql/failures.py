@@ -40,6 +40,15 @@ def is_read_only(error: BaseException) -> bool:
     return _sqlstate(error) == _READ_ONLY
 
 
+def leaves_the_transaction(error: DBAPIError) -> bool:
+    """Return whether it is the driver's own word about what the server has answered.
+
+    What the server itself says may have ended the transaction, or rolled it back.
+    """
+    codes = _sqlstate(error.orig), getattr(error.orig, "pgcode", None), _mysql_code(error.orig)
+    return not error.connection_invalidated and codes == (None, None, None)
+
+
 def translated(error: SQLAlchemyError, database: str, secrets: Sequence[str]) -> EventStoreError:
     """Return our error for SQLAlchemy's, with the database's name and without ``secrets``."""
     if isinstance(error, PoolTimeoutError):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from tidings.sql.commit_order import CommitOrder
+    from tidings.sql.commit_order.base import Query, Row
     from tidings.sql.event_log import EventLog
 
 BATCH_BYTES: Final = 2 * 1024 * 1024
@@ -36,6 +36,15 @@ class Ask(Protocol):
         """Return the answer."""
 
 
+class Order(Protocol):
+    """Says which rows may be given now: a :class:`~tidings.sql.commit_order.CommitOrder` does."""
+
+    def rows_since(
+        self, connection: Connection, query: Query[Row], since: int, limit: int
+    ) -> list[Row]:
+        """Return the first of what ``query`` finds, as many as may be given now."""
+
+
 class Reader:
     """Reads one event log, for one thread.
 
@@ -45,9 +54,7 @@ class Reader:
     it is the first.
     """
 
-    def __init__(
-        self, event_log: EventLog, order: CommitOrder, database_name: str, run: Ask
-    ) -> None:
+    def __init__(self, event_log: EventLog, order: Order, database_name: str, run: Ask) -> None:
         self._event_log = event_log
         self._order = order
         self._database_name = database_name

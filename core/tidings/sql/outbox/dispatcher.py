@@ -7,21 +7,22 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, update
 
-from tidings.errors import InvalidEventError
-from tidings.event import NewEvent, StoredEvent
+from tidings.errors import InvalidEventError, UnreadableEventError
 from tidings.sql.append import event_row, insert_rows
 from tidings.sql.callers_transaction import callers_connection
 from tidings.sql.outbox.table import outbox_log
+from tidings.sql.outbox.taking import take
 from tidings.sql.recorded_event import as_new_event
 from tidings.sql.settings import Layout
-from tidings.sql.types import MYSQL, as_it_is_kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
+
+    from tidings.event import NewEvent, StoredEvent
 
 
 class OutboxMessageSerializer(Protocol):
@@ -50,16 +51,28 @@ class RecordedEventSerializer:
 class MessageInOutbox:
     """One row of the outbox."""
 
-    stored: StoredEvent
+    row: StoredEvent | UnreadableEventError
+    """What it holds, or why it cannot be read."""
     serializer: OutboxMessageSerializer
 
     @property
     def message_id(self) -> int:
         """The row's id, ascending."""
-        return self.stored.event_id
+        return self.row.event_id
+
+    @property
+    def stored(self) -> StoredEvent:
+        """What the row holds; raises ``UnreadableEventError`` if it cannot be read."""
+        if isinstance(self.row, UnreadableEventError):
+            raise self.row
+        return self.row
 
     def messages(self) -> Iterator[Any]:
-        """Give the one or many messages that the row stands for."""
+        """Give the one or many messages that the row stands for.
+
+        Raises ``UnreadableEventError`` if it cannot be read. Until somebody mends it, or it is
+        marked or removed, it waits; the others go on.
+        """
         yield from self.serializer.unserialize(self.stored)
 
 
@@ -108,23 +121,20 @@ class OutboxMessageDispatcher:
         )
 
     def retrieve_not_dispatched_messages(self, limit: int) -> Sequence[MessageInOutbox]:
-        """Return up to ``limit`` messages that wait, the oldest first, and keep others off them."""
+        """Return up to ``limit`` messages that wait, the oldest first, and keep others off them.
+
+        Their bodies and metadata are 2 MiB at most, or one message; what else of ``limit`` waits is
+        kept from others, too. What stands before a row that cannot be read is given first. Once
+        such rows are the oldest, they come before the messages: beside ``limit``, a hundred at
+        most.
+        """
         connection = self._connection()
         table = self._event_log.table
         if connection.dialect.name == "sqlite":
             # The first statement that could write makes every other worker wait.
             connection.execute(update(table).where(table.c.event_id < 0).values(body=""))
-        fields: list[ColumnElement[Any]] = [table.c[field] for field in StoredEvent._fields]
-        if connection.dialect.name in MYSQL:
-            fields = [as_it_is_kept(field) for field in fields]
-        rows = connection.execute(
-            select(*fields)
-            .where(table.c.dispatched_on.is_(None))
-            .order_by(table.c.event_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        return [MessageInOutbox(StoredEvent._make(row), self._serializer) for row in rows]
+        rows = take(connection, self._event_log, limit)
+        return [MessageInOutbox(row, self._serializer) for row in rows]
 
     def mark_as_dispatched(self, messages: Iterable[MessageInOutbox]) -> None:
         """Note that the messages were dispatched; they stay in the table."""
