@@ -68,6 +68,29 @@ def test_a_read_only_mariadb_is_refused_as_a_replica(
     assert mariadb_store.all_stored_events_since(0, 1) == []
 
 
+def test_what_changes_on_mariadb_while_it_is_read_is_seen_on_the_same_connection(
+    mariadb: DatabaseServer, mariadb_store: SqlAlchemyEventStore, mariadb_engine: Engine
+) -> None:
+    mariadb_store.check()
+    mariadb_store.watch()
+    with mariadb_engine.begin() as connection:
+        connection.execute(text("DELETE FROM event_append_lock"))
+    with pytest.raises(StoreNotReadyError, match="lost its row"):
+        mariadb_store.watch()
+    mariadb_store.create()
+    mariadb_store.watch()
+    server = application_engine(mariadb.url)
+    try:
+        with server.connect() as connection:
+            connection.execute(text("SET GLOBAL read_only = 1"))
+        with pytest.raises(UnsafeStoreError, match="replica"):
+            mariadb_store.watch()
+    finally:
+        with server.connect() as connection:
+            connection.execute(text("SET GLOBAL read_only = 0"))
+    mariadb_store.watch()
+
+
 @pytest.mark.parametrize(
     ("answer", "read_only"),
     [(0, False), (1, True), ("OFF", False)]

@@ -199,7 +199,8 @@ class SqlAlchemyEventStore(EventStore):
     def watch(self) -> None:
         """Raise if the file was replaced, or PostgreSQL's sequence was set below the newest id.
 
-        That the file was, every read notices as well.
+        That the file was, every read notices as well. On MySQL and MariaDB: if the server became
+        read-only, or the row that appends lock has gone.
         """
         self._read(self._order.watch)
 

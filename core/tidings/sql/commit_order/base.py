@@ -62,8 +62,8 @@ class CommitOrder(ABC):
         """
         return []
 
-    def watch(self, connection: Connection) -> None:  # noqa: B027 - for the one that can be changed
-        """Raise if what :meth:`check` found is no longer so, in one cheap statement."""
+    def watch(self, connection: Connection) -> None:  # noqa: B027 - SQLite has nothing to look at
+        """Raise if what :meth:`check` found is no longer so, in cheap statements."""
 
     def refuse_pruned(self, connection: Connection) -> None:  # noqa: B027 - as for `watch`
         """Raise if events have ids of others that were pruned."""

@@ -19,9 +19,9 @@ there as the first had. Those rows are left for the next read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, literal_column, select, text
 from typing_extensions import override
 
 from tidings.errors import StoreNotReadyError, UnsafeStoreError
@@ -29,7 +29,7 @@ from tidings.sql.commit_order.base import CommitOrder
 from tidings.sql.tables import event_append_lock
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
     from tidings.sql.commit_order.base import Query, Row
 
@@ -40,6 +40,8 @@ _ENGINES = text(
 _LOCK_ROWS = (
     select(func.count()).select_from(event_append_lock).where(event_append_lock.c.lock_id == 1)
 )
+_READ_ONLY: ColumnElement[Any] = literal_column("@@GLOBAL.read_only")
+_STILL = select(_READ_ONLY, _LOCK_ROWS.scalar_subquery())
 
 
 def is_on(answer: object) -> bool:
@@ -68,11 +70,7 @@ class MySQLCommitOrder(CommitOrder):
     def begin(self, connection: Connection) -> None:
         """Refuse a replica: transactions may be applied in another order there."""
         super().begin(connection)
-        if is_on(connection.execute(text("SELECT @@GLOBAL.read_only")).scalar_one()):
-            raise UnsafeStoreError(
-                "The database is read-only, as a replica is; events may appear there in another "
-                "order. Let the relay read the primary."
-            )
+        _refuse_read_only(connection.execute(select(_READ_ONLY)).scalar_one())
 
     @override
     def check(self, connection: Connection) -> None:
@@ -85,8 +83,26 @@ class MySQLCommitOrder(CommitOrder):
                     f"The table {table_name!r} is kept by {engine}, which has no row locks: "
                     f"ALTER TABLE {table_name} ENGINE = InnoDB."
                 )
-        if not connection.execute(_LOCK_ROWS).scalar_one():
-            raise StoreNotReadyError(
-                f"The table {event_append_lock.name!r} has lost its row: "
-                "run `tidings init --tables`."
-            )
+        _refuse_missing_lock(connection.execute(_LOCK_ROWS).scalar_one())
+
+    @override
+    def watch(self, connection: Connection) -> None:
+        """Refuse a server that was made a replica since, and a lock that has gone."""
+        read_only, lock_rows = connection.execute(_STILL).one()
+        _refuse_read_only(read_only)
+        _refuse_missing_lock(lock_rows)
+
+
+def _refuse_read_only(answer: object) -> None:
+    if is_on(answer):
+        raise UnsafeStoreError(
+            "The database is read-only, as a replica is; events may appear there in another "
+            "order. Let the relay read the primary."
+        )
+
+
+def _refuse_missing_lock(rows: int) -> None:
+    if not rows:
+        raise StoreNotReadyError(
+            f"The table {event_append_lock.name!r} has lost its row: run `tidings init --tables`."
+        )
