@@ -323,6 +323,50 @@ def test_what_got_a_low_id_unseen_goes_out_after_a_replay_from_there(
         assert outbox.waiting() == []
 
 
+@pytest.mark.parametrize("then", ["mark", "remove"])
+def test_what_waits_below_the_position_is_named_once_when_a_relay_begins(
+    postgresql: DatabaseServer, then: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for outbox in draining(postgresql.new_database(), then):
+        outbox.dispatch(*"abcdef")
+        publish_all(outbox, "x", since=0)
+        with outbox.engine.begin() as connection:  # "remove" has deleted them already
+            connection.execute(text("DELETE FROM outbox WHERE event_id < 6"))
+            connection.execute(text("SELECT setval('outbox_event_id_seq', 3)"))
+        outbox.dispatch("low", "lower")
+        with outbox.engine.begin() as connection:
+            connection.execute(text("SELECT setval('outbox_event_id_seq', 6)"))
+        assert caplog.messages == []
+
+        for _ in range(2):
+            outbox.tracker.acquire_lease("x", "me", 15)
+        (warning,) = caplog.messages
+        assert "x has passed event 6" in warning
+        assert "in the table 'outbox': 4, 5. " in warning
+        assert "`tidings replay x --from 4`" in warning
+        caplog.clear()
+        outbox.tracker.replay("x", 3)
+        publish_all(outbox, "x", since=3)
+        assert outbox.waiting() == []
+        outbox.tracker.acquire_lease("x", "me", 15)
+        assert caplog.messages == []
+
+
+def test_what_has_just_gone_into_quarantine_is_not_said_to_wait(
+    marking: Draining, caplog: pytest.LogCaptureFixture
+) -> None:
+    marking.dispatch("A", "B", "C")
+    lease = marking.tracker.acquire_lease("shop", "me", 15)
+    first, second, _ = marking.store.all_stored_events_since(0, 10)
+    marking.tracker.quarantine("shop", first, "too large", lease)
+    marking.tracker.quarantine("shop", second, "too large", lease)
+
+    marking.tracker.acquire_lease("shop", "me", 15)
+
+    assert marking.waiting() == ["A", "B", "C"]
+    assert caplog.messages == []
+
+
 def test_an_outbox_whose_ids_come_in_caches_is_refused(on_postgresql: Draining) -> None:
     with on_postgresql.engine.begin() as connection:
         connection.execute(text("ALTER SEQUENCE outbox_event_id_seq CACHE 5"))

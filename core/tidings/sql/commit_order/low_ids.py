@@ -15,10 +15,14 @@ from tidings.sql.commit_order.pruned_ids import ids_given_again
 from tidings.sql.tables import quoted_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from tidings.sql.event_log import EventLog
 
+MOST_NAMED = 20
+"""How many ids a sentence has room for."""
 
 _NEWEST = 100
 """The rows that show when the sequence was set back: one may have been changed since, or two."""
@@ -80,3 +84,8 @@ def renumber(connection: Connection, event_log: EventLog, sequence: str) -> list
         {"ids": ids},
     )
     return ids
+
+
+def named(ids: Sequence[int]) -> str:
+    """Return ids for a sentence: of many, the first."""
+    return ", ".join(map(str, ids[:MOST_NAMED])) + (", …" if len(ids) > MOST_NAMED else "")

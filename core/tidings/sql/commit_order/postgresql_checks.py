@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from tidings.errors import UnsafeStoreError
-from tidings.sql.commit_order.low_ids import low_ids
+from tidings.sql.commit_order.low_ids import low_ids, named
 from tidings.sql.commit_order.pruned_ids import ids_given_again
 from tidings.sql.tables import quoted_name
 
@@ -49,8 +49,6 @@ _SUBSCRIPTION = text(
     ORDER BY s.subname LIMIT 1
     """  # noqa: S608 - a constant of ours
 )
-
-_MOST_NAMED = 20
 
 
 def refuse_standby(connection: Connection) -> None:
@@ -118,7 +116,7 @@ def refuse_low_sequence(connection: Connection, event_log: EventLog, name: str) 
     if newest is not None and last < newest:
         low = low_ids(connection, event_log, last)
         meanwhile = (
-            f"{len(low)} event(s) were committed under such ids meanwhile: {_named(low)}. "
+            f"{len(low)} event(s) were committed under such ids meanwhile: {named(low)}. "
             if low
             else ""
         )
@@ -136,14 +134,10 @@ def refuse_pruned(connection: Connection, event_log: EventLog) -> None:
     if again:
         raise UnsafeStoreError(
             f"{len(again)} event(s) of {event_log.table.name!r} were committed under ids up to "
-            f"{pruned_to} that were pruned, which exchanges have passed: {_named(again)}. Run "
+            f"{pruned_to} that were pruned, which exchanges have passed: {named(again)}. Run "
             "`tidings renumber`, which gives them new ids, so that they go out. The sequence of "
             "the ids was set back, as a restore without its sequences does."
         )
-
-
-def _named(ids: list[int]) -> str:
-    return ", ".join(map(str, ids[:_MOST_NAMED])) + (", …" if len(ids) > _MOST_NAMED else "")
 
 
 def subscription_to(connection: Connection, event_log: EventLog) -> str | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, func, or_, select, update
 from typing_extensions import override
 
-from tidings.errors import ConfigurationError
+from tidings.errors import ConfigurationError, TidingsError
+from tidings.shown import escaping_logger
+from tidings.sql.commit_order.low_ids import MOST_NAMED, named
 from tidings.sql.database import Database
 from tidings.sql.database_url import place, url_of
 from tidings.sql.outbox.store import OutboxEventStore
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from tidings.sql.event_store import SqlAlchemyEventStore
     from tidings.sql.settings import OutboxSettings
     from tidings.sql.tracker import Effect
+
+log = escaping_logger(__name__)
 
 
 def outbox_event_store(settings: OutboxSettings) -> SqlAlchemyEventStore:
@@ -41,6 +46,7 @@ def outbox_tracker(
     """Return ``tracker``, with the outbox marked or emptied up to every position it moves to.
 
     For the one exchange that drains the outbox. A replay gives again what is still in the table.
+    What waits below the position is named in the log when a lease is taken.
 
     Marks and removals happen while the position's row is locked. So no relay goes on from a replay
     before the outbox shows its events again, and none marks them after it. If outbox and tracker
@@ -94,6 +100,15 @@ class _OutboxTracker(SqlAlchemyTracker):
             .where(table.c.event_id > bindparam("after"), table.c.dispatched_on.is_not(None))
             .values(dispatched_on=None)
         )
+        spared = table.c.event_id.not_in(bindparam("spared", expanding=True))
+        self._below = (
+            select(table.c.event_id)
+            .where(up_to, table.c.dispatched_on.is_(None), spared)
+            .order_by(table.c.event_id)
+            .limit(MOST_NAMED + 1)
+        )
+        self._told_below: list[int] = []
+        self._table_name = table.name
         # The newest row stays, marked: it shows that the position is of this outbox.
         self._newest = select(func.max(table.c.event_id))
         self._remove = (
@@ -101,11 +116,47 @@ class _OutboxTracker(SqlAlchemyTracker):
                 up_to,
                 or_(since, table.c.dispatched_on.is_not(None)),
                 table.c.event_id < bindparam("newest"),
-                table.c.event_id.not_in(bindparam("spared", expanding=True)),
+                spared,
             )
             if settings.then == "remove"
             else None
         )
+
+    @override
+    def acquire_lease(
+        self, exchange_name: str, owner: str, seconds: float, *, in_place_of: int | None = None
+    ) -> Lease:
+        lease = super().acquire_lease(exchange_name, owner, seconds, in_place_of=in_place_of)
+        with suppress(TidingsError):  # the run begins with what meets it, too
+            self._tell_what_waits_below(lease)
+        return lease
+
+    def _tell_what_waits_below(self, lease: Lease) -> None:
+        """Name what waits though the exchange has passed it: one look at the table's index."""
+        position = lease.position.event_id
+        below = self._waiting_up_to(position, []) if position else []
+        if below:
+            # What has just gone into quarantine is marked when the position next moves.
+            passed = [each.event_id for each in self.quarantined_events(lease.exchange_name)]
+            below = self._waiting_up_to(position, passed)
+        if below and below != self._told_below:
+            log.warning(
+                "%s has passed event %d, and below it there wait, in the table %r: %s. A sequence "
+                "that was set back may have given them these ids, or a replay has passed them. "
+                "`tidings replay %s --from %d` sends them, and again what the table has above.",
+                lease.exchange_name,
+                position,
+                self._table_name,
+                named(below),
+                lease.exchange_name,
+                below[0],
+            )
+        self._told_below = below
+
+    def _waiting_up_to(self, position: int, spared: list[int]) -> list[int]:
+        with self._outbox.autocommit() as connection:
+            asked = {"up_to": position, "spared": spared}
+            return list(connection.execute(self._below, asked).scalars())
 
     @override
     def track_most_recent_published_message(
