@@ -1,4 +1,4 @@
-"""A database that answers late costs no connection to the broker."""
+"""A database that answers late costs no connection to the broker, and no subscriber its place."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import select
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -16,6 +16,8 @@ from sqlalchemy import create_engine, text
 
 from tests.command import Project
 from tests.relay.parts import Told
+from tests.servers import free_port
+from tests.zeromq.readers import Reader
 from tidings import NewEvent, Tidings
 from tidings.relay.observers import Observers
 from tidings.relay.worker import Worker
@@ -55,6 +57,16 @@ heartbeat = 1
 [producers.activemq]
 url = "{activemq}"
 heartbeat = 1
+"""
+
+ZEROMQ = """
+[event_store]
+url = "{database}"
+[exchanges.patience]
+producer = "zeromq"
+[producers.zeromq]
+bind = "{address}"
+no_progress_timeout = 3
 """
 
 
@@ -212,3 +224,30 @@ def test_a_reader_of_listen_that_pauses_costs_no_connection(
 
     assert [json.loads(line)["body"]["n"] for line in out.splitlines()] == [0, 1, 2, 3]
     assert (listening.returncode, err) == (0, b"")
+
+
+def test_a_backlog_that_waits_for_long_costs_no_subscriber_its_place(
+    tmp_path: Path, postgresql: DatabaseServer
+) -> None:
+    address = f"tcp://127.0.0.1:{free_port()}"
+    file = tmp_path / "tidings.toml"
+    file.write_text(ZEROMQ.format(database=postgresql.new_database(), address=address))
+    with Tidings.from_file(file, environ={}) as tidings:
+        with closing(tidings.event_store()) as store:
+            store.create()
+        with Running(tidings) as running, Reader(address, exchange_name=X):
+            with running.engine.begin() as writer:
+                running.append(writer, 5)
+            running.wait_for_position(5)
+        with Running(tidings) as running, ExitStack() as reading:  # with nothing in memory
+            with running.engine.begin() as writer:
+                running.append(writer, 1)
+            eventually(lambda: running.told.of("sent"))
+            with running.engine.begin() as writer:
+                writer.execute(text("LOCK TABLE event IN ACCESS EXCLUSIVE MODE"))
+                anew = reading.enter_context(Reader(address, exchange_name=X, last_id=0))
+                threading.Event().wait(LONG)
+            running.wait_for_position(6)
+
+    assert anew.ids == [1, 2, 3, 4, 5, 6]
+    assert running.told.of("failed") == []

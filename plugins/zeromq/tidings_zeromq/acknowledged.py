@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tidings_zeromq.wire import NO_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tidings_zeromq.selection import Selection
 
@@ -19,18 +18,21 @@ class Acknowledged:
     """What the subscribers of one exchange have acknowledged, by name.
 
     A subscriber whose processes read a partition each stands where the last of its partitions
-    does.
+    does. ``clock`` gives seconds.
     """
 
-    def __init__(self, required: Sequence[str], partitions: int) -> None:
+    def __init__(
+        self, required: Sequence[str], partitions: int, clock: Callable[[], float]
+    ) -> None:
         self.everywhere = NO_ID
         """What all required subscribers have acknowledged."""
         self._required = required
         self._partitions = partitions
+        self._clock = clock
         self._whole: dict[str, int] = {}
         self._parts: dict[str, list[int]] = {}
         self._advanced_at: dict[tuple[str, int | None], float] = {}
-        """When each required reader last acknowledged something new, by the monotonic clock."""
+        """When each required reader last acknowledged something new, by the clock."""
 
     def of(self, name: str, partition: int | None = None) -> int:
         """Return what that subscriber has acknowledged, of one partition or of all."""
@@ -42,7 +44,7 @@ class Acknowledged:
     def advanced_at(self, name: str, event_id: int) -> float:
         """Return when who keeps a required subscriber below that event last got further (0: never).
 
-        By the monotonic clock. Of several partitions that are below it, the one counts that has
+        By the clock. Of several partitions that are below it, the one counts that has
         stood still for longest.
         """
         whole = self._advanced_at.get((name, None), 0.0)
@@ -66,6 +68,6 @@ class Acknowledged:
         else:
             self._parts.setdefault(name, [NO_ID] * self._partitions)[partition] = event_id
         if required:
-            self._advanced_at[name, partition] = time.monotonic()
+            self._advanced_at[name, partition] = self._clock()
             self.everywhere = min(map(self.of, self._required))
         return required

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidings.plugins import DeliveryError, EventStoreError, escaping_logger
@@ -10,6 +12,8 @@ from tidings_zeromq.event_wire import encode_event
 from tidings_zeromq.selection import Traits, traits_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tidings.plugins import Notification, ProducerContext
 
 log = escaping_logger("tidings.zeromq")
@@ -43,13 +47,15 @@ class Backlog:
     Without those that cannot be sent, if the relay passes them as well.
 
     A store that cannot be read delays those who need it, and nobody else: it is logged once, and
-    tried again.
+    tried again. While one is slow, nobody is served: :attr:`seconds` says for how long in all.
     """
 
     def __init__(self, exchange_name: str, context: ProducerContext) -> None:
         self._exchange_name = exchange_name
         self._context = context
         self._failure = ""
+        self.seconds = 0.0
+        """How long the event store was waited for, since this was made."""
 
     def after(self, event_id: int, limit: int) -> list[BacklogEvent] | None:
         """Return up to ``limit`` events after ``event_id``, ascending.
@@ -58,7 +64,8 @@ class Backlog:
         if the store cannot be read.
         """
         try:
-            found = self._read(event_id, limit)
+            with self._waiting():
+                found = self._read(event_id, limit)
         except (EventStoreError, DeliveryError, ValueError) as error:
             if str(error) != self._failure:
                 self._failure = str(error)
@@ -76,10 +83,19 @@ class Backlog:
     def first_left(self, event_id: int) -> int | None:
         """Return the oldest id left in the store if ids between ``event_id`` and it are gone."""
         try:
-            oldest = self._context.oldest_event_id(self._exchange_name)
+            with self._waiting():
+                oldest = self._context.oldest_event_id(self._exchange_name)
         except EventStoreError:
             return None  # the next read says what is wrong
         return oldest if oldest is not None and oldest > event_id + 1 else None
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds += time.monotonic() - begun
 
     def _read(self, event_id: int, limit: int) -> list[BacklogEvent]:
         found: list[BacklogEvent] = []

@@ -108,15 +108,15 @@ class OpenZeroMQExchange(OpenExchange):
         """Return how long to wait on for acknowledgements; raise when it has been long enough.
 
         That is ``timeout`` after ``started``. Without one it is the no-progress time, which has
-        begun before the call perhaps.
+        begun before the call perhaps, and in which the event store is not waited for.
         """
         pipeline = self._pipeline
         behind = pipeline.behind()
         name = min(behind, key=behind.__getitem__)
-        since, limit = behind[name], self._no_progress_timeout
+        since, limit, now = behind[name], self._no_progress_timeout, pipeline.clock()
         if timeout is not None:
-            since, limit = started, timeout
-        left = since + limit - time.monotonic()
+            since, limit, now = started, timeout, time.monotonic()
+        left = since + limit - now
         if left > 0:
             return left
         first = pipeline.recent.first_unaccepted_id

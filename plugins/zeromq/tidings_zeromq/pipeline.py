@@ -57,14 +57,22 @@ class Pipeline:
         self._store = position.store
         self._foreign: set[str] = set()
         self._partitions = context.partitions
-        self._acknowledged = Acknowledged(settings.subscribers, context.partitions)
-        self._probed_at = self._first_since = time.monotonic()
+        self._acknowledged = Acknowledged(settings.subscribers, context.partitions, self.clock)
+        self._probed_at = time.monotonic()
+        self._first_since = self.clock()
         self._first_id: int | None = None
         self._feeds: dict[bytes, SentFeed] = {}
         self._ahead: dict[_Reader, int] = context.memory.setdefault("ahead", {})
         self._budgets = {name: Budget(settings.window_bytes) for name in settings.subscribers}
         self._others = Budget(settings.window_bytes)
         self._supply = Supply(context.exchange_name, self.recent, self._backlog)
+
+    def clock(self) -> float:
+        """Return seconds, by a clock that stands still while the event store is waited for.
+
+        Nobody is heard meanwhile, or sent anything: it must not be held against a subscriber.
+        """
+        return time.monotonic() - self._backlog.seconds
 
     def send(self, event_id: int, event: bytes, traits: Traits) -> None:
         """Take an event; the next :meth:`serve` sends it."""
@@ -81,7 +89,7 @@ class Pipeline:
         for connection, request in self._endpoint.requests(self._exchange_name).items():
             self._hear(connection, request)
         now = time.monotonic()
-        self._note_first(now)
+        self._note_first(self.clock())
         delay = _PROBE_SECONDS
         probe = now - self._probed_at >= _PROBE_SECONDS
         if probe:
@@ -104,8 +112,8 @@ class Pipeline:
     def behind(self) -> dict[str, float]:
         """Return the required subscribers that keep an event from being accepted.
 
-        With each, since when it has acknowledged nothing new of what it owes, by the monotonic
-        clock. What else is sent meanwhile puts that off no more than what the others acknowledge.
+        With each, since when it has acknowledged nothing new of what it owes, by :meth:`clock`.
+        What else is sent meanwhile puts that off no more than what the others acknowledge.
         """
         first = self.recent.first_unaccepted_id
         return {

@@ -12,6 +12,7 @@ from tidings_zeromq.wire import NO_ID, encode_beginning, encode_events, encode_g
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tidings_zeromq.backlog import BacklogEvent
     from tidings_zeromq.endpoint import Endpoint
     from tidings_zeromq.selection import Selection
 
@@ -51,6 +52,8 @@ class SentFeed:
         """After which id it was last found out whether events are gone."""
         self.batch = 1
         """How many events to ask the event store for."""
+        self.kept: tuple[int, list[BacklogEvent]] | None = None
+        """What the event store took long to give, and after which id it comes."""
         self._told_id = start_id  # the subscriber has been told of all up to here
         self._start_id = start_id
         self._store = store
@@ -103,7 +106,12 @@ class SentFeed:
             self._put(frame, self.sent_id, 1)
 
     def follow(self, before: SentFeed) -> None:
-        """Go on in place of ``before``, whose frames may still be in flight."""
+        """Go on in place of ``before``, whose frames may still be in flight.
+
+        What is read for it may have come too late for it, and is in time for this one.
+        """
+        self.batch = before.batch
+        self.kept = before.kept
         self._unread_before = before.unread
         self._budget.left -= self._unread_before
         before.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from tidings.plugins import escaping_logger
@@ -26,6 +27,8 @@ NOTHING_TO_DO = 10.0
 _STORE_DELAY = 0.1  # seconds until a store that had nothing is asked again
 _STORE_FAILED_DELAY = 1.0
 _KEPT_GAPS = 1000
+_SLOW = 0.1
+"""Seconds for a read. A subscriber asks anew after 0.5, and takes nothing then of its old feed."""
 
 
 class Supply:
@@ -44,6 +47,7 @@ class Supply:
         """Send one step's worth; return in how many seconds there may be more to send."""
         if feed.sent_id < self._recent.floor:
             return self._send_from_store(feed, now)
+        feed.kept = None
         self._send_recent(feed)
         return NOTHING_TO_DO
 
@@ -83,13 +87,23 @@ class Supply:
                 oldest,
             )
 
+    def _read(self, feed: SentFeed, limit: int) -> list[BacklogEvent] | None:
+        kept, feed.kept = feed.kept, None
+        if kept is not None and kept[0] == feed.sent_id:
+            return kept[1][:limit]
+        begun = time.monotonic()
+        found = self._backlog.after(feed.sent_id, limit)
+        if found and time.monotonic() - begun > _SLOW:
+            feed.kept = feed.sent_id, found
+        return found
+
     def _send_from_store(self, feed: SentFeed, now: float) -> float:
         if now < feed.read_store_at:
             return feed.read_store_at - now
         # What is left out takes no room.
         everything = feed.selection is EVERYTHING
         limit = min(feed.room, feed.batch) if everything else feed.batch
-        found = self._backlog.after(feed.sent_id, limit)
+        found = self._read(feed, limit)
         if found is not None:
             self._look_for_gap(feed, found)
         if not found:
