@@ -1,4 +1,4 @@
-"""The way from the topic to the queues: it is there when an exchange opens, and stays."""
+"""The way from the topic to the queues: it is there when an exchange opens."""
 
 from __future__ import annotations
 
@@ -43,32 +43,6 @@ def virtual_topic(attributes: str) -> str:
     topics = f"<virtualDestinations><virtualTopic {attributes}/></virtualDestinations>"
     interceptor = f"<virtualDestinationInterceptor>{topics}</virtualDestinationInterceptor>"
     return f"<destinationInterceptors>{interceptor}</destinationInterceptors>{STORE}"
-
-
-def test_a_subscribers_queue_is_not_collected_while_the_relay_is_connected(
-    configured_activemq: Callable[..., ActiveMQ], make_producer: MakeProducer, exchange: str
-) -> None:
-    broker = configured_activemq(
-        replacing={
-            BROKER: f'{BROKER} schedulePeriodForDestinationPurge="200"',
-            STORE: policy('gcInactiveDestinations="true" inactiveTimeoutBeforeGC="300"'),
-        }
-    )
-    producer = make_producer(url=broker.url)
-    producer.open(exchange)
-    with Client(broker.url) as client:
-        subscription = client.subscribe("/queue/bystander")
-        client.request("UNSUBSCRIBE", {"id": subscription})
-
-        def collected() -> bool:
-            producer.wait(exchange, 0.05)
-            return "bystander Inactive for longer" in broker.output.read_text()
-
-        eventually(collected, "the collection of a queue that nobody uses", 60)
-        send(producer, exchange, 1)
-        producer.flush(exchange)
-
-        assert ids(client.read(queue_of(exchange), 1)) == [1]
 
 
 def test_the_standing_subscription_takes_nothing_and_stands_in_nobodys_way(
