@@ -53,6 +53,15 @@ def test_the_page_says_what_the_last_recorded_runs_found() -> None:
     assert (ROOT / page.PAGE).read_text() == page.text(known), "python -m tests.matrix.page"
 
 
+def test_what_is_recorded_adds_up() -> None:
+    known = json.loads((ROOT / page.RECORD).read_text())
+
+    assert known
+    for name, row in known.items():
+        told = row["passed"] + row["failed"] + sum(row["skipped"].values())
+        assert told == row["tests"], name
+
+
 def test_a_version_keeps_the_day_of_its_first_run(result: Result, tmp_path: Path) -> None:
     earlier = {
         "servers": {"RabbitMQ": "4.0.5"},
