@@ -21,6 +21,7 @@ from tidings.plugins import (
     UndeliverableEventError,
 )
 from tidings.testing import eventually
+from tidings_zeromq.pub import sub_socket
 from tidings_zeromq.pub.consumer import ZeroMQPubConsumer, beginnings
 from tidings_zeromq.pub.frames import encode
 from tidings_zeromq.pub.producer import ZeroMQPubProducer
@@ -370,6 +371,31 @@ def test_a_connection_that_was_given_up_is_not_taken_for_the_one_to_the_hosts_ot
     found = run_with_names(tmp_path, CONNECTED_TOO_LATE, f"tcp://both.test:{free_port()}")
 
     assert found.stdout == "told too late\n[b'again']\n", found.stderr
+
+
+def test_a_consumer_that_gets_no_second_socket_goes_on_with_the_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new_context = zmq.Context
+
+    def small_context() -> zmq.Context[zmq.Socket[bytes]]:
+        context = new_context()
+        context.set(zmq.MAX_SOCKETS, 4)  # one, and the two of its monitor
+        return context
+
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with zmq.Context() as others, others.socket(zmq.XPUB) as publisher:
+        monkeypatch.setattr(sub_socket, "SWITCH_SECONDS", 0.1)
+        monkeypatch.setattr(zmq, "Context", small_context)
+        socket = sub_socket.SubSocket(address, [False, True], lambda each: each.subscribe(b""))
+        for _ in range(5):
+            assert socket.receive(0.2) is None
+        publisher.bind(address)
+        eventually(lambda: socket.receive(0.05) or publisher.poll(0), "the subscription", 20)
+        publisher.send(b"1")
+
+        assert socket.receive(20) == [b"1"]
+        socket.close()
 
 
 def test_a_consumer_that_could_not_be_opened_may_be_opened_again() -> None:

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
+from tidings.plugins import escaping_logger
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+log = escaping_logger("tidings.zeromq")
 
 SWITCH_SECONDS = 1.0
 _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
@@ -40,17 +44,21 @@ class SubSocket:
             raise
 
     def _connect(self) -> None:
-        self._socket = socket = self._context.socket(zmq.SUB)
-        socket.linger = 0
-        socket.ipv6 = self._choices[0]
-        self._prepare(socket)
-        self._monitor: zmq.Socket[bytes] | None = None
-        self._switch_at = math.inf
-        if self._choices[1:]:
-            self._monitor = socket.get_monitor_socket(_EVENTS)
-            self._monitor.rcvhwm = 0  # it would block libzmq's own thread
-            self._switch_at = time.monotonic() + SWITCH_SECONDS
-        socket.connect(self._address)
+        socket = self._context.socket(zmq.SUB)
+        monitor: zmq.Socket[bytes] | None = None
+        try:
+            socket.linger = 0
+            socket.ipv6 = self._choices[0]
+            self._prepare(socket)
+            if self._choices[1:]:
+                monitor = socket.get_monitor_socket(_EVENTS)
+                monitor.rcvhwm = 0  # it would block libzmq's own thread
+            socket.connect(self._address)
+        except BaseException:
+            socket.close()
+            raise
+        self._socket, self._monitor = socket, monitor
+        self._switch_at = math.inf if monitor is None else time.monotonic() + SWITCH_SECONDS
 
     def receive(self, timeout: float) -> list[bytes] | None:
         """Return the next message, or ``None`` if none came within ``timeout`` seconds.
@@ -62,10 +70,20 @@ class SubSocket:
             return self._socket.recv_multipart()
         self._look_at_the_monitor()
         if time.monotonic() >= self._switch_at:
-            self._close_socket()
-            self._choices.reverse()
-            self._connect()
+            self._switch_version()
         return None
+
+    def _switch_version(self) -> None:
+        before, monitor = self._socket, self._monitor
+        self._choices.reverse()
+        try:
+            self._connect()
+        except zmq.ZMQError as error:  # no descriptor left, say: the one that is there goes on
+            log.debug("No socket for %s: %s", self._address, error)
+            self._choices.reverse()
+            self._switch_at = time.monotonic() + SWITCH_SECONDS
+        else:
+            _close(before, monitor)
 
     def _look_at_the_monitor(self) -> None:
         while self._monitor is not None and self._monitor.poll(0):
@@ -73,13 +91,14 @@ class SubSocket:
             gone = found == zmq.EVENT_DISCONNECTED
             self._switch_at = time.monotonic() + SWITCH_SECONDS if gone else math.inf
 
-    def _close_socket(self) -> None:
-        if self._monitor is not None:
-            self._socket.disable_monitor()
-            self._monitor.close(linger=0)
-        self._socket.close()
-
     def close(self) -> None:
         """Let go."""
-        self._close_socket()
+        _close(self._socket, self._monitor)
         self._context.term()
+
+
+def _close(socket: zmq.Socket[bytes], monitor: zmq.Socket[bytes] | None) -> None:
+    if monitor is not None:
+        socket.disable_monitor()
+        monitor.close(linger=0)
+    socket.close()
