@@ -13,7 +13,7 @@ from tidings.testing.promises import Tracker
 from tidings.testing.waiting import until
 
 if TYPE_CHECKING:
-    from tidings.interfaces import PublishedMessageTracker
+    from tidings.interfaces import PublishedMessageTracker, TrackedExchange
     from tidings.testing._making import MakeTracker
 
 SHORT = 1.0
@@ -72,7 +72,8 @@ class IdlePromises:
         tracker.release_lease(tracker.acquire_lease("a", "one", LONG))
         tracker.note_idle("a", FAILING, SHORT)
         tracker.note_idle("a", STANDBY, LONG)
-        gone = until(lambda: _idle(tracker, "a") == [STANDBY], self.patience)
+        # One read each time: what is noted may go between two of them.
+        gone = until(lambda: _idle(_row(tracker, "a")) == [STANDBY], self.patience)
         check(
             gone,
             Tracker.IDLE,
@@ -97,7 +98,9 @@ class IdlePromises:
 def _expect(
     tracker: PublishedMessageTracker, exchange_name: str, relays: list[IdleRelay], promise: str
 ) -> None:
-    found = _idle(tracker, exchange_name)
+    row = _row(tracker, exchange_name)
+    expect_shown_alike(tracker, row)
+    found = _idle(row)
     check(
         found == relays,
         promise,
@@ -105,10 +108,12 @@ def _expect(
     )
 
 
-def _idle(tracker: PublishedMessageTracker, exchange_name: str) -> list[IdleRelay]:
-    rows = {row.exchange_name: row for row in tracker.tracked_exchanges()}
-    expect_shown_alike(tracker, rows[exchange_name])
-    return sorted(rows[exchange_name].idle, key=lambda relay: (relay.owner, relay.reason or ""))
+def _row(tracker: PublishedMessageTracker, exchange_name: str) -> TrackedExchange:
+    return {row.exchange_name: row for row in tracker.tracked_exchanges()}[exchange_name]
+
+
+def _idle(row: TrackedExchange) -> list[IdleRelay]:
+    return sorted(row.idle, key=lambda relay: (relay.owner, relay.reason or ""))
 
 
 def _brief(relays: list[IdleRelay]) -> list[tuple[str, str | None]]:
