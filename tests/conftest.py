@@ -11,11 +11,13 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import hypothesis
 import pytest
 
+from tests.matrix.suite import LACKS
 from tests.servers import (
     ActiveMQ,
     Certificates,
@@ -53,6 +55,15 @@ hypothesis.settings.load_profile("tidings")
 
 AnyServer = TypeVar("AnyServer", bound=Server)
 Factory = Callable[..., AnyServer]
+
+
+@pytest.fixture
+def server_lacks(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Note what an older server hasn't, where a test does something else for it.
+
+    The matrix writes it into docs/support.md, as it does with the reason of a test that is skipped.
+    """
+    return partial(record_property, LACKS)
 
 
 @pytest.fixture(autouse=True)

@@ -206,7 +206,7 @@ def test_mariadb_says_so_where_a_message_was_handled_since_the_transaction_first
     with engine.connect() as connection:
         known = "SHOW VARIABLES LIKE 'innodb_snapshot_isolation'"
         if connection.execute(text(known)).one_or_none() is None:
-            pytest.skip("this server has no innodb_snapshot_isolation")
+            pytest.skip("MySQL has no innodb_snapshot_isolation")
     inbox = Inbox("billing", "orders")
     with engine.connect() as late:
         late.execute(text("SET SESSION innodb_snapshot_isolation = ON"))

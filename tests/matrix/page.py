@@ -72,7 +72,7 @@ def text(known: dict[str, Any]) -> str:
     rows = [name for name in _TITLES if name in known]
     parts = [_HEAD, _table_of_runs(known, rows)]
     parts += [_table_of_versions(known[name], _TITLES[name]) for name in rows]
-    parts += [_skipped(known, rows), _NEVER]
+    parts += [_lacking(known, rows), _declared(known, rows), _NEVER]
     return "\n".join(parts)
 
 
@@ -110,14 +110,41 @@ def _table_of_versions(run: dict[str, Any], title: str) -> str:
     return "\n".join([*lines, "", f"Libraries: {libraries}.", ""])
 
 
-def _skipped(known: dict[str, Any], rows: list[str]) -> str:
-    lines = ["## What a row cannot do", ""]
+def _lacking(known: dict[str, Any], rows: list[str]) -> str:
+    lines = ["## What a row has not", ""]
     for name in rows:
-        reasons = known[name]["skipped"]
-        lines.append(f"**{_TITLES[name]}**" + ("" if reasons else ": everything was run."))
-        lines += ["", *(f"- {count} of its tests: {why}" for why, count in reasons.items())]
-        lines += [""] if reasons else []
+        run = known[name]
+        skipped = {why: count for why, count in run["skipped"].items() if not _is_declared(why)}
+        lines.append(f"**{_TITLES[name]}**" + ("" if skipped or run.get("lacks") else ": nothing."))
+        lines += ["", *(f"- {what}" for what in run.get("lacks", ()))]
+        lines += [f"- {why} ({_tests(count)} not run)" for why, count in skipped.items()]
+        lines += [""] if skipped or run.get("lacks") else []
     return "\n".join(lines)
+
+
+def _declared(known: dict[str, Any], rows: list[str]) -> str:
+    most: dict[str, int] = {}
+    for name in rows:
+        for why, count in known[name]["skipped"].items():
+            most[why] = max(count, most.get(why, 0))
+    lines = [
+        "## What no row runs",
+        "",
+        "A test of a contract suite is left out where a backend declares that it hasn't what the",
+        "test is of: a ZeroMQ producer has no broker that could refuse a login. What has it, runs",
+        "the test. The [plugin reference](plugin-reference.md) explains the declarations.",
+        "",
+    ]
+    lines += [f"- `{why}`: {_tests(n)}" for why, n in sorted(most.items()) if _is_declared(why)]
+    return "\n".join([*lines, ""])
+
+
+def _is_declared(why: str) -> bool:
+    return why.startswith("declared: ")
+
+
+def _tests(count: int) -> str:
+    return "1 test" if count == 1 else f"{count} tests"
 
 
 def revision_of(root: Path) -> str:

@@ -31,6 +31,10 @@ SHORT: Final = (
 """Where a newer server or Python shows first; `.ci/run` plays these on every row."""
 
 
+LACKS: Final = "server lacks"
+"""The property of a test, in pytest's report, with what a server hasn't."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What one run found."""
@@ -43,6 +47,8 @@ class Result:
     failed: int
     skipped: dict[str, int] = field(default_factory=dict)
     """How many tests each reason kept from running."""
+    lacks: list[str] = field(default_factory=list)
+    """What the servers haven't, as tests found that do something else then."""
 
     @classmethod
     def read(cls, report: Path, versions: dict[str, Any]) -> Result:
@@ -52,6 +58,12 @@ class Result:
         skipped = Counter(
             e.get("message", "no reason") for case in cases for e in case if e.tag == "skipped"
         )
+        lacks = {
+            str(e.get("value"))
+            for case in cases
+            for e in case.iter("property")
+            if e.get("name") == LACKS
+        }
         return cls(
             python=versions["python"],
             servers=versions["servers"],
@@ -60,6 +72,7 @@ class Result:
             passed=len(cases) - failed - skipped.total(),
             failed=failed,
             skipped=dict(skipped.most_common()),
+            lacks=sorted(lacks),
         )
 
     def line(self, title: str) -> str:

@@ -23,7 +23,9 @@ VERSIONS = {
 }
 REPORT = """\
 <testsuites><testsuite>
-  <testcase name="a"/>
+  <testcase name="a"><properties>
+    <property name="server lacks" value="no streams"/><property name="other" value="x"/>
+  </properties></testcase>
   <testcase name="b"><skipped message="no root"/></testcase>
   <testcase name="c"><skipped message="no root"/></testcase>
   <testcase name="d"><failure message="x"/></testcase>
@@ -42,6 +44,7 @@ def result(tmp_path: Path) -> Result:
 def test_a_run_counts_what_failed_and_what_was_skipped_and_why(result: Result) -> None:
     assert (result.tests, result.passed, result.failed) == (5, 1, 2)
     assert result.skipped == {"no root": 2}
+    assert result.lacks == ["no streams"]
     assert result.line("X") == (
         "X: Python 3.13.5, RabbitMQ 4.0.5: 5 tests, 1 passed, 2 failed, 2 skipped"
     )

@@ -15,7 +15,7 @@ from tidings_rabbitmq.stream.producer import RabbitMQStreamProducer
 from tidings_rabbitmq.stream.settings import RabbitMQStreamSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.servers.given import StreamBroker
 
@@ -103,6 +103,22 @@ def is_super_stream(client: Client, exchange: str) -> bool:
         return False
     channel.close()
     return True
+
+
+def test_rabbitmq_knows_the_super_stream_if_it_can_make_one(
+    rabbitmq: StreamBroker,
+    producer: RabbitMQStreamProducer,
+    client: Client,
+    exchange: str,
+    server_lacks: Callable[[str], None],
+) -> None:
+    producer.open(exchange, STORE, partitions=PARTITIONS)
+    version = tuple(map(int, rabbitmq.ctl("version").strip().split(".")[:2]))
+    made = is_super_stream(client, exchange)
+
+    assert made == (version >= (3, 13))
+    if not made:
+        server_lacks("RabbitMQ makes no super stream for a client (from 3.13 on): only its streams")
 
 
 @pytest.mark.parametrize(
