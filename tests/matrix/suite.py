@@ -24,9 +24,12 @@ SHORT: Final = (
     "tests/rabbitmq/test_stream_contract.py",
     "tests/rabbitmq/test_stream.py",
     "tests/rabbitmq/test_consumer.py",
+    "tests/rabbitmq/test_deprecations.py",
     "tests/activemq/test_contract.py",
     "tests/zeromq/test_contract.py",
     "tests/cli/test_run.py",
+    "tests/cli/test_connections_closed.py",
+    "tests/packaging/test_install.py::test_a_database_extra_gives_a_working_event_store",
 )
 """Where a newer server or Python shows first; `.ci/run` plays these on every row."""
 
