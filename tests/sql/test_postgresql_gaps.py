@@ -352,6 +352,55 @@ def test_an_insert_straight_into_a_table_that_inherits_is_waited_for(
     assert given(store) == ["Direct", "Second"]
 
 
+INTO_THE_CHILD = (
+    "INSERT INTO event_child VALUES "
+    "(nextval(pg_get_serial_sequence('event', 'event_id')), 'Direct', '{}', now())"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["CREATE TABLE event_child () INHERITS (event)"], []),
+        (
+            ["CREATE TABLE event_child (LIKE event)"],
+            ["ALTER TABLE event_child INHERIT event"],
+        ),
+    ],
+    ids=["made-to-inherit", "inherits-later"],
+)
+def test_an_insert_into_a_table_that_inherits_only_with_its_transaction_is_waited_for(
+    engine: Engine, store: SqlAlchemyEventStore, before: list[str], after: list[str]
+) -> None:
+    with engine.connect() as direct:
+        for statement in before:
+            direct.execute(text(statement))
+        direct.execute(text(INTO_THE_CHILD))
+        commit(store, engine, "Second")
+        assert given(store) == []
+        hold = store.hold()
+        assert hold is not None
+        assert hold.holder.startswith("process ")
+        for statement in after:
+            direct.execute(text(statement))
+        direct.commit()
+    assert given(store) == ["Direct", "Second"]
+
+
+def test_who_draws_ids_of_ours_for_another_table_holds_nothing(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.begin() as connection:
+        sequence = connection.execute(
+            text("SELECT pg_get_serial_sequence('event', 'event_id')")
+        ).scalar_one()
+        connection.execute(text(f"CREATE TABLE other (n bigint DEFAULT nextval('{sequence}'))"))
+    with engine.connect() as long:
+        long.execute(text("INSERT INTO other DEFAULT VALUES"))
+        commit(store, engine, "A")
+        assert given(store) == ["A"]
+
+
 @pytest.mark.parametrize("first_commits", [True, False], ids=["commits", "rolls-back"])
 def test_a_reader_cut_off_or_begun_anew_still_waits(
     engine: Engine, store: SqlAlchemyEventStore, first_commits: bool

@@ -4,6 +4,10 @@ An INSERT takes ``RowExclusiveLock`` on its table before it draws an id, and kee
 its transaction. A commit is visible before its locks go. So whoever may still fill a gap holds that
 lock from before the gap could be seen. Once all who held it then have gone, a snapshot taken
 *after* that shows what they committed: an id missing from it was rolled back.
+
+The table may be one that becomes a partition of the events', or inherits from it, only with that
+transaction. So whoever has drawn an id, as the lock on the sequence shows, and writes to a table
+that may become such a one, is waited for, too.
 """
 
 from __future__ import annotations
@@ -39,15 +43,26 @@ if TYPE_CHECKING:
     from tidings.sql.commit_order.base import Query, Row
     from tidings.sql.event_log import EventLog
 
-# An insert straight into a partition, or into a table that inherits, locks that one alone. Another
-# database's tables may have the same oid.
-_EVENT_LOCKS = f"""
+# An insert straight into a partition, or into a table that inherits, locks that one alone. What may
+# become one has a column of that name, or is in no catalog that we see. Another database's tables
+# may have the same oid.
+_HOLDING = f"""
+    SELECT l.virtualtransaction, min(l.pid) AS pid
     FROM pg_locks l
-    WHERE l.locktype = 'relation' AND l.mode = 'RowExclusiveLock' AND l.granted
+    WHERE l.locktype = 'relation' AND l.granted
+      AND l.mode IN ('RowExclusiveLock', 'AccessExclusiveLock')
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND l.relation IN ({TABLES})
+    GROUP BY l.virtualtransaction
+    HAVING bool_or(l.mode = 'RowExclusiveLock' AND l.relation IN ({TABLES}))
+        OR bool_or(l.relation = to_regclass(CAST(:sequence AS text)))
+       AND bool_or(
+           NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation)
+           OR EXISTS (
+               SELECT FROM pg_attribute a WHERE a.attrelid = l.relation AND a.attname = :column
+           )
+       )
 """  # noqa: S608 - a constant of ours
-_HOLDERS = text(f"SELECT DISTINCT l.virtualtransaction {_EVENT_LOCKS}")
+_HOLDERS = text(f"SELECT h.virtualtransaction FROM ({_HOLDING}) h")  # noqa: S608 - as above
 
 _SERVER_SINCE = text("SELECT pg_postmaster_start_time()")
 
@@ -65,7 +80,7 @@ _OLDEST = text(
     f"""
     SELECT h.pid, p.gid,
            extract(epoch FROM clock_timestamp() - coalesce(a.xact_start, p.prepared))
-    FROM (SELECT DISTINCT l.virtualtransaction, l.pid {_EVENT_LOCKS}) h
+    FROM ({_HOLDING}) h
     LEFT JOIN pg_stat_activity a ON a.pid = h.pid
     LEFT JOIN pg_locks x ON h.pid IS NULL AND x.locktype = 'transactionid'
          AND x.virtualtransaction = h.virtualtransaction AND x.mode = 'ExclusiveLock'
@@ -186,9 +201,8 @@ class PostgreSQLCommitOrder(CommitOrder):
         awaited = next((u for u in self._undecided if u.horizon >= missing), None)
         if awaited is None:
             return None
-        oldest = connection.execute(
-            _OLDEST, {"holders": sorted(awaited.holders), "log": quoted_name(self.event_log.table)}
-        ).one_or_none()
+        asked = {"holders": sorted(awaited.holders), **self._asked(connection)}
+        oldest = connection.execute(_OLDEST, asked).one_or_none()
         waited = time.monotonic() - awaited.since
         if oldest is None:  # nothing tells of what it has committed but the next read
             return Hold(missing, "a transaction that has just ended", waited)
@@ -209,15 +223,13 @@ class PostgreSQLCommitOrder(CommitOrder):
         sequence that somebody lets descend. Rows may be hidden from us, too, from one moment to the
         next.
         """
-        if self._sequence is None:  # nobody has let this reader check itself
-            self._sequence = sequence_of(connection, self.event_log)
-        asked = {"sequence": self._sequence, "log": quoted_name(self.event_log.table)}
+        asked = self._asked(connection)
         since, cache, increment, cycles, hides = connection.execute(_STILL, asked).one()
         if hides:
             refuse_hidden_rows(connection, self.event_log)
         if cache is not None:
-            refuse_cache(self._sequence, cache)
-            refuse_descent(self._sequence, increment, cycles=cycles)
+            refuse_cache(asked["sequence"], cache)
+            refuse_descent(asked["sequence"], increment, cycles=cycles)
         if since != self._server_since:
             raise StoreUnavailableError(
                 "PostgreSQL was restarted behind its pooler, or is another server now. What is "
@@ -252,6 +264,12 @@ class PostgreSQLCommitOrder(CommitOrder):
         return not holders
 
     def _holders(self, connection: Connection) -> frozenset[str]:
-        return frozenset(
-            connection.execute(_HOLDERS, {"log": quoted_name(self.event_log.table)}).scalars()
-        )
+        return frozenset(connection.execute(_HOLDERS, self._asked(connection)).scalars())
+
+    def _asked(self, connection: Connection) -> dict[str, str]:
+        """Return the names of the table, of the column of its ids, and of their sequence."""
+        if self._sequence is None:  # nobody has let this reader check itself
+            self._sequence = sequence_of(connection, self.event_log)
+        table = self.event_log.table
+        names = {"log": quoted_name(table), "column": table.c.event_id.name}
+        return {**names, "sequence": self._sequence}
