@@ -26,6 +26,7 @@ from typing_extensions import override
 
 from tidings.errors import StoreNotReadyError, UnsafeStoreError
 from tidings.sql.commit_order.base import CommitOrder
+from tidings.sql.commit_order.relatives import refuse_relative
 from tidings.sql.tables import event_append_lock
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _LOCK_ROWS = (
 )
 _READ_ONLY: ColumnElement[Any] = literal_column("@@GLOBAL.read_only")
 _STILL = select(_READ_ONLY, _LOCK_ROWS.scalar_subquery())
+_SERVER = text("SELECT @@GLOBAL.read_only, CONCAT(VERSION(), ' ', @@version_comment)")
 
 
 def is_on(answer: object) -> bool:
@@ -68,9 +70,11 @@ class MySQLCommitOrder(CommitOrder):
 
     @override
     def begin(self, connection: Connection) -> None:
-        """Refuse a replica: transactions may be applied in another order there."""
+        """Refuse a replica, where transactions may be applied in another order, and relatives."""
         super().begin(connection)
-        _refuse_read_only(connection.execute(select(_READ_ONLY)).scalar_one())
+        read_only, version = connection.execute(_SERVER).one()
+        refuse_relative(str(version), "MySQL")
+        _refuse_read_only(read_only)
 
     @override
     def check(self, connection: Connection) -> None:

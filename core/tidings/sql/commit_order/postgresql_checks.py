@@ -9,6 +9,7 @@ from sqlalchemy import text
 from tidings.errors import UnsafeStoreError
 from tidings.sql.commit_order.low_ids import low_ids, named
 from tidings.sql.commit_order.pruned_ids import ids_given_again
+from tidings.sql.commit_order.relatives import refuse_relative
 from tidings.sql.tables import quoted_name
 
 if TYPE_CHECKING:
@@ -52,8 +53,13 @@ _SUBSCRIPTION = text(
 
 
 def refuse_standby(connection: Connection) -> None:
-    """Refuse a standby: the locks of the primary's transactions cannot be seen there."""
-    if connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one():
+    """Refuse a standby: the locks of the primary's transactions cannot be seen there.
+
+    Refuse as well what only speaks PostgreSQL's protocol.
+    """
+    standby, version = connection.execute(text("SELECT pg_is_in_recovery(), version()")).one()
+    refuse_relative(version, "PostgreSQL")
+    if standby:
         raise UnsafeStoreError(
             "This PostgreSQL is a standby: there it cannot be seen which transactions may still "
             "commit an event. Let the relay read the primary."
