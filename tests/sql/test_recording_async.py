@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.orm import Session, registry
 
+from tidings.errors import EventStoreError
 from tidings.event import NewEvent
 from tidings.sql.event_store import SqlAlchemyEventStore
 from tidings.sql.recording import record
@@ -167,6 +168,22 @@ def test_after_a_commit_that_failed_an_async_session_records_without_await(
             await session.commit()
 
     assert database.after(work) == ["First", "Second"]
+
+
+def test_an_async_sessions_own_connection_does_not_commit_without_its_events(
+    database: AsyncDatabase,
+) -> None:
+    async def work(engine: AsyncEngine) -> None:
+        async with AsyncSession(engine) as session:
+            record(session, NewEvent("A", {}))
+            connection = await session.connection()
+            with pytest.raises(EventStoreError, match="This connection cannot commit"):
+                await connection.commit()
+            await session.rollback()
+            record(session, NewEvent("B", {}))
+            await session.commit()
+
+    assert database.after(work) == ["B"]
 
 
 def test_append_runs_inside_an_async_session(database: AsyncDatabase) -> None:

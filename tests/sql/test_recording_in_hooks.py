@@ -225,10 +225,25 @@ def test_what_was_inserted_early_in_a_savepoint_that_fails_is_inserted_again(
     assert recorded(store) == ["outside", "after"]
 
 
-def test_an_event_that_was_not_stored_with_the_commit_is_an_error(
+def test_a_commit_that_nobody_told_us_of_is_not_made_without_the_events(
     engine: Engine, store: SqlAlchemyEventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(PendingEvents, "before_commit", lambda _pending: None)
+    with Session(engine) as session:
+        session.add(Order(id="1"))
+        record(session, new("lost"), new("too"))
+        with pytest.raises(EventStoreError, match=r"cannot commit: 2 event\(s\) .* not written"):
+            session.commit()
+        session.rollback()
+        assert session.get(Order, "1") is None
+    assert recorded(store) == []
+
+
+def test_an_event_that_was_not_stored_with_the_commit_is_an_error(
+    engine: Engine, store: SqlAlchemyEventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("before_commit", "has_begun"):
+        monkeypatch.setattr(PendingEvents, name, lambda *_: None)
     with Session(engine) as session:
         record(session, new("lost"), new("too"))
         with pytest.raises(EventStoreError, match=r"committed without 2 event\(s\)"):

@@ -6,8 +6,8 @@ connection sees them, hold the same in the same order.
 
 An event may be refused if the session gives no connection just then, as after an error; but not in
 a hook that a savepoint's release calls. So it may while a commit takes a connection, or once one
-has failed. A commit may be refused once a listener has failed as a savepoint began. Any other
-refusal is a fault.
+has failed. Events and commits may be refused once the session's connection has committed by itself,
+and commits once a listener has failed as a savepoint began. Any other refusal is a fault.
 
 `TIDINGS_PROGRAMS=10000` runs so many programs instead of the usual few.
 """
@@ -86,13 +86,15 @@ class Recording(RuleBasedStateMachine):
         """Whether a commit of this transaction has failed."""
         self.astray = False
         """Whether a listener has failed as a savepoint of this transaction began."""
+        self.past = False
+        """Whether its connection has made a commit of its own, or was refused one."""
         self.needless: list[EventStoreError] = []
         self.due: list[EventStoreError] = []
         event.listen(self.session, "after_transaction_create", self.transaction_begins)
 
     def transaction_begins(self, _session: Session, begun: SessionTransaction) -> None:
         if begun.parent is None:
-            self.failed = self.astray = False
+            self.failed = self.astray = self.past = False
 
     @override
     def teardown(self) -> None:
@@ -146,6 +148,20 @@ class Recording(RuleBasedStateMachine):
             self.attempt(getattr(self.session, how), commits=how == "commit")
         elif root is not None:
             self.attempt(root.commit, commits=True)
+
+    @precondition(lambda self: self.session.get_transaction() is not None)
+    @rule()
+    def commit_past_the_session(self) -> None:
+        def step() -> None:
+            connection = self.own_connection()
+            self.past = True
+            try:
+                connection.commit()
+            except EventStoreError as error:
+                self.due.append(error)
+                raise
+
+        self.attempt(step)
 
     @rule(
         hook=st.sampled_from(SESSION_HOOKS + MAPPER_HOOKS),
@@ -223,10 +239,14 @@ class Recording(RuleBasedStateMachine):
             connection = connection or self.own_connection()
             connection.execute(insert(witness), [{"name": name} for name in names])
         except SQLAlchemyError as error:
+            if self.past:
+                raise
             raise AssertionError("An event was taken where nothing can be written.") from error
 
     def may_refuse(self) -> bool:
         """Return whether what is recorded just now belongs to no transaction."""
+        if self.past:
+            return True
         if self.in_a_hook == "after_begin":
             return self.commits or self.failed
         try:
@@ -253,7 +273,7 @@ class Recording(RuleBasedStateMachine):
             try:
                 step()
             except EventStoreError as error:
-                if error not in self.due and not (self.commits and self.astray):
+                if error not in self.due and not (self.commits and (self.astray or self.past)):
                     self.needless.append(error)
             except (SQLAlchemyError, OnPurposeError):
                 pass

@@ -10,6 +10,8 @@ configuration should not have to wait for SQLAlchemy.
 ``recorded_event``        the application's event objects, as events that can be stored
 ``pending_events``        what is recorded on a session, until its transaction commits
 ``listening``             hears of every session's transactions
+``savepoints``            which of a session's savepoints lies in which
+``session_connections``   a session's connections, and what is done to them past the session
 ``append``                writes events, in the caller's transaction
 ``callers_transaction``   which connection that is, and whether it can be rolled back
 ``many_rows``             writes many rows in few statements, on MySQL and MariaDB

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.orm import Session
 
+from tidings.errors import EventStoreError
 from tidings.sql.character_sets import note_character_sets
 from tidings.sql.pending_events import PendingEvents
 
@@ -20,10 +21,20 @@ _ATTRIBUTE = "_tidings_pending_events"
 
 
 def pending_events(session: Session) -> PendingEvents:
-    """Return what is recorded in the session's transaction; begins one if there is none."""
+    """Return what is recorded in the session's transaction; begins one if there is none.
+
+    Raises :class:`~tidings.errors.EventStoreError` if the application wants to begin each itself.
+    """
     if not _listening:
         _listen()
-    root = session.get_transaction() or session.begin()
+    root = session.get_transaction()
+    if root is None:
+        if not session.autobegin:
+            raise EventStoreError(
+                "Nothing can be recorded on this session just now: it is in no transaction, and "
+                "autobegin=False lets it begin none by itself. Call session.begin() first."
+            )
+        root = session.begin()
     pending = _of(session, root)
     if pending is None:
         pending = vars(session)[_ATTRIBUTE] = PendingEvents(session, root, missed=True)
@@ -43,7 +54,7 @@ def _after_transaction_create(session: Session, created: SessionTransaction) -> 
 def _after_begin(session: Session, _transaction: object, connection: Connection) -> None:
     note_character_sets(connection)
     if pending := _of(session, session.get_transaction()):
-        pending.begun = True
+        pending.has_begun(connection)
 
 
 def _before_commit(session: Session) -> None:
@@ -54,6 +65,11 @@ def _before_commit(session: Session) -> None:
 def _after_commit(session: Session) -> None:
     if pending := _of(session, session.get_transaction()):
         pending.after_commit()
+
+
+def _after_rollback(session: Session) -> None:
+    if pending := _of(session, session.get_transaction()):
+        pending.after_rollback()
 
 
 def _after_transaction_end(session: Session, ended: SessionTransaction) -> None:
@@ -82,6 +98,7 @@ def _listen() -> None:
     sqlalchemy_event.listen(Session, "after_begin", _after_begin)
     sqlalchemy_event.listen(Session, "before_commit", _before_commit)
     sqlalchemy_event.listen(Session, "after_commit", _after_commit)
+    sqlalchemy_event.listen(Session, "after_rollback", _after_rollback)
     sqlalchemy_event.listen(Session, "after_transaction_end", _after_transaction_end)
 
 

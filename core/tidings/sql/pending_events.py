@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
-from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.exc import InvalidRequestError
 
 from tidings.errors import EventStoreError
@@ -33,6 +32,8 @@ from tidings.sql.callers_transaction import (
 )
 from tidings.sql.character_sets import refuse_unfit_early
 from tidings.sql.event_log import EVENTS, EventLog
+from tidings.sql.savepoints import is_in, transaction_around
+from tidings.sql.session_connections import SessionConnections
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -71,12 +72,15 @@ class PendingEvents:
     """The savepoint that has been released, and isn't closed yet."""
     committed: bool = False
     writing: bool = False
-    begun: bool = False
-    """Whether it has taken a connection: then something may have been written."""
-    around: Connection | None = None
-    """The connection that the session was given, if we hear of its transaction's commit."""
+    connections: SessionConnections = field(default_factory=SessionConnections)
     astray: bool = False
     """Whether one was released that SQLAlchemy did not take for the innermost, with our events."""
+
+    def has_begun(self, connection: Connection) -> None:
+        """Take note of a connection that the session works on."""
+        self.connections.begin(connection)
+        if self.recorded:
+            self._hear_commits()
 
     def record(self, rows: list[dict[str, Any]]) -> None:
         """Take the rows of one call; raises, and takes none, if they cannot be stored."""
@@ -87,6 +91,7 @@ class PendingEvents:
         if not one.owner.is_active:
             self._refuse_unless_beginning()
         else:
+            self.connections.refuse_if_over()
             refuse_unfit_early(rows, self._bind, self._connection)
         self.recorded.append(one)
         if self._is_late():
@@ -95,9 +100,8 @@ class PendingEvents:
             except BaseException:
                 self.recorded.remove(one)
                 raise
-        elif self.around is None and isinstance(self.session.bind, Connection):
-            self.around = self.session.bind
-            sqlalchemy_event.listen(self.around, "commit", self._refuse_commit_around)
+        if self.recorded:
+            self._hear_commits()
 
     def before_commit(self) -> None:
         """Write what waits if this is, for certain, not only the commit of a savepoint.
@@ -136,7 +140,7 @@ class PendingEvents:
             self.astray |= any(_lies_in(one, released) for one in self.recorded)
             return
         self.released = released
-        around = _around(released)
+        around = transaction_around(released)
         if released in self.commits:
             self.commits.remove(released)
         self.commits = [around if each is released else each for each in self.commits]
@@ -152,22 +156,21 @@ class PendingEvents:
 
         Savepoints that are still open in it are gone with it.
         """
-        self.recorded = [one for one in self.recorded if not _is_in(one.owner, ended)]
+        self.recorded = [one for one in self.recorded if not is_in(one.owner, ended)]
         for one in self.recorded:
-            if one.written_in is not None and _is_in(one.written_in, ended):
+            if one.written_in is not None and is_in(one.written_in, ended):
                 one.written_in = None
-        self.commits = [each for each in self.commits if not _is_in(each, ended)]
-        if self.released is not None and _is_in(self.released, ended):
+        self.commits = [each for each in self.commits if not is_in(each, ended)]
+        if self.released is not None and is_in(self.released, ended):
             self.released = None
 
     def root_ended(self) -> None:
         """Raise if it has committed, and something recorded was not stored; else tell of it.
 
-        A session that was only closed takes nothing back of what it wrote in the transaction of
+        A session that was only closed takes nothing back of what was written in the transaction of
         somebody else's connection.
         """
-        if self.around is not None:
-            sqlalchemy_event.remove(self.around, "commit", self._refuse_commit_around)
+        self.connections.forget()
         lost = self._count_waiting()
         if self.committed and lost:
             raise EventStoreError(
@@ -175,23 +178,40 @@ class PendingEvents:
                 "recorded in it: tidings did not hear of the commit before it was made. Are "
                 "listeners of SQLAlchemy's Session taken away somewhere? Record these again."
             )
-        if lost and self.begun and self._goes_on_without_us():
+        if lost and self._goes_on_without_us():
             log.warning(
                 "A session was closed without a commit, and the transaction of the connection that "
                 "it was given goes on: %d event(s) that were recorded in it are not stored, though "
-                "what it has flushed may be. Call session.commit() first: it commits no more than "
-                "the session's part.",
+                "what was written there may be. Call session.commit() first: it commits no more "
+                "than the session's part.",
                 lost,
             )
 
-    def _refuse_commit_around(self, _connection: Connection) -> None:
-        """Raise if the given connection commits, and the session has not, with what it flushed."""
-        if lost := self._count_waiting():
+    def after_rollback(self) -> None:
+        """Forget everything, if it was the transaction itself that was rolled back."""
+        if self.session.get_nested_transaction() is None and not self.root.is_active:
+            self.recorded.clear()
+
+    def _hear_commits(self) -> None:
+        self.connections.hear(self._refuse_commit_past, self.session.bind)
+
+    def _refuse_commit_past(self, connection: Connection) -> None:
+        """Raise if events wait to be written on that connection, which is about to commit."""
+        lost = self._count_waiting()
+        if not lost or self._bind() not in {connection, connection.engine}:
+            return
+        if self.root.is_active:
             raise EventStoreError(
-                f"This connection cannot commit: {lost} event(s) wait in a session that it was "
-                "given to. Call session.commit() first, which commits no more than the session's "
-                "part, or close the session."
+                f"This connection cannot commit: {lost} event(s) wait in a session that works on "
+                "it, and would not be stored. What it has written is rolled back. Call "
+                "session.commit() first, or close the session. In a transaction that you have "
+                "begun on a connection of your own, it commits no more than the session's part."
             )
+        raise EventStoreError(
+            f"The session's transaction cannot commit: {lost} event(s) that were recorded in it "
+            "are not written, because tidings did not hear of the commit in time. Are listeners "
+            "of SQLAlchemy's Session taken away somewhere? Roll back, and do it again."
+        )
 
     def _goes_on_without_us(self) -> bool:
         """Return whether it was part of a connection's transaction, and that is still open."""
@@ -206,7 +226,7 @@ class PendingEvents:
         innermost = self.session.get_nested_transaction()
         if innermost is None:
             return self.root
-        return _around(innermost) if innermost is self.released else innermost
+        return transaction_around(innermost) if innermost is self.released else innermost
 
     def _is_late(self) -> bool:
         late = self.missed or self.root in self.commits
@@ -235,6 +255,7 @@ class PendingEvents:
         try:
             while waiting := self._waiting():
                 # Hooks of these may record more.
+                self.connections.refuse_if_over()
                 refuse_unsafe(connection := self._connection())
                 waiting = self._waiting()
                 insert_rows(connection, [row for one in waiting for row in one.rows])
@@ -266,24 +287,7 @@ class PendingEvents:
             ) from error
 
 
-def _around(savepoint: SessionTransaction) -> SessionTransaction:
-    """Return the savepoint or transaction around one; a flush is neither."""
-    around = savepoint
-    while around.parent is not None:
-        around = around.parent
-        if around.nested:
-            break
-    return around
-
-
 def _lies_in(one: _Recorded, savepoint: SessionTransaction) -> bool:
-    return _is_in(one.owner, savepoint) or (
-        one.written_in is not None and _is_in(one.written_in, savepoint)
+    return is_in(one.owner, savepoint) or (
+        one.written_in is not None and is_in(one.written_in, savepoint)
     )
-
-
-def _is_in(transaction: SessionTransaction, ended: SessionTransaction) -> bool:
-    inside: SessionTransaction | None = transaction
-    while inside is not None and inside is not ended:
-        inside = inside.parent
-    return inside is not None
