@@ -112,6 +112,19 @@ def test_everything_goes_to_those_tables_and_nothing_to_the_applications(
         assert inspect(own).get_table_names() == ["event"]
 
 
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_events_of_a_tenant_with_a_schema_of_its_own_go_there_too(
+    own: Engine, names: Names, store: SqlAlchemyEventStore
+) -> None:
+    store.create()
+    use_tables(own, **names)
+    tenants = own.execution_options(schema_translate_map={None: "of_a_tenant"})
+    with Session(tenants) as session:
+        record(session, NewEvent("A", {}), NewEvent("B", {}))
+        session.commit()
+    assert [e.type_name for e in store.all_stored_events_since(0, 10)] == ["A", "B"]
+
+
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)  # there alone are gaps held
 def test_a_gap_is_held_there_too(own: Engine, names: Names, store: SqlAlchemyEventStore) -> None:
     store.create()
