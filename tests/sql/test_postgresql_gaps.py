@@ -464,6 +464,39 @@ def waits(connection: Connection) -> bool:
     return bool(connection.execute(query).scalar_one())
 
 
+def test_another_sequence_that_gives_low_ids_is_seen_while_the_store_is_read(
+    postgresql: DatabaseServer,
+) -> None:
+    url = postgresql.new_database()
+    engine = application_engine(url)
+    with engine.begin() as connection:
+        for statement in (
+            "CREATE SEQUENCE numbers",
+            "CREATE SEQUENCE others",
+            (
+                "CREATE TABLE event (event_id bigint PRIMARY KEY DEFAULT nextval('numbers'), "
+                "type_name varchar(255), body text, occurred_on timestamptz, "
+                "aggregate_id varchar(255), metadata text)"
+            ),
+        ):
+            connection.execute(text(statement))
+    store = event_store(url)
+    store.create()
+    store.check()
+    commit(store, engine, "A", "B", "C")
+    store.watch()
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM event WHERE event_id < 3"))
+        connection.execute(text("ALTER TABLE event ALTER event_id SET DEFAULT nextval('others')"))
+    commit(store, engine, "Low")
+    with pytest.raises(UnsafeStoreError, match=r"sequence others stands at 1, .*renumber"):
+        store.watch()
+    assert store.renumber() == [1]
+    store.watch()
+    assert given(store, since=3) == ["Low"]
+    store.close()
+
+
 @pytest.mark.parametrize("checked", [True, False])
 def test_a_cache_that_the_sequence_gets_under_a_reader_lets_no_gap_be_passed(
     store: SqlAlchemyEventStore, engine: Engine, checked: bool

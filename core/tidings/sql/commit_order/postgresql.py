@@ -29,7 +29,6 @@ from tidings.sql.commit_order.postgresql_checks import (
     check_sequence,
     refuse_cache,
     refuse_descent,
-    refuse_low_sequence,
     refuse_pruned,
     refuse_replica,
     sequence_of,
@@ -139,11 +138,11 @@ class PostgreSQLCommitOrder(CommitOrder):
 
     @override
     def watch(self, connection: Connection) -> None:
-        """Refuse a sequence that was set back since :meth:`check`, and a new subscription."""
+        """Refuse a sequence that was set back or exchanged since, and a new subscription."""
         refuse_replica(connection, self.event_log)
         refuse_hidden_rows(connection, self.event_log)
         if self._sequence is not None:
-            refuse_low_sequence(connection, self.event_log, self._sequence)
+            self._sequence = check_sequence(connection, self.event_log)
         refuse_pruned(connection, self.event_log)
 
     @override

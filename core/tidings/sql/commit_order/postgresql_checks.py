@@ -17,19 +17,25 @@ if TYPE_CHECKING:
 
     from tidings.sql.event_log import EventLog
 
-# A column's sequence belongs to it (identity, serial) or stands in its default.
+# A column's sequence belongs to it (identity, serial) or stands in its default. Each is a look into
+# an index of pg_depend, which may be long.
 _SEQUENCES = text(
     """
-    SELECT DISTINCT CAST(s.seqrelid AS regclass)::text, s.seqcache, s.seqincrement, s.seqcycle
-    FROM pg_attribute a
-    LEFT JOIN pg_attrdef f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
-    JOIN pg_depend d
-      ON (d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
-          AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum)
-      OR (d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
-          AND d.refclassid = 'pg_class'::regclass)
-    JOIN pg_sequence s ON s.seqrelid = d.objid OR s.seqrelid = d.refobjid
-    WHERE a.attrelid = CAST(:log AS regclass) AND a.attname = :column
+    WITH the_column AS (
+        SELECT attrelid, attnum FROM pg_attribute
+        WHERE attrelid = CAST(:log AS regclass) AND attname = :column
+    ), sequences AS (
+        SELECT d.objid AS oid FROM the_column c JOIN pg_depend d
+          ON d.refclassid = 'pg_class'::regclass AND d.refobjid = c.attrelid
+             AND d.refobjsubid = c.attnum AND d.classid = 'pg_class'::regclass
+        UNION
+        SELECT d.refobjid FROM the_column c
+        JOIN pg_attrdef f ON f.adrelid = c.attrelid AND f.adnum = c.attnum
+        JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
+             AND d.refclassid = 'pg_class'::regclass
+    )
+    SELECT CAST(s.seqrelid AS regclass)::text, s.seqcache, s.seqincrement, s.seqcycle
+    FROM pg_sequence s WHERE s.seqrelid IN (SELECT oid FROM sequences)
     """
 )
 
