@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import traceback
 import warnings
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -37,7 +36,7 @@ from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from sqlalchemy.orm import Session, SessionTransaction
 from typing_extensions import override
 
-from tests.sql.witnessed import Database, Order, witness
+from tests.sql.witnessed import Database, Order, is_of_sqlalchemy, witness
 from tidings.errors import EventStoreError
 from tidings.event import NewEvent
 from tidings.sql.recording import record
@@ -278,17 +277,11 @@ class Recording(RuleBasedStateMachine):
             except (SQLAlchemyError, OnPurposeError):
                 pass
             except AssertionError as error:
-                if not _is_of_sqlalchemy(error):
+                if not is_of_sqlalchemy(error):
                     raise
             else:
                 return
         self.failed |= self.commits
-
-
-def _is_of_sqlalchemy(error: AssertionError) -> bool:
-    """Return whether SQLAlchemy itself gives up: its savepoints are astray after a hook failed."""
-    *_, last = traceback.walk_tb(error.__traceback__)
-    return str(last[0].f_globals["__name__"]).startswith("sqlalchemy.")
 
 
 def _call_mapper_hooks(name: str) -> None:

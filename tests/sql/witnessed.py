@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +77,9 @@ class Database:
         stored = self.reader.scalars(select(events_table.c.body).order_by(events_table.c.event_id))
         beside = self.reader.scalars(select(witness.c.name).order_by(witness.c.n))
         return [int(body) for body in stored], list(beside)
+
+
+def is_of_sqlalchemy(error: AssertionError) -> bool:
+    """Return whether SQLAlchemy itself gives up: its savepoints are astray after a hook failed."""
+    *_, last = traceback.walk_tb(error.__traceback__)
+    return str(last[0].f_globals["__name__"]).startswith("sqlalchemy.")
