@@ -55,10 +55,11 @@ _HOLDING = f"""
     HAVING bool_or(l.mode = 'RowExclusiveLock' AND l.relation IN ({TABLES}))
         OR bool_or(l.relation = to_regclass(CAST(:sequence AS text)))
        AND bool_or(
-           NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation)
-           OR EXISTS (
-               SELECT FROM pg_attribute a WHERE a.attrelid = l.relation AND a.attname = :column
-           )
+           (SELECT c.oid FROM pg_class c WHERE c.oid = l.relation) IS NULL
+           OR (
+               SELECT a.attnum FROM pg_attribute a
+               WHERE a.attrelid = l.relation AND a.attname = :column
+           ) IS NOT NULL
        )
 """  # noqa: S608 - a constant of ours
 _HOLDERS = text(f"SELECT h.virtualtransaction FROM ({_HOLDING}) h")  # noqa: S608 - as above
