@@ -138,7 +138,15 @@ def test_pruning_on_a_connection_is_the_callers_to_commit(consumer: Consumer) ->
 
 
 def test_eight_consumers_that_start_at_once_make_the_table_once(database_url: str) -> None:
-    engine = application_engine(database_url)
+    _make_at_once(application_engine(database_url))
+
+
+@pytest.mark.parametrize("database_url", ["mariadb"], indirect=True)
+def test_so_they_do_if_their_url_names_mariadb(database_url: str) -> None:
+    _make_at_once(application_engine(database_url.replace("mysql", "mariadb", 1)))
+
+
+def _make_at_once(engine: Engine) -> None:
     together = threading.Barrier(8)
 
     def create() -> None:

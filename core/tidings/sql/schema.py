@@ -14,7 +14,7 @@ from tidings.errors import StoreNotReadyError
 from tidings.sql.event_log import EVENTS, EventLog
 from tidings.sql.found_tables import columns_of, is_there, problem_of_version, stated_version
 from tidings.sql.tables import FIRST_ROWS, tables_for, tidings_schema, wake_up_statements
-from tidings.sql.types import NewIdentity
+from tidings.sql.types import MYSQL, NewIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -123,7 +123,7 @@ def alone(connection: Connection) -> Iterator[None]:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_CREATE_LOCK})")
         yield
-    elif connection.dialect.name == "mysql":
+    elif connection.dialect.name in MYSQL:
         # No row lock would do: CREATE TABLE ends the transaction, and with it the lock.
         lock = _create_lock(connection.exec_driver_sql("SELECT DATABASE()").scalar_one())
         connection.exec_driver_sql(f"SELECT GET_LOCK('{lock}', 60)")
