@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
 from tests.sql.databases import application_engine
@@ -155,12 +155,41 @@ def test_large_messages_that_the_transaction_does_not_see_yet_are_given_whole(
 ) -> None:
     """In REPEATABLE READ only what locks sees what was committed since."""
     with mariadb_outbox.begin() as connection:
+        set_snapshot_isolation(connection, "OFF")
         connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
         dispatch(mariadb_outbox, *(f"{number}{LARGE}" for number in range(3)))
         dispatcher = OutboxMessageDispatcher(connection)
         given = dispatcher.retrieve_not_dispatched_messages(10)
 
         assert [message.stored.body[1] for message in given] == ["0", "1", "2"]
+
+
+def test_what_mariadb_refuses_as_newer_than_the_transaction_is_given_to_the_next_one(
+    mariadb_outbox: Engine,
+) -> None:
+    """From 11.6 on by default: else a transaction would see two states of the database."""
+    with mariadb_outbox.connect() as connection:
+        if not set_snapshot_isolation(connection, "ON"):
+            pytest.skip("MySQL has no innodb_snapshot_isolation")
+        connection.execute(text("SELECT count(*) FROM outbox")).scalar_one()
+        dispatch(mariadb_outbox, *(f"{number}{LARGE}" for number in range(3)))
+        dispatcher = OutboxMessageDispatcher(connection)
+        with pytest.raises(DBAPIError, match="1020"):
+            dispatcher.retrieve_not_dispatched_messages(10)
+        connection.rollback()
+
+        given = dispatcher.retrieve_not_dispatched_messages(10)
+
+        assert [message.stored.body[1] for message in given] == ["0", "1", "2"]
+
+
+def set_snapshot_isolation(connection: Connection, to: str) -> bool:
+    """Set it for this session, and tell whether the server knows it."""
+    known = text("SHOW VARIABLES LIKE 'innodb_snapshot_isolation'")
+    is_known = connection.execute(known).one_or_none() is not None
+    if is_known:
+        connection.execute(text(f"SET SESSION innodb_snapshot_isolation = {to}"))
+    return is_known
 
 
 def test_what_the_database_itself_refuses_is_told_in_its_own_words(outbox: Engine) -> None:

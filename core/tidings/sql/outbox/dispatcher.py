@@ -87,7 +87,9 @@ class OutboxMessageDispatcher:
     nothing is given twice, unless a worker ends between its dispatch and its commit. On PostgreSQL
     and MySQL the other workers pass over those rows; on SQLite they wait. One worker alone gets
     the messages in the order of their ids; several share that order out among themselves. On
-    MySQL and MariaDB let workers use READ COMMITTED, or they keep writers waiting.
+    MySQL and MariaDB let workers use READ COMMITTED, or they keep writers waiting. Nor can a
+    transaction then have a message that was committed after its first look: MariaDB from 11.6 on
+    refuses it with error 1020. Roll back, and ask in a new one.
 
     ``clock`` gives the time that :meth:`mark_as_dispatched` notes. ``json_options`` are arguments
     of ``json.dumps`` for the body. ``aggregate_type`` is stored with each message: Debezium routes
