@@ -219,18 +219,31 @@ class SqlAlchemyTracker(PublishedMessageTracker):
 
     @override
     def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+        self._note_retry_and(_nothing, event_id, reason, lease)
+
+    def _note_retry_and(
+        self, effect: Effect, event_id: int, reason: str | None, lease: Lease
+    ) -> None:
+        """Note how a retry ended, with an effect if the event leaves the quarantine."""
         exchange_name = lease.exchange_name
         with self._database.transaction() as connection:
             change(connection, tracker_rows.RENEW, exchange_name, lease)
-            if reason is None:
-                quarantine.drop(connection, exchange_name, event_id)
-            else:
+            if reason is not None:
                 quarantine.still_refused(connection, exchange_name, event_id, reason)
+            elif quarantine.drop(connection, exchange_name, event_id):
+                effect(connection)
 
     @override
     def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
+        return self._drop_and(_nothing, exchange_name, event_id)
+
+    def _drop_and(self, effect: Effect, exchange_name: str, event_id: int) -> bool:
+        """Forget an event in quarantine, with an effect if it was there."""
         with self._database.transaction() as connection:
-            return quarantine.drop(connection, exchange_name, event_id)
+            dropped = quarantine.drop(connection, exchange_name, event_id)
+            if dropped:
+                effect(connection)
+            return dropped
 
     @override
     def write_journal(

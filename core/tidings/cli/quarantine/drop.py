@@ -18,7 +18,11 @@ def drop(context: Context, exchange: str, event_id: int) -> None:
     """Forget one event: EXCHANGE will never have it. It stays in the event store."""
     from tidings.operations.journal import note  # noqa: PLC0415 - not needed for --help
 
-    if not context.tidings.quarantine().drop_quarantined(exchange, event_id):
+    tidings = context.tidings
+    quarantine = tidings.quarantine()
+    if exchange in tidings.configuration.exchanges:  # an outbox as its source is to know it, too
+        quarantine = tidings.exchange_tracker(exchange)
+    if not quarantine.drop_quarantined(exchange, event_id):
         raise TidingsError(f"Event {event_id} of exchange {exchange!r} is not in quarantine.")
-    note(context.tidings, exchange, "dropped", f"event {event_id} left the quarantine unsent")
+    note(tidings, exchange, "dropped", f"event {event_id} left the quarantine unsent")
     echo(f"Event {event_id} of exchange {exchange!r} is dropped.")

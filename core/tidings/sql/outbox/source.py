@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, or_, select, update
 from typing_extensions import override
 
 from tidings.errors import ConfigurationError, TidingsError
@@ -19,6 +20,8 @@ from tidings.sql.outbox.table import outbox_log
 from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection
 
     from tidings.event import StoredEvent
@@ -77,7 +80,8 @@ def drained_table(settings: OutboxSettings) -> tuple[str, ...]:
 class _OutboxTracker(SqlAlchemyTracker):
     """The same positions, on the same connections; their moves and replays change the outbox, too.
 
-    Passing an event does not mark it: that is done when the position next moves.
+    What goes into quarantine is marked when the position next moves, or when it leaves it: only
+    then is that certain which is in another database.
     """
 
     def __init__(self, settings: OutboxSettings, tracker: SqlAlchemyTracker) -> None:
@@ -90,9 +94,10 @@ class _OutboxTracker(SqlAlchemyTracker):
         up_to = table.c.event_id <= bindparam("up_to")
         # What waits below that was never read: a sequence that was set back gave it a low id.
         since = table.c.event_id > bindparam("since")
+        quarantined = table.c.event_id.in_(bindparam("quarantined", expanding=True))
         self._mark = (
             update(table)
-            .where(up_to, since, table.c.dispatched_on.is_(None))
+            .where(up_to, or_(since, quarantined), table.c.dispatched_on.is_(None))
             .values(dispatched_on=bindparam("now", type_=table.c.dispatched_on.type))
         )
         self._unmark = (
@@ -109,13 +114,11 @@ class _OutboxTracker(SqlAlchemyTracker):
         )
         self._told_below: list[int] = []
         self._table_name = table.name
-        # The newest row stays, marked: it shows that the position is of this outbox.
-        self._newest = select(func.max(table.c.event_id))
+        # The row at the position stays, marked: it shows that the position is of this outbox.
         self._remove = (
             delete(table).where(
-                up_to,
+                table.c.event_id < bindparam("up_to"),
                 or_(since, table.c.dispatched_on.is_not(None)),
-                table.c.event_id < bindparam("newest"),
                 spared,
             )
             if settings.then == "remove"
@@ -166,18 +169,34 @@ class _OutboxTracker(SqlAlchemyTracker):
         epoch, marked = self._moved
         since = marked if epoch == lease.epoch else lease.position.event_id
         # What must stay to be tried again. Only the lease's holder puts more there.
-        spared = [e.event_id for e in self.quarantined_events(exchange_name)]
+        quarantined = [e.event_id for e in self.quarantined_events(exchange_name)]
 
         def dispatch(connection: Connection) -> None:
             if self._remove is not None:
-                newest = connection.execute(self._newest).scalar_one() or 0
-                removed = {"up_to": up_to, "since": since, "newest": newest, "spared": spared}
+                removed = {"up_to": up_to, "since": since, "spared": quarantined}
                 connection.execute(self._remove, removed)
-            marked = {"up_to": up_to, "since": since, "now": datetime.now(UTC)}
-            connection.execute(self._mark, marked)
+            self._mark_up_to(connection, up_to, since, quarantined)
 
         self._track_and(self._here(dispatch), exchange_name, event, lease)
         self._moved = (lease.epoch, up_to)
+
+    @override
+    def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
+        self._note_retry_and(self._here(self._marking(event_id)), event_id, reason, lease)
+
+    @override
+    def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
+        return self._drop_and(self._here(self._marking(event_id)), exchange_name, event_id)
+
+    def _marking(self, event_id: int) -> Effect:
+        return partial(self._mark_up_to, up_to=event_id, since=event_id - 1, quarantined=())
+
+    def _mark_up_to(
+        self, connection: Connection, up_to: int, since: int, quarantined: Sequence[int]
+    ) -> None:
+        """Mark what waits up to an id: what was read after ``since``, and what is in quarantine."""
+        marked: dict[str, Any] = {"up_to": up_to, "since": since, "quarantined": quarantined}
+        connection.execute(self._mark, marked | {"now": datetime.now(UTC)})
 
     @override
     def replay(self, exchange_name: str, after_event_id: int) -> None:
