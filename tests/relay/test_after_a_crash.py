@@ -108,6 +108,29 @@ def test_nor_does_an_event_that_goes_into_quarantine_until_the_one_before_is_acc
     assert parts.position() == 5
 
 
+def test_nor_does_what_was_passed_over_take_it_back_before_an_event_in_quarantine(
+    parts: Parts,
+) -> None:
+    parts.append(4)
+    crash_after_accept(parts, 4)
+    parts.append(1, type_name="Other")
+    parts.append(1)
+
+    def refuse(event_id: int) -> None:
+        if event_id == 6:
+            raise UndeliverableEventError("too large", exchange_name=X, event_id=6)
+
+    parts.producer.before_send = refuse
+    service = parts.service(
+        capabilities=REMEMBERS, events=["OrderPlaced"], passes_poison=True
+    )
+
+    assert service.publish_notifications(X) == 0
+    assert parts.position() == 6
+    assert service.publish_notifications(X) == 0
+    assert [each.event_id for each in parts.tracker.quarantined_events(X)] == [6]
+
+
 def test_what_the_broker_only_remembers_stops_the_exchange_if_it_cannot_be_sent_again(
     parts: Parts,
 ) -> None:

@@ -302,6 +302,7 @@ class Run:
             self._flush(None)  # what came before it shall not wait for it
             if self.route.passes_poison:
                 self._leased.vouch()
+                self._checkpoints.make()  # else what was passed over before it takes it back
         except UndeliverableEventError as earlier:
             self._start_over(earlier)
             return False
