@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -22,6 +24,7 @@ TITLES = {"postgresql": "PostgreSQL", "mysql": "MySQL", "sqlite": "SQLite"}
 
 _PORTS = {"postgresql": 5432, "mysql": 3306, "sqlite": 0}
 _LOOPBACK = {"127.0.0.1", "::1"}
+_NO_HOST = re.compile("^//(localhost)?/")
 
 
 def url_of(settings: SqlAlchemySettings) -> URL:
@@ -56,10 +59,15 @@ def place(url: URL) -> tuple[str, ...]:
 
 
 def file_of(url: URL) -> Path | None:
-    """Return the file of a SQLite database, if it is one by its path."""
-    if url.get_backend_name() != "sqlite" or "uri" in url.query:
+    """Return the file of a SQLite database; ``None`` if it is none, or in memory."""
+    if url.get_backend_name() != "sqlite":
         return None
-    return Path(url.database or "")
+    name = url.database or ""
+    if "uri" not in url.query or not name.startswith("file:"):
+        return Path(name)
+    # As SQLite reads it: file:events.db, file:/srv/events.db or file:///srv/events.db.
+    path = unquote(_NO_HOST.sub("/", name.removeprefix("file:"), count=1))
+    return None if path == ":memory:" or url.query.get("mode") == "memory" else Path(path)
 
 
 def name_of(url: URL) -> str:
