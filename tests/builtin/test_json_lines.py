@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import threading
@@ -214,6 +215,26 @@ def test_what_was_written_before_a_replay_says_nothing(tmp_path: Path) -> None:
     write(replayed, 1)
     assert newest_id(opened(path, generation=1), "x", generation=1) == 1
     assert newest_id(opened(path, generation=0), "x", generation=0) is None
+
+
+def test_what_a_killed_relay_wrote_is_on_the_disk_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.jsonl"
+    write(opened(path), 1)
+    producer = opened(path)
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_ino))
+
+    assert newest_id(producer, "x") == 1
+    assert synced == [path.stat().st_ino]
+
+    def fail(_file: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(BrokerUnavailableError, match="Input/output error"):
+        newest_id(producer, "x")
 
 
 def test_lines_of_others_at_the_end_are_passed_over(tmp_path: Path) -> None:

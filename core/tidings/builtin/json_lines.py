@@ -131,6 +131,10 @@ class OpenJsonLinesExchange(OpenExchange):
             return None
         for line in self._file.lines_backwards():
             if line.startswith(self._beginning):
+                try:
+                    self._file.sync()
+                except OSError as error:
+                    raise self._told(error) from error
                 return json_line.accepted_of(line)
         return None
 

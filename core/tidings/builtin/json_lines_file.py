@@ -86,6 +86,11 @@ class LinesFile:
         if rest:
             yield rest
 
+    def sync(self) -> None:
+        """See that what stands there is on the disk: who wrote it may have died before that."""
+        if self._is_regular:
+            os.fsync(self._descriptor)
+
     def close(self) -> None:
         """Let go of it. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
