@@ -8,7 +8,8 @@ from tests.relay.clock import Clock
 from tests.relay.parts import Parts, at
 from tests.relay.working import running as working
 from tidings import BrokerUnavailableError, NewEvent, UndeliverableEventError
-from tidings.relay import checkpoints
+from tidings.errors import UnsafeStoreError
+from tidings.relay import checkpoints, position_check
 from tidings.relay import run as run_module
 from tidings.relay.batch import MOST_BYTES
 from tidings.relay.owner import Owner
@@ -68,6 +69,24 @@ def test_a_broker_that_has_been_silent_for_long_keeps_no_new_event_waiting(
         run.step()
 
         assert sent(parts) == [1, 2]
+        parts.broker.thaw()
+
+
+def test_a_store_that_is_another_one_is_noticed_though_the_broker_accepts_nothing(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise UnsafeStoreError("The sequence was set back.")
+
+    monkeypatch.setattr(position_check, "LOOK_AGAIN", 0.0)
+    with running(parts.route(), Owner()) as run:
+        parts.broker.freeze()
+        parts.append()
+        run.step()
+        monkeypatch.setattr(parts.store, "watch", refuse)
+
+        with pytest.raises(UnsafeStoreError):
+            run.settle()
         parts.broker.thaw()
 
 

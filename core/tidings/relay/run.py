@@ -124,6 +124,7 @@ class Run:
         except UndeliverableEventError as error:
             self._start_over(error)
         self._checkpoints.make_if_due()
+        self._position.check_again()  # a broker may accept nothing for long, and nothing moves
         self._stages.tell_if_due()
 
     def idle(self, seconds: float) -> None:
