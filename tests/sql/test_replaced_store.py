@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import SecretStr
@@ -338,11 +339,13 @@ def test_a_sequence_that_is_set_back_stops_a_busy_relay(
             carry(relay)
 
 
-@pytest.fixture
-def sqlite_route(parts: Parts, tmp_path: Path) -> Iterator[tuple[Route, Path]]:
+@pytest.fixture(params=["sqlite:///{}", "sqlite:///file:{}?uri=true"])
+def sqlite_route(
+    request: pytest.FixtureRequest, parts: Parts, tmp_path: Path
+) -> Iterator[tuple[Route, Path]]:
     """Give an exchange that has had two events out of a file of SQLite's, and the file."""
     file = tmp_path / "events.db"
-    url = f"sqlite:///{file}"
+    url = request.param.format(file)
     store = event_store(url)
     store.create()
     tracker = Tracker(SqlAlchemySettings(url=SecretStr(url)))
@@ -439,3 +442,47 @@ def test_the_tracker_writes_into_the_file_that_is_there(tmp_path: Path) -> None:
     assert fresh.most_recent_published_message_id(X) == 7
     for each in (store, tracker, fresh):
         each.close()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///file:{}?uri=true",
+        "sqlite:///file://{}?uri=true&mode=rwc",
+        "sqlite:///file://localhost{}?uri=true",
+    ],
+)
+def test_a_file_is_the_same_one_however_its_url_is_written(tmp_path: Path, url: str) -> None:
+    file = tmp_path / "two words.db"
+    plain = event_store(f"sqlite:///{file}")
+    plain.create()
+    append(plain, 3)
+
+    store = event_store(url.format(str(file).replace(" ", "%2520")))
+    assert store.newest_event_id() == 3
+    assert store.database.place == plain.database.place
+    for each in (plain, store):
+        each.close()
+
+
+def test_a_file_that_is_replaced_while_it_is_opened_is_not_taken_for_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "events.db"
+    store = event_store(f"sqlite:///{file}")
+    store.create()
+    store.close()
+    connect: Any = sqlite3.dbapi2.connect  # type: ignore[attr-defined]
+
+    def slowly(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.undo()
+        connection = connect(*arguments, **options)
+        connection.execute("SELECT count(*) FROM event")
+        another(file, 5)
+        return connection
+
+    monkeypatch.setattr("sqlite3.dbapi2.connect", slowly)
+    with suppress(StoreUnavailableError):  # it is opened anew, or the next call does so
+        store.newest_event_id()
+    assert store.newest_event_id() == 5
+    store.close()

@@ -181,8 +181,12 @@ class Database:
         event.listen(engine, "handle_error", _leave_read_only_session)
         return engine
 
-    def _open(self, dialect: Dialect, _record: object, given: Any, options: Any) -> Any:
+    def _open(
+        self, dialect: Dialect, record: ConnectionPoolEntry, given: Any, options: Any
+    ) -> Any:
         """Let the driver connect; what it raises beside its own errors is about the URL."""
+        # Before that: one that takes its place meanwhile shall not be taken for what is opened.
+        record.info["file"] = self._file_number()
         try:
             return dialect.connect(*given, **options)
         except RuntimeError as error:  # PyMySQL's word for a library that it lacks
@@ -206,7 +210,6 @@ class Database:
             ) from error
 
     def _prepare(self, connection: Any, record: ConnectionPoolEntry) -> None:
-        record.info["file"] = self._file_number()
         record.info["pool"] = self.engine.pool
         driver.prepare(self.dialect_name, connection)
 
