@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, make_url, select, text
 
 from tests.servers import MariaDB
 from tests.sql.databases import application_engine, event_store
-from tidings.event import NewEvent
+from tidings.event import NewEvent, StoredEvent
 from tidings.sql.outbox import OutboxMessageDispatcher, outbox_table
 from tidings.sql.recording import record
 from tidings.sql.settings import SqlAlchemySettings
@@ -52,6 +52,24 @@ def test_times_are_read_however_a_database_writes_dates(
     (stored,) = store.all_stored_events_since(0, 10)
     assert stored.occurred_on == WHEN
     store.close()
+
+
+@pytest.mark.parametrize("type_name", [FACE, "a\0b", "ж" * 255, "x" * 300])
+def test_what_another_database_calls_its_events_can_be_tracked_and_put_in_quarantine(
+    database_in: Callable[[str], str], type_name: str
+) -> None:
+    url = database_in("LATIN1")
+    event_store(url).create()
+    tracker = tracker_of(url)
+    event = StoredEvent(7, type_name, "{}", WHEN)
+    lease = tracker.acquire_lease("shop", "a", 15)
+
+    tracker.track_most_recent_published_message("shop", event, lease)
+    tracker.quarantine("shop", event._replace(event_id=8), "no", lease)
+
+    assert tracker.acquire_lease("shop", "a", 15).position.event_id == 8
+    assert [each.event_id for each in tracker.quarantined_events()] == [8]
+    tracker.close()
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "EUC_JP"])

@@ -64,8 +64,12 @@ def fingerprint_of(type_name: str, occurred_on: datetime) -> str:
     Only of what never changes: a body may be mended, or made anonymous, and every message bears
     type and time. Two events of one type and one microsecond look alike. Whoever has to tell those
     of two event stores apart compares the stores' identities as well.
+
+    At most 255 ASCII characters, none of them zero, so that every tracker can keep it. An event
+    that was sent and cannot be tracked would be sent again and again.
     """
-    return f"{occurred_on.astimezone(UTC):%Y%m%dT%H%M%S.%f} {type_name}"[:255]
+    shown = type_name.replace("\0", "\\x00").encode("ascii", "backslashreplace").decode()
+    return f"{occurred_on.astimezone(UTC):%Y%m%dT%H%M%S.%f} {shown}"[:255]
 
 
 class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):

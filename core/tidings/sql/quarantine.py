@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 
+from tidings.event import MAX_TYPE_NAME
 from tidings.interfaces import QuarantinedEvent
 from tidings.sql.driver import holdable
 from tidings.sql.tables import quarantined_event as table
@@ -30,7 +31,7 @@ def put(connection: Connection, exchange_name: str, event: StoredEvent, reason: 
         {
             "exchange_name": exchange_name,
             "event_id": event.event_id,
-            "type_name": event.type_name,
+            "type_name": holdable(connection, event.type_name)[:MAX_TYPE_NAME],
             "reason": holdable(connection, reason),
             "quarantined_on": datetime.now(UTC),
         },
