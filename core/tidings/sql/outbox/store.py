@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from typing_extensions import override
 
 from tidings.errors import UnsafeStoreError
@@ -12,6 +12,8 @@ from tidings.sql.event_store import SqlAlchemyEventStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import UpdateBase
 
     from tidings.event import StoredEvent
     from tidings.sql.event_log import EventLog
@@ -34,6 +36,7 @@ class OutboxEventStore(SqlAlchemyEventStore):
         """Up to there rows may have been dispatched before our reader began."""
         self._taken = False
         """Whether somebody else was found to take events."""
+        self._changes = _changes(event_log, removes=settings.then == "remove")
 
     @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
@@ -44,6 +47,7 @@ class OutboxEventStore(SqlAlchemyEventStore):
     @override
     def check(self) -> None:
         super().check()
+        self._refuse_missing_rights()
         if self._taken:
             self._refuse_others()
         # Who had the lease before us may have marked rows that its position does not show yet.
@@ -53,6 +57,14 @@ class OutboxEventStore(SqlAlchemyEventStore):
     def watch(self) -> None:
         super().watch()
         self._refuse_others()
+
+    def _refuse_missing_rights(self) -> None:
+        """Raise if we may not change rows: what is sent and not marked is sent again and again."""
+        if self.database.dialect_name == "sqlite":  # which has no rights, and would wait for writers
+            return
+        with self.database.autocommit() as connection:
+            for statement in self._changes:
+                connection.execute(statement)
 
     def _refuse_others(self) -> None:
         newest = self._newest_dispatched()
@@ -72,3 +84,11 @@ class OutboxEventStore(SqlAlchemyEventStore):
         newest = select(table.c.event_id, table.c.dispatched_on).order_by(table.c.event_id.desc())
         row = self._read(lambda connection: connection.execute(newest.limit(1)).one_or_none())
         return 0 if row is None or row.dispatched_on is None else int(row.event_id)
+
+
+def _changes(event_log: EventLog, *, removes: bool) -> list[UpdateBase]:
+    """Return what changes no row, and asks for the rights to do so."""
+    table = event_log.table
+    none = table.c.event_id < 0
+    mark = update(table).where(none).values(dispatched_on=None)
+    return [mark, delete(table).where(none)] if removes else [mark]
