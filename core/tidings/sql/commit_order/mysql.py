@@ -42,6 +42,7 @@ _LOCK_ROWS = (
     select(func.count()).select_from(event_append_lock).where(event_append_lock.c.lock_id == 1)
 )
 _READ_ONLY: ColumnElement[Any] = literal_column("@@GLOBAL.read_only")
+_ASK_READ_ONLY = select(_READ_ONLY)
 _STILL = select(_READ_ONLY, _LOCK_ROWS.scalar_subquery())
 _SERVER = text("SELECT @@GLOBAL.read_only, CONCAT(VERSION(), ' ', @@version_comment)")
 
@@ -65,6 +66,8 @@ class MySQLCommitOrder(CommitOrder):
         # Not the newest of these rows: behind it, in a backlog, most gaps are decided too.
         seen = self.event_log.newest_id(connection) or 0
         rows = query(connection, since, limit)
+        # Asked last: one that has just been made a replica may apply what is missing later.
+        _refuse_read_only(connection.execute(_ASK_READ_ONLY).scalar_one())
         self._decided_to = seen
         return rows[: self._length_before_gap(rows, since)]
 
