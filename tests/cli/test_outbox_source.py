@@ -84,6 +84,22 @@ def test_a_running_relay_drains_the_outbox(
     assert empty.status("orders")["newest_event_id"] is None
 
 
+@pytest.mark.parametrize(("then", "count"), [("mark", 4), ("remove", 1)])
+def test_a_replay_says_how_many_the_outbox_gives_again(
+    empty: Project, database_url: str, then: str, count: int
+) -> None:
+    empty.configure(CONFIGURATION.format(url=database_url, then=then))
+    empty.succeed("init", "--tables")
+    dispatch(database_url, 1, 6)
+    empty.succeed("spread", "shop")
+
+    said = empty.succeed("replay", "shop", "--from", "3").out.splitlines()
+    empty.succeed("spread", "shop")
+
+    assert said[0] == f"Exchange 'shop' gets every event from 3 again: {count} event(s)."
+    assert len(numbers(empty)) == 6 + count
+
+
 def test_what_stops_the_outboxs_exchange_is_shown(empty: Project, database_url: str) -> None:
     empty.configure(CONFIGURATION.format(url=database_url, then="mark"))
     empty.succeed("init", "--tables")

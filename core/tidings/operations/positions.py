@@ -53,8 +53,10 @@ def replay(tidings: Tidings, exchange_name: str, after: int, *, skip: bool) -> R
         if found.passed > 0 and not skip:
             raise TidingsError(_refusal(exchange_name, found))
         tracker.replay(exchange_name, after)
-        # Again: whoever was deleting events knew nothing of the replay until now.
-        found = replace(found, gone=describe_gone(store, after))
+        # Again: whoever was deleting events knew nothing of the replay until now. And an outbox
+        # shows only now what it gives once more.
+        count = max(found.count, _count(store, after))
+        found = replace(found, count=count, gone=describe_gone(store, after))
     before = "" if found.had is None else f"; it had got to {found.had}"
     note(tidings, exchange_name, "replayed", f"from event {after + 1} on{before}")
     return found
@@ -89,11 +91,14 @@ def _look(
     store: EventStore, tracker: PublishedMessageTracker, exchange_name: str, after: int
 ) -> Replayed:
     had = _had(store, tracker, exchange_name)
-    most = MOST_COUNTED + 1
-    count = store.count_stored_events_between(after, MAX_EVENT_ID, most)
-    passed = store.count_stored_events_between(had or 0, after, most)
+    passed = _count(store, had or 0, after)
     newest = store.newest_event_id() or 0
+    count = _count(store, after)
     return Replayed(had, after, count, passed, newest, describe_gone(store, after))
+
+
+def _count(store: EventStore, after: int, up_to: int = MAX_EVENT_ID) -> int:
+    return store.count_stored_events_between(after, up_to, MOST_COUNTED + 1)
 
 
 def _had(store: EventStore, tracker: PublishedMessageTracker, name: str) -> int | None:
