@@ -26,7 +26,7 @@ from typing_extensions import override
 
 from tidings.errors import StoreNotReadyError, UnsafeStoreError
 from tidings.sql.commit_order.base import CommitOrder
-from tidings.sql.commit_order.relatives import refuse_relative
+from tidings.sql.commit_order.known_servers import refuse_old_mysql, refuse_relative
 from tidings.sql.tables import event_append_lock
 
 if TYPE_CHECKING:
@@ -75,13 +75,12 @@ class MySQLCommitOrder(CommitOrder):
     def begin(self, connection: Connection) -> None:
         """Refuse a replica, where transactions may be applied in another order, and relatives."""
         super().begin(connection)
-        read_only, version = connection.execute(_SERVER).one()
-        refuse_relative(str(version), "MySQL")
-        _refuse_read_only(read_only)
+        _refuse_read_only(_refuse_server(connection))
 
     @override
     def check(self, connection: Connection) -> None:
-        """Refuse tables that don't lock rows, and a lock that isn't there."""
+        """Refuse other servers, tables that don't lock rows, and a lock that isn't there."""
+        _refuse_server(connection)
         table = self.event_log.table
         names = {"schema": table.schema, "events": table.name, "lock": event_append_lock.name}
         for table_name, engine in connection.execute(_ENGINES, names):
@@ -106,6 +105,14 @@ def _refuse_read_only(answer: object) -> None:
             "The database is read-only, as a replica is; events may appear there in another "
             "order. Let the relay read the primary."
         )
+
+
+def _refuse_server(connection: Connection) -> object:
+    """Refuse what is no MySQL or MariaDB, or too old a one; return whether it is read-only."""
+    read_only, version = connection.execute(_SERVER).one()
+    refuse_relative(str(version), "MySQL")
+    refuse_old_mysql(str(version))
+    return read_only
 
 
 def _refuse_missing_lock(rows: int) -> None:

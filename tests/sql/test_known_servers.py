@@ -1,4 +1,4 @@
-"""Servers that speak a database's protocol, and are another one."""
+"""Servers that speak a protocol that we know, and are another database, or too old."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from tidings.errors import UnsafeStoreError
-from tidings.sql.commit_order.relatives import refuse_relative
+from tidings.sql.commit_order.known_servers import refuse_old_mysql, refuse_relative
 
 if TYPE_CHECKING:
     from tidings.sql.event_store import SqlAlchemyEventStore
@@ -22,6 +22,7 @@ YUGABYTE = "PostgreSQL 15.2-YB-2.25.0.0-b0 on aarch64-unknown-linux-gnu, compile
         (YUGABYTE, "YugabyteDB"),
         ("PostgreSQL 12.12 (Greenplum Database 7.1.0 build commit:e7c2b1f)", "Greenplum"),
         ("8.0.11-TiDB-v7.5.0 TiDB Server (Apache License 2.0)", "TiDB"),
+        ("CockroachDB CCL v24.1.0 (x86_64-pc-linux-gnu, built 2024/05/15)", "CockroachDB"),
         ("5.7.32 SingleStoreDB source distribution (compatible)", "SingleStore"),
     ],
 )
@@ -68,3 +69,14 @@ def test_a_reader_asks_postgresql_who_it_is(
         postgresql_store.check()
     with pytest.raises(UnsafeStoreError, match="This server is YugabyteDB"):
         postgresql_store.newest_event_id()
+
+
+@pytest.mark.parametrize("version", ["5.7.44-log", "10.5.29-MariaDB-0+deb11u1", "10.2.1-mariadb"])
+def test_a_server_on_which_no_lease_could_be_renewed_is_refused(version: str) -> None:
+    with pytest.raises(UnsafeStoreError, match="leases cannot be renewed"):
+        refuse_old_mysql(version)
+
+
+@pytest.mark.parametrize("version", ["8.0.11", "8.4.2", "9.7.0", "10.6.0-MariaDB", "12.0.2-MariaDB"])
+def test_a_server_that_passes_over_locked_rows_is_taken(version: str) -> None:
+    refuse_old_mysql(version)
