@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -79,3 +81,30 @@ def test_what_the_call_itself_raises_goes_first() -> None:
 
     with KeptConnection(connection.wait, "x") as kept, pytest.raises(LookupError):
         call(kept)
+
+
+FORKED = """
+import os
+from tidings.relay.kept_connection import KeptConnection
+from tidings.testing import eventually
+
+looked_after = []
+
+def kept(whose):
+    return KeptConnection(lambda _seconds: looked_after.append(whose), whose)
+
+with kept("of the parent"):
+    if not os.fork():
+        with kept("of the child") as connection, connection.during_call():
+            eventually(lambda: len(looked_after) > 1)
+        print(sorted(set(looked_after)), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def test_a_child_looks_after_its_own_connections_and_not_its_parents() -> None:
+    said = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert said.stdout.splitlines() == ["['of the child']"]

@@ -7,6 +7,7 @@ nothing be sent.
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Self
@@ -135,7 +136,14 @@ class _DuringCall:
 class _Watch:
     """One thread for all connections of the process, as long as there is one."""
 
+    _lock: threading.Lock
+
     def __init__(self) -> None:
+        self._begin()
+        # A child has not this thread, and none of these connections is its own.
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._kept: set[KeptConnection] = set()
         self._over = threading.Event()
