@@ -16,6 +16,7 @@ from tidings import InMemoryEventStore, NewEvent, StoreUnavailableError
 from tidings.plugins import Capability, EventStore, Hold, OpenExchange, Waited
 from tidings.relay import exchange_worker, poller, shared_reader, worker
 from tidings.relay.answer import NOTHING, Answer
+from tidings.relay.shared_answers import Waiting
 from tidings.relay.shared_reader import SharedReader
 from tidings.relay.shared_store import SharedStore, interrupt, look_at
 from tidings.testing import eventually
@@ -383,8 +384,20 @@ def test_a_poll_that_was_under_way_as_a_run_began_shows_it_nothing(
     (view,) = opened(reader, 1)
     begun = time.monotonic()
     view.check()
+    vars(reader)["_waiting"][view] = Waiting(0, 10, threading.Event())
     reader.polled(0, NOTHING, begun)
     append(store)
+    assert ids(view.all_stored_events_since(0, 10)) == [1]
+
+
+def test_a_poll_for_one_who_waits_no_more_stands_for_nobody(
+    reader: SharedReader, store: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shared_reader, "QUIET_SECONDS", LONG)
+    (view,) = opened(reader, 1)
+    begun = time.monotonic()
+    append(store)
+    reader.polled(0, NOTHING, begun)
     assert ids(view.all_stored_events_since(0, 10)) == [1]
 
 

@@ -241,7 +241,8 @@ class SharedReader(Waiters):
                 self._quiet = None
             if begun < self._forgot:
                 return
-            if polled and not answer.events and answer.hold is None:
+            # Who no longer waits there has had events meanwhile, perhaps after the poll began.
+            if polled and not answer.events and answer.hold is None and self._is_awaited(since):
                 self._quiet = Quiet(since, begun, begun)
             if len(self._views) < 2 and not polled:  # noqa: PLR2004 - nobody else would ask
                 return
@@ -251,6 +252,9 @@ class SharedReader(Waiters):
             self._kept_bytes += size
             while len(self._kept) > 1 and (self._kept_bytes > KEPT_BYTES or self._is_old(begun)):
                 self._drop(next(iter(self._kept)))
+
+    def _is_awaited(self, since: int) -> bool:
+        return any(each.since == since for each in self._waiting.values())
 
     def _is_old(self, now: float) -> bool:
         return now - next(iter(self._kept.values())).begun > KEPT_SECONDS
