@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, delete, or_, select, update
 from typing_extensions import override
@@ -94,12 +94,11 @@ class _OutboxTracker(SqlAlchemyTracker):
         up_to = table.c.event_id <= bindparam("up_to")
         # What waits below that was never read: a sequence that was set back gave it a low id.
         since = table.c.event_id > bindparam("since")
-        quarantined = table.c.event_id.in_(bindparam("quarantined", expanding=True))
-        self._mark = (
-            update(table)
-            .where(up_to, or_(since, quarantined), table.c.dispatched_on.is_(None))
-            .values(dispatched_on=bindparam("now", type_=table.c.dispatched_on.type))
-        )
+        dispatched = {"dispatched_on": bindparam("now", type_=table.c.dispatched_on.type)}
+        waits = table.c.dispatched_on.is_(None)
+        these = table.c.event_id.in_(bindparam("ids", expanding=True))
+        self._mark = update(table).where(up_to, since, waits).values(dispatched)
+        self._mark_these = update(table).where(these, waits).values(dispatched)
         self._unmark = (
             update(table)
             .where(table.c.event_id > bindparam("after"), table.c.dispatched_on.is_not(None))
@@ -175,28 +174,26 @@ class _OutboxTracker(SqlAlchemyTracker):
             if self._remove is not None:
                 removed = {"up_to": up_to, "since": since, "spared": quarantined}
                 connection.execute(self._remove, removed)
-            self._mark_up_to(connection, up_to, since, quarantined)
+            marked = {"up_to": up_to, "since": since, "now": datetime.now(UTC)}
+            connection.execute(self._mark, marked)
+            if quarantined:
+                self._mark_only(quarantined, connection)
 
         self._track_and(self._here(dispatch), exchange_name, event, lease)
         self._moved = (lease.epoch, up_to)
 
     @override
     def note_retry(self, event_id: int, reason: str | None, lease: Lease) -> None:
-        self._note_retry_and(self._here(self._marking(event_id)), event_id, reason, lease)
+        mark = self._here(partial(self._mark_only, [event_id]))
+        self._note_retry_and(mark, event_id, reason, lease)
 
     @override
     def drop_quarantined(self, exchange_name: str, event_id: int) -> bool:
-        return self._drop_and(self._here(self._marking(event_id)), exchange_name, event_id)
+        mark = self._here(partial(self._mark_only, [event_id]))
+        return self._drop_and(mark, exchange_name, event_id)
 
-    def _marking(self, event_id: int) -> Effect:
-        return partial(self._mark_up_to, up_to=event_id, since=event_id - 1, quarantined=())
-
-    def _mark_up_to(
-        self, connection: Connection, up_to: int, since: int, quarantined: Sequence[int]
-    ) -> None:
-        """Mark what waits up to an id: what was read after ``since``, and what is in quarantine."""
-        marked: dict[str, Any] = {"up_to": up_to, "since": since, "quarantined": quarantined}
-        connection.execute(self._mark, marked | {"now": datetime.now(UTC)})
+    def _mark_only(self, ids: Sequence[int], connection: Connection) -> None:
+        connection.execute(self._mark_these, {"ids": ids, "now": datetime.now(UTC)})
 
     @override
     def replay(self, exchange_name: str, after_event_id: int) -> None:
