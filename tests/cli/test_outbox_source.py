@@ -150,3 +150,23 @@ def test_problems_of_a_source_are_told_with_the_others(empty: Project) -> None:
     assert result.code == 2
     assert "exchanges.shop.source" in result.err
     assert "'outbox'" in result.err
+
+
+def test_of_an_outbox_that_cannot_be_read_nobody_says_that_nothing_is_behind(
+    empty: Project,
+) -> None:
+    text = CONFIGURATION.format(url="sqlite:///events.db", then="mark")
+    before, source = text.split("[sources.outbox]")
+    empty.configure(f"{before}[sources.outbox]{source.replace('events.db', 'outbox.db')}")
+    empty.succeed("init", "--tables")
+    dispatch(f"sqlite:///{empty.folder}/outbox.db", 1, 3)
+    empty.succeed("spread", "shop")
+    (empty.folder / "outbox.db").unlink()
+
+    row = empty.status("shop")
+    table = empty.succeed("status").out.splitlines()
+
+    assert (row["state"], row["last_published_id"]) == ("failing", 3)
+    unknown = ("newest_event_id", "events_behind", "seconds_behind")
+    assert [row[name] for name in unknown] == [None, None, None]
+    assert table[2].split() == ["shop", "jsonlines", "failing", "3", "-", "-", "-", "-"]

@@ -55,8 +55,8 @@ def _show(found: Sequence[tuple[Status, State]]) -> None:
                 row.state,
                 row.last_published_id,
                 row.newest_event_id,
-                row.events_behind if row.events_behind_is_exact else f">{MOST_COUNTED}",
-                _late(row.seconds_behind),
+                _behind(row),
+                row.seconds_behind if row.seconds_behind is None else _late(row.seconds_behind),
                 row.relay and label(row.relay),
             )
             for row, _ in found
@@ -76,7 +76,7 @@ def _sentences(row: Status, state: State) -> list[str]:
             f"waits for event {row.hold['missing_id']}, which "
             f"{row.hold['holder']} may still commit (open for {row.hold['seconds']:.0f} s)."
         )
-    if not row.events_behind_is_exact:
+    if row.events_behind is not None and not row.events_behind_is_exact:
         found.append(
             f"more than {MOST_COUNTED} events are behind, by their ids at most {row.events_behind}."
         )
@@ -90,6 +90,12 @@ def _sentences(row: Status, state: State) -> list[str]:
     if row.quarantined:
         found.append(f"{row.quarantined} event(s) in quarantine (`tidings quarantine list`).")
     return found
+
+
+def _behind(row: Status) -> int | str | None:
+    if row.events_behind is None or row.events_behind_is_exact:
+        return row.events_behind
+    return f">{MOST_COUNTED}"
 
 
 def _late(seconds: float) -> str:

@@ -52,8 +52,7 @@ def state_of(store: EventStore, row: TrackedExchange | None, hold: Hold | None) 
     """Return how the exchange is, by its store and by what its relays have noted."""
     if row is None:
         return State("no relay")
-    alive = [relay for relay in row.idle if not is_gone(relay.owner)]
-    owner = None if row.owner is None or is_gone(row.owner) else row.owner
+    owner, alive = _alive(row)
     fail = [relay for relay in alive if relay.reason is not None]
     failing = next((relay for relay in fail if owner in (None, relay.owner)), None)
     if failing is None and fail and hold is None and _waits(store, row):
@@ -76,6 +75,19 @@ def state_of(store: EventStore, row: TrackedExchange | None, hold: Hold | None) 
     if state.word in ("working", "held") and trying is None:
         state = State("no relay")
     return state._replace(relay=trying, standbys=standbys)
+
+
+def unread(row: TrackedExchange | None, reason: str) -> State:
+    """Return how an exchange is whose source cannot be read, for that reason."""
+    owner, alive = (None, []) if row is None else _alive(row)
+    standbys = [relay.owner for relay in alive if relay.reason is None]
+    return State("failing", reason, relay=owner, standbys=standbys)
+
+
+def _alive(row: TrackedExchange) -> tuple[str | None, list[IdleRelay]]:
+    """Return who relays the exchange, and who is idle, of those whose process may live."""
+    owner = None if row.owner is None or is_gone(row.owner) else row.owner
+    return owner, [relay for relay in row.idle if not is_gone(relay.owner)]
 
 
 def _waits(store: EventStore, row: TrackedExchange) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidings.blame import sentence_of
 from tidings.interfaces import Capability
-from tidings.operations.state import State, state_of
+from tidings.operations.state import State, state_of, unread
 from tidings.relay.lag import lag
 from tidings.relay.reports import passed_unmatched
 from tidings.shown import shown_json
@@ -31,9 +31,9 @@ class Status:
     state: ExchangeState
     last_published_id: int | None
     newest_event_id: int | None
-    events_behind: int
+    events_behind: int | None
     events_behind_is_exact: bool
-    seconds_behind: float
+    seconds_behind: float | None
     relay: str | None
     standbys: Sequence[str]
     problem: dict[str, Any] | None
@@ -57,7 +57,9 @@ def statuses(tidings: Tidings) -> list[tuple[Status, State]]:
             if exchange.source is None:
                 raise
             # A source of its own: the other exchanges can be told of all the same.
-            found.append(_unread(exchange.producer, name, tracked.get(name), error))
+            found.append(
+                _unread(exchange.producer, name, tracked.get(name), error, quarantined[name])
+            )
     return found
 
 
@@ -107,25 +109,25 @@ def _status(
 
 
 def _unread(
-    producer: str, name: str, row: TrackedExchange | None, error: Exception
+    producer: str, name: str, row: TrackedExchange | None, error: Exception, quarantined: int
 ) -> tuple[Status, State]:
-    """Return what can be said of an exchange whose source cannot be read."""
-    state = State("failing", sentence_of(error))
+    """Return what can be said of an exchange whose source cannot be read: what the tracker says."""
+    state = unread(row, sentence_of(error))
     shown = Status(
         exchange=name,
         producer=producer,
         state=state.word,
         last_published_id=(row.position.event_id or None) if row else None,
         newest_event_id=None,
-        events_behind=0,
-        events_behind_is_exact=True,
-        seconds_behind=0.0,
-        relay=None,
-        standbys=(),
+        events_behind=None,
+        events_behind_is_exact=False,
+        seconds_behind=None,
+        relay=state.relay,
+        standbys=state.standbys,
         problem=_problem(state),
         hold=None,
         stopped_by=_stopped_by(row),
-        quarantined=0,
+        quarantined=quarantined,
         passed_unmatched=0,
     )
     return shown, state
