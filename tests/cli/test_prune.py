@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.cli.projects import ONE, said_here
+from tests.cli.projects import ONE, TWO, said_here
 from tests.servers import free_port
 from tidings.sql import SqlAlchemyEventStore
 from tidings.testing import eventually
@@ -13,6 +13,16 @@ from tidings_zeromq import Subscriber
 
 if TYPE_CHECKING:
     from tests.command import Project
+
+SAME_EVENTS = """
+[exchanges.late]
+producer = "jsonlines"
+source = "again"
+
+[sources.again]
+backend = "sqlalchemy"
+url = "sqlite:///events.db"
+"""
 
 
 def test_pruning_keeps_what_an_exchange_has_not_had(two: Project) -> None:
@@ -25,6 +35,20 @@ def test_pruning_keeps_what_an_exchange_has_not_had(two: Project) -> None:
     assert dry.startswith("5 event(s) would be deleted.\n")
     assert done.startswith("5 event(s) deleted.\nOthers stay: exchange 'audit'")
     assert two.succeed("spread", "audit").out == "4 notification(s) sent!\n"
+
+
+def test_pruning_waits_for_an_exchange_that_has_the_same_events_by_another_name(
+    two: Project,
+) -> None:
+    two.configure(f"{TWO}{SAME_EVENTS}")
+
+    kept = two.succeed("prune", "--keep", "1").out.splitlines()
+
+    assert kept == [
+        "0 event(s) deleted.",
+        "Others stay: exchange 'late' has not had them yet.",
+    ]
+    assert two.succeed("spread", "late").out == "5 notification(s) sent!\n"
 
 
 def test_pruning_by_age_deletes_only_older_events(two: Project) -> None:

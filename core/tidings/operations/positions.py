@@ -6,7 +6,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tidings.errors import NotYetStoredError, PositionMismatchError, TidingsError
+from tidings.errors import (
+    NotYetStoredError,
+    PositionMismatchError,
+    StoreNotReadyError,
+    TidingsError,
+)
 from tidings.event import MAX_EVENT_ID
 from tidings.operations.journal import note
 from tidings.relay.lag import MOST_COUNTED, counted
@@ -70,13 +75,16 @@ def prune(
     keep: int | None,
     dry_run: bool,
 ) -> Pruned:
-    """Delete from the event store what every exchange has had, as ``retention.prune`` does."""
-    sources = {name: exchange.source for name, exchange in tidings.configuration.exchanges.items()}
+    """Delete from the event store what every exchange has had, as ``retention.prune`` does.
+
+    Those count that read this store, by whatever name their source has.
+    """
+    here = {name: _reads(tidings, name, store) for name in tidings.configuration.exchanges}
     pruned = prune_store(
         store,
         tidings.tracker,
-        [name for name, source in sources.items() if source is None],
-        elsewhere=[name for name, source in sources.items() if source is not None],
+        [name for name, is_read in here.items() if is_read],
+        elsewhere=[name for name, is_read in here.items() if not is_read],
         older_than=older_than,
         keep=keep,
         dry_run=dry_run,
@@ -85,6 +93,18 @@ def prune(
         lacking = "".join(f"; {name} was replayed meanwhile" for name in pruned.set_back)
         note(tidings, "", "pruned", f"{pruned.events} event(s){lacking}")
     return pruned
+
+
+def _reads(tidings: Tidings, exchange_name: str, store: EventStore) -> bool:
+    """Return whether the exchange has its events from that store."""
+    if tidings.configuration.exchange(exchange_name).source is None:
+        return True
+    with closing(tidings.event_store(exchange_name)) as source:
+        try:
+            identity = source.identity()
+        except StoreNotReadyError:  # this one is ready
+            return False
+    return bool(identity) and identity == store.identity()
 
 
 def _look(
