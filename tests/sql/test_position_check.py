@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from tidings.errors import PositionMismatchError
 from tidings.event import NewEvent
+from tidings.interfaces import fingerprint_of
 from tidings.relay.position_check import Anchor
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ def test_a_hole_at_the_position_is_seen_behind_events_of_early_years(
 
     with pytest.raises(PositionMismatchError, match=r"had event 2, .*older ones"):
         Anchor(store, lease).check()
+
+
+def test_an_early_year_is_the_same_one_on_every_system() -> None:
+    early = datetime(7, 1, 2, tzinfo=UTC)
+    assert fingerprint_of("A", early) == "00070102T000000.000000 A"
+
 
 
 def test_another_event_under_the_positions_id_is_refused(

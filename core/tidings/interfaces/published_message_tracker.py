@@ -69,7 +69,9 @@ def fingerprint_of(type_name: str, occurred_on: datetime) -> str:
     that was sent and cannot be tracked would be sent again and again.
     """
     shown = type_name.replace("\0", "\\x00").encode("ascii", "backslashreplace").decode()
-    return f"{occurred_on.astimezone(UTC):%Y%m%dT%H%M%S.%f} {shown}"[:255]
+    when = occurred_on.astimezone(UTC)
+    # Whether %Y has zeros before a short year differs by system and by Python.
+    return f"{when.year:04}{when:%m%dT%H%M%S.%f} {shown}"[:255]
 
 
 class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):

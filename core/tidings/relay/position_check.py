@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from tidings.errors import NotYetStoredError, PositionMismatchError, UnreadableEventError
 from tidings.event import UNREADABLE_TIME
-from tidings.interfaces import fingerprint
+from tidings.interfaces import fingerprint, fingerprint_of
 from tidings.relay.shared_store import look_at
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 LOOK_AGAIN = 2.0
 """Seconds after which a relay looks again whether the store is still the one it was."""
 
-_AFTER_YEAR = len("0101T000000.000000")
-"""Characters behind the year of a fingerprint's time; a year before 1000 may be short."""
 _SAME_TIME = timedelta(seconds=1)
 """Databases compare times more coarsely than we do."""
 
@@ -140,15 +138,14 @@ def _tells(mark: str | None) -> TypeGuard[str]:
 
     Not after a replay, nor if that event could not be read: it may have been mended since.
     """
-    return mark is not None and not mark.startswith(f"{UNREADABLE_TIME:%Y%m%dT%H%M%S.%f} ")
+    return mark is not None and not mark.startswith(fingerprint_of("", UNREADABLE_TIME))
 
 
 def _occurred_on(mark: str) -> datetime | None:
     """Return when the event of a fingerprint occurred; ``None`` if it is no fingerprint of ours."""
-    when = mark.partition(" ")[0]
-    year, rest = when[:-_AFTER_YEAR], when[-_AFTER_YEAR:]
     try:
-        return datetime.strptime(f"{year:0>4}{rest}", "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+        when = datetime.strptime(mark.partition(" ")[0], "%Y%m%dT%H%M%S.%f")
+        return when.replace(tzinfo=UTC)
     except ValueError:
         return None
 
