@@ -121,9 +121,7 @@ def test_nor_does_what_was_passed_over_take_it_back_before_an_event_in_quarantin
             raise UndeliverableEventError("too large", exchange_name=X, event_id=6)
 
     parts.producer.before_send = refuse
-    service = parts.service(
-        capabilities=REMEMBERS, events=["OrderPlaced"], passes_poison=True
-    )
+    service = parts.service(capabilities=REMEMBERS, events=["OrderPlaced"], passes_poison=True)
 
     assert service.publish_notifications(X) == 0
     assert parts.position() == 6

@@ -77,6 +77,8 @@ def test_a_server_on_which_no_lease_could_be_renewed_is_refused(version: str) ->
         refuse_old_mysql(version)
 
 
-@pytest.mark.parametrize("version", ["8.0.11", "8.4.2", "9.7.0", "10.6.0-MariaDB", "12.0.2-MariaDB"])
+@pytest.mark.parametrize(
+    "version", ["8.0.11", "8.4.2", "9.7.0", "10.6.0-MariaDB", "12.0.2-MariaDB"]
+)
 def test_a_server_that_passes_over_locked_rows_is_taken(version: str) -> None:
     refuse_old_mysql(version)

@@ -1,5 +1,4 @@
-"""What stays in an outbox below its exchange's position: it stops nothing, and is named if it waits.
-"""
+"""What stays in an outbox below its exchange's position stops nothing, and is named if it waits."""
 
 from __future__ import annotations
 

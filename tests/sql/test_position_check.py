@@ -100,7 +100,6 @@ def test_an_early_year_is_the_same_one_on_every_system() -> None:
     assert fingerprint_of("A", early) == "00070102T000000.000000 A"
 
 
-
 def test_another_event_under_the_positions_id_is_refused(
     engine: Engine, store: SqlAlchemyEventStore, tracker: Tracker
 ) -> None:

@@ -144,8 +144,8 @@ def _tells(mark: str | None) -> TypeGuard[str]:
 def _occurred_on(mark: str) -> datetime | None:
     """Return when the event of a fingerprint occurred; ``None`` if it is no fingerprint of ours."""
     try:
-        when = datetime.strptime(mark.partition(" ")[0], "%Y%m%dT%H%M%S.%f")
-        return when.replace(tzinfo=UTC)
+        when = mark.partition(" ")[0]
+        return datetime.strptime(when, "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
     except ValueError:
         return None
 

@@ -181,9 +181,7 @@ class Database:
         event.listen(engine, "handle_error", _leave_read_only_session)
         return engine
 
-    def _open(
-        self, dialect: Dialect, record: ConnectionPoolEntry, given: Any, options: Any
-    ) -> Any:
+    def _open(self, dialect: Dialect, record: ConnectionPoolEntry, given: Any, options: Any) -> Any:
         """Let the driver connect; what it raises beside its own errors is about the URL."""
         # Before that: one that takes its place meanwhile shall not be taken for what is opened.
         record.info["file"] = self._file_number()

@@ -60,7 +60,9 @@ class OutboxEventStore(SqlAlchemyEventStore):
 
     def _refuse_missing_rights(self) -> None:
         """Raise if we may not change rows: what is sent and not marked is sent again and again."""
-        if self.database.dialect_name == "sqlite":  # which has no rights, and would wait for writers
+        if (
+            self.database.dialect_name == "sqlite"
+        ):  # which has no rights, and would wait for writers
             return
         with self.database.autocommit() as connection:
             for statement in self._changes:
