@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.cli.projects import said_here, written
+from tests.cli.projects import TWO, said_here, written
 from tidings.sql import SqlAlchemyTracker
 
 if TYPE_CHECKING:
     from tests.command import Project
+    from tests.servers.given import DatabaseServer
 
 
 def test_a_replay_repeats_for_one_exchange_and_no_other_notices(two: Project) -> None:
@@ -37,6 +38,34 @@ def test_a_replay_that_passes_unsent_events_is_refused_unless_it_is_meant(two: P
     )
     two.succeed("spread", "orders")
     assert written(two, "orders") == [1, 2, 3, 4, 5, 9]
+
+
+def test_a_replay_passes_no_event_unasked_that_somebody_may_still_commit(
+    project: Project, postgresql: DatabaseServer
+) -> None:
+    url = postgresql.new_database()
+    project.configure(TWO.replace("sqlite:///events.db", url))
+    project.succeed("init", "--tables")
+    insert = text("INSERT INTO event (type_name, body, occurred_on) VALUES ('A', '1', now())")
+    engine = create_engine(url)
+    with engine.connect() as holder:
+        holder.execute(insert)
+        pid = holder.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        project.append_numbers(2, 3)
+
+        refused = project.run("replay", "orders", "--from", "2")
+        skipped = project.succeed("replay", "audit", "--from", "2", "--skip").out
+        holder.commit()
+    engine.dispose()
+
+    assert refused.code == 1
+    assert f"would pass event 1, which process {pid} may still commit. Nothing" in refused.err
+    assert skipped == (
+        "Exchange 'audit' goes on from event 2: 2 event(s); event 1, if it is committed, is never "
+        "sent.\n"
+    )
+    assert project.succeed("spread", "orders").out == "3 notification(s) sent!\n"
+    assert project.succeed("spread", "audit").out == "2 notification(s) sent!\n"
 
 
 def test_a_replay_beyond_the_newest_event_says_what_is_not_sent_then(two: Project) -> None:

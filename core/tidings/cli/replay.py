@@ -59,4 +59,6 @@ def _replayed(name: str, found: Replayed) -> str:
         left_out = f"; of {counted(passed)} event(s) before that nothing says that they were sent"
     elif passed > 0:
         left_out = f"; {counted(passed)} event(s) before that were never sent"
+    elif found.awaited is not None:
+        left_out = f"; event {found.awaited.missing_id}, if it is committed, is never sent"
     return f"Exchange {name!r} goes on from event {after + 1}: {count} event(s){left_out}."

@@ -11,6 +11,7 @@ from tidings.errors import (
     PositionMismatchError,
     StoreNotReadyError,
     TidingsError,
+    UnreadableEventError,
 )
 from tidings.event import MAX_EVENT_ID
 from tidings.operations.journal import note
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from tidings.bootstrap import Tidings
-    from tidings.interfaces import EventStore, PublishedMessageTracker
+    from tidings.interfaces import EventStore, Hold, PublishedMessageTracker
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Replayed:
     """The newest event stored; 0: none is."""
     gone: str | None
     """What is asked for and no longer stored, as a sentence."""
+    awaited: Hold | None = None
+    """What may still commit an event that it passes, which is in no count."""
 
 
 def replay(tidings: Tidings, exchange_name: str, after: int, *, skip: bool) -> Replayed:
@@ -55,7 +58,7 @@ def replay(tidings: Tidings, exchange_name: str, after: int, *, skip: bool) -> R
     with closing(tidings.event_store(exchange_name)) as store:
         store.check()
         found = _look(store, tracker, exchange_name, after)
-        if found.passed > 0 and not skip:
+        if (found.passed > 0 or found.awaited is not None) and not skip:
             raise TidingsError(_refusal(exchange_name, found))
         tracker.replay(exchange_name, after)
         # Again: whoever was deleting events knew nothing of the replay until now. And an outbox
@@ -114,7 +117,18 @@ def _look(
     passed = _count(store, had or 0, after)
     newest = store.newest_event_id() or 0
     count = _count(store, after)
-    return Replayed(had, after, count, passed, newest, describe_gone(store, after))
+    awaited = None if had is None or passed else _hold_up_to(store, had, after)
+    return Replayed(had, after, count, passed, newest, describe_gone(store, after), awaited)
+
+
+def _hold_up_to(store: EventStore, since: int, last: int) -> Hold | None:
+    """Return who may still commit the first event after ``since``, with an id up to ``last``."""
+    try:
+        store.all_stored_events_since(since, 1)
+    except UnreadableEventError:
+        return None
+    hold = store.hold()
+    return hold if hold is not None and hold.missing_id <= last else None
 
 
 def _count(store: EventStore, after: int, up_to: int = MAX_EVENT_ID) -> int:
@@ -141,6 +155,12 @@ def _refusal(name: str, found: Replayed) -> str:
             f"Exchange {name!r} has a position that is not one of this event store: of "
             f"{counted(found.passed)} event(s) before event {found.after + 1} nothing says that it "
             "was sent them."
+        )
+    elif found.awaited is not None:
+        why = (
+            f"Exchange {name!r} has had events up to {found.had}: going on from "
+            f"{found.after + 1} would pass event {found.awaited.missing_id}, which "
+            f"{found.awaited.holder} may still commit."
         )
     else:
         why = (
