@@ -116,6 +116,24 @@ def test_an_exchange_that_has_no_position_yet_keeps_everything(
     assert len(ids(filled)) == COUNT
 
 
+def test_of_an_exchange_whose_position_was_deleted_what_is_in_quarantine_stays_and_no_more(
+    engine: Engine, filled: SqlAlchemyEventStore, tracker: Tracker
+) -> None:
+    publish(filled, tracker, "shop", 25)
+    publish(filled, tracker, "gone", 6)
+    seventh = filled.stored_event(7)
+    assert seventh is not None
+    tracker.quarantine("gone", seventh, "too large", tracker.acquire_lease("gone", "a", 15))
+    with engine.begin() as connection:
+        connection.execute(
+            text("DELETE FROM event_published_message_tracker WHERE type_name = 'gone'")
+        )
+
+    assert prune(filled, tracker, ["shop"], keep=1) == Pruned(6, "gone", ("gone", "shop"))
+    tracker.drop_quarantined("gone", 7)
+    assert prune(filled, tracker, ["shop"], keep=1) == Pruned(18, None, ("shop",))
+
+
 def test_without_any_exchange_nothing_was_published_and_nothing_goes(
     filled: SqlAlchemyEventStore, tracker: Tracker
 ) -> None:

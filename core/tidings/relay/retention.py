@@ -134,7 +134,8 @@ def _positions(
     positions |= {t.exchange_name: t.position.event_id for t in tracked}
     if Capability.QUARANTINE in tracker.capabilities:
         for name, event_id, *_ in tracker.quarantined_events():
-            positions[name] = min(positions.get(name, 0), event_id - 1)
+            # Of one whose position was deleted, because it is no longer used, that alone is left.
+            positions[name] = min(positions.get(name, event_id - 1), event_id - 1)
     for name in elsewhere:
         positions.pop(name, None)
     return positions
