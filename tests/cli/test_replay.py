@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from tests.cli.projects import TWO, said_here, written
+from tidings.errors import TidingsError
 from tidings.sql import SqlAlchemyTracker
 
 if TYPE_CHECKING:
@@ -133,9 +134,9 @@ def test_a_replay_says_too_what_was_pruned_at_the_same_moment(
 ) -> None:
     set_back = SqlAlchemyTracker.replay
 
-    def just_after(tracker: SqlAlchemyTracker, exchange: str, after: int) -> None:
+    def just_after(tracker: SqlAlchemyTracker, *which: Any, **how: Any) -> bool:
         ten.succeed("prune", "--keep", "3")
-        set_back(tracker, exchange, after)
+        return set_back(tracker, *which, **how)
 
     monkeypatch.setattr(SqlAlchemyTracker, "replay", just_after)
     said = said_here(ten, monkeypatch, "replay", "orders", "--all")
@@ -143,3 +144,19 @@ def test_a_replay_says_too_what_was_pruned_at_the_same_moment(
     assert said[-1] == (
         "The event store begins with event 8: whatever was stored from 1 to 7 cannot come again."
     )
+
+
+def test_of_two_replays_at_the_same_moment_the_later_changes_nothing(
+    ten: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_back = SqlAlchemyTracker.replay
+
+    def just_after(tracker: SqlAlchemyTracker, *which: Any, **how: Any) -> bool:
+        ten.succeed("replay", "orders", "--from", "3")
+        return set_back(tracker, *which, **how)
+
+    monkeypatch.setattr(SqlAlchemyTracker, "replay", just_after)
+    with pytest.raises(TidingsError, match="replayed by somebody else at the same moment"):
+        said_here(ten, monkeypatch, "replay", "orders", "--from", "9")
+
+    assert ten.status("orders")["last_published_id"] == 2

@@ -33,25 +33,50 @@ if TYPE_CHECKING:
 
 class Base(InMemoryTracker):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
-        super().replay(exchange_name, after_event_id)
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        if not super().replay(exchange_name, after_event_id, generation=generation):
+            return False
         row = self._rows[exchange_name]
         by_the_clock = max(row.position.generation, time.time_ns() // 1000)
         row.position = row.position._replace(generation=by_the_clock)
+        return True
 
 
 class CountsReplays(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
-        InMemoryTracker.replay(self, exchange_name, after_event_id)
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        return InMemoryTracker.replay(self, exchange_name, after_event_id, generation=generation)
+
+
+class ReplaysWhateverCameFirst(Base):
+    @override
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        return super().replay(exchange_name, after_event_id)
+
+
+class ReplaysInNoTurn(Base):
+    @override
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        return generation is None and super().replay(exchange_name, after_event_id)
 
 
 class DrawsLongGenerations(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
-        super().replay(exchange_name, after_event_id)
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        done = super().replay(exchange_name, after_event_id, generation=generation)
         row = self._rows[exchange_name]
         row.position = row.position._replace(generation=uuid.uuid4().int)
+        return done
 
 
 class ShowsWhoseLeaseExpired(Base):
@@ -86,11 +111,14 @@ class RetriesByPrefix(Base):
 
 class EmptiesByPrefix(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
-        super().replay(exchange_name, after_event_id)
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        done = super().replay(exchange_name, after_event_id, generation=generation)
         for name, row in self._rows.items():
             if name.startswith(exchange_name):
                 row.quarantined = {n: e for n, e in row.quarantined.items() if n <= after_event_id}
+        return done
 
 
 class FindsTheJournalByPattern(Base):
@@ -317,25 +345,34 @@ class ForgetsTheFingerprint(Base):
 
 class ReplaysAll(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
         for name in list(self._rows):
             super().replay(name, after_event_id)
+        return True
 
 
 class ReplaysWithinTheGeneration(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
-        super().replay(exchange_name, after_event_id)
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        done = super().replay(exchange_name, after_event_id, generation=generation)
         row = self._rows[exchange_name]
         row.position = Position(after_event_id, 0)
+        return done
 
 
 class ReplaysBesideTheQuarantine(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
         kept = dict(self._rows[exchange_name].quarantined)
-        super().replay(exchange_name, after_event_id)
+        done = super().replay(exchange_name, after_event_id, generation=generation)
         self._rows[exchange_name].quarantined = kept
+        return done
 
 
 class MarksTheTypeThatIsMended(Base):
@@ -347,9 +384,12 @@ class MarksTheTypeThatIsMended(Base):
 
 class ReplaysUnderTheHolder(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
         row = self._rows[exchange_name]
         row.position = Position(after_event_id, row.position.generation + 1)
+        return True
 
 
 class IgnoresCase(Base):
@@ -479,9 +519,12 @@ class PausesAnew(Base):
 
 class ForgetsThePauseInAReplay(Base):
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
-        super().replay(exchange_name, after_event_id)
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        done = super().replay(exchange_name, after_event_id, generation=generation)
         self.resume(exchange_name)
+        return done
 
 
 class PausesEveryExchange(Base):

@@ -190,6 +190,11 @@ MUTANTS = [
         "math.max(number('generation') + 1, tonumber(clock[1]) - 1767225600)",
         "tonumber(clock[1]) - 1767225600",
     ),
+    Mutant(
+        TRACKER,
+        "if ARGV[3] and number('generation') ~= tonumber(ARGV[3]) then return 0 end\n",
+        "",
+    ),
     Mutant(TRACKER, "redis.call('SADD', KEYS[1], ARGV[2])\n", ""),
     Mutant(TRACKER, "generation, 'fingerprint', '')", "generation)"),
     Mutant(

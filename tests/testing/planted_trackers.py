@@ -92,6 +92,13 @@ FAULTS: dict[str, Finding] = {
         "replay_sets_the_position_of_that",
         ["generation=0", "Begins a new generation"],
     ),
+    "ReplaysWhateverCameFirst": Finding(
+        "of_two_replays_that_saw_the_same",
+        ["replay() of generation 0 after that returned True", "another replay came first"],
+    ),
+    "ReplaysInNoTurn": Finding(
+        "of_two_replays_that_saw_the_same", ["replay() of generation 0 returned False"]
+    ),
     "CountsReplays": Finding(
         "a_generation_that_no_other_began",
         ["The first replay began generation 1.", "must not count on from there"],

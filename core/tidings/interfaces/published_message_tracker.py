@@ -181,7 +181,9 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
         raise NotImplementedError
 
     @abstractmethod
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
         """Set the position so that the exchange gets every event after ``after_event_id`` again.
 
         Begins a new generation, and takes the lease from whoever holds it: a running relay stops,
@@ -190,6 +192,10 @@ class PublishedMessageTracker(Quarantine, Journal, Pauses, ABC):
 
         The new generation is greater than the last, and no other replay ever began it. So a tracker
         that may be restored from a backup must not count on from there.
+
+        ``generation`` is the exchange's as the caller has seen it; 0 if it has no row. If it has
+        another one by now, another replay came first: returns ``False``, with nothing changed. Else
+        ``True``.
         """
 
     @abstractmethod

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from tidings.bootstrap import Tidings
-    from tidings.interfaces import EventStore, Hold, PublishedMessageTracker
+    from tidings.interfaces import EventStore, Hold, TrackedExchange
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,17 @@ def replay(tidings: Tidings, exchange_name: str, after: int, *, skip: bool) -> R
     tracker = tidings.exchange_tracker(exchange_name)
     with closing(tidings.event_store(exchange_name)) as store:
         store.check()
-        found = _look(store, tracker, exchange_name, after)
+        row = tracker.tracked_exchange(exchange_name)
+        found = _look(store, row, after)
         if (found.passed > 0 or found.awaited is not None) and not skip:
             raise TidingsError(_refusal(exchange_name, found))
-        tracker.replay(exchange_name, after)
+        generation = 0 if row is None else row.position.generation
+        if not tracker.replay(exchange_name, after, generation=generation):
+            raise TidingsError(
+                f"Exchange {exchange_name!r} was replayed by somebody else at the same moment. "
+                f"Nothing was changed. `tidings journal {exchange_name}` shows from where: say "
+                "again from where it is to go on."
+            )
         # Again: whoever was deleting events knew nothing of the replay until now. And an outbox
         # shows only now what it gives once more.
         count = max(found.count, _count(store, after))
@@ -110,10 +117,8 @@ def _reads(tidings: Tidings, exchange_name: str, store: EventStore) -> bool:
     return bool(identity) and identity == store.identity()
 
 
-def _look(
-    store: EventStore, tracker: PublishedMessageTracker, exchange_name: str, after: int
-) -> Replayed:
-    had = _had(store, tracker, exchange_name)
+def _look(store: EventStore, row: TrackedExchange | None, after: int) -> Replayed:
+    had = _had(store, row)
     passed = _count(store, had or 0, after)
     newest = store.newest_event_id() or 0
     count = _count(store, after)
@@ -135,9 +140,8 @@ def _count(store: EventStore, after: int, up_to: int = MAX_EVENT_ID) -> int:
     return store.count_stored_events_between(after, up_to, MOST_COUNTED + 1)
 
 
-def _had(store: EventStore, tracker: PublishedMessageTracker, name: str) -> int | None:
+def _had(store: EventStore, row: TrackedExchange | None) -> int | None:
     """Return up to which event of this store the exchange has got; ``None``: it cannot be told."""
-    row = tracker.tracked_exchange(name)
     if row is None:
         return 0
     try:

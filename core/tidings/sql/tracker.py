@@ -161,10 +161,14 @@ class SqlAlchemyTracker(PublishedMessageTracker):
             idle_relays.forget(connection, exchange_name, owner)
 
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
-        self._replay_and(_nothing, exchange_name, after_event_id)
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
+        return self._replay_and(_nothing, exchange_name, after_event_id, generation)
 
-    def _replay_and(self, effect: Effect, exchange_name: str, after_event_id: int) -> None:
+    def _replay_and(
+        self, effect: Effect, exchange_name: str, after_event_id: int, generation: int | None
+    ) -> bool:
         """Replay, with an effect before anybody can go on from there.
 
         ``effect`` is given the transaction's connection; what it raises rolls the replay back.
@@ -173,11 +177,11 @@ class SqlAlchemyTracker(PublishedMessageTracker):
             raise ValueError(f"No event has an id below 1; replay after {after_event_id}?")
         self._make_row(exchange_name)
         with self._database.transaction() as connection:
-            connection.execute(
-                tracker_rows.REPLAY, {"exchange_name": exchange_name, "event_id": after_event_id}
-            )
+            if not tracker_rows.replay(connection, exchange_name, after_event_id, generation):
+                return False
             quarantine.take_back(connection, exchange_name, after_event_id)
             effect(connection)
+        return True
 
     @override
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:

@@ -93,7 +93,7 @@ STOP = (
 )
 RENEW = update(tracker).where(_of_lease).values(lease_expires=_lease_end)
 RELEASE = update(tracker).where(_of_lease).values(lease_owner=None, lease_expires=0)
-REPLAY = (
+_REPLAY = (
     update(tracker)
     .where(_of_exchange)
     .values(
@@ -106,6 +106,19 @@ REPLAY = (
         lease_expires=0,
     )
 )
+
+
+_REPLAY_IN_TURN = _REPLAY.where(tracker.c.generation == bindparam("seen"))
+
+
+def replay(
+    connection: Connection, exchange_name: str, after_event_id: int, generation: int | None
+) -> bool:
+    """Set the exchange's row back; return whether it was of that generation, if one is said."""
+    asked = {"exchange_name": exchange_name, "event_id": after_event_id}
+    if generation is None:
+        return connection.execute(_REPLAY, asked).rowcount > 0
+    return connection.execute(_REPLAY_IN_TURN, asked | {"seen": generation}).rowcount > 0
 
 
 def insert_if_absent(dialect_name: str) -> Insert:

@@ -206,6 +206,29 @@ class PositionPromises:
                 "restored, the next replay begins that one again.",
             )
 
+    def test_of_two_replays_that_saw_the_same_generation_one_changes_something(
+        self, tracker: PublishedMessageTracker
+    ) -> None:
+        for name in ("a", "new"):
+            check(
+                tracker.replay(name, 20, generation=0),
+                Tracker.REPLAYED_FIRST,
+                f"Of {name!r}, never replayed before, replay() of generation 0 returned False.",
+            )
+        check(
+            not tracker.replay("a", 30, generation=0),
+            Tracker.REPLAYED_FIRST,
+            "A replay had been done, and replay() of generation 0 after that returned True.",
+        )
+        expect_position(tracker, "a", 20, Tracker.REPLAYED_FIRST)
+        generation = tracker.acquire_lease("a", "one", LONG).position.generation
+        check(
+            tracker.replay("a", 30, generation=generation),
+            Tracker.REPLAYED_FIRST,
+            f"replay() of generation {generation}, which the exchange has, returned False.",
+        )
+        expect_position(tracker, "a", 30, Tracker.REPLAYED_FIRST)
+
     def test_close_leaves_nothing_open(
         self,
         tracker: PublishedMessageTracker,

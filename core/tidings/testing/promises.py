@@ -211,6 +211,10 @@ class Tracker:
         "The new generation is greater than the last, and no other replay ever began it. So a "
         "tracker that may be restored from a backup must not count on from there."
     )
+    REPLAYED_FIRST = (
+        "If it has another one by now, another replay came first: returns ``False``, with nothing "
+        "changed."
+    )
     GENERATION = "At most ``MAX_EVENT_ID``: brokers keep it in 64 bits, too."
     TRACKED_EXCHANGES = "Return every exchange that has a row, by name."
     TRACKED_EXCHANGE = (

@@ -68,6 +68,7 @@ return 1
 REPLAY = (
     HEAD
     + """
+if ARGV[3] and number('generation') ~= tonumber(ARGV[3]) then return 0 end
 local generation = math.max(number('generation') + 1, tonumber(clock[1]) - 1767225600)
 redis.call('SADD', KEYS[1], ARGV[2])
 redis.call('HINCRBY', KEYS[2], 'epoch', 1)
@@ -130,9 +131,12 @@ class RedisTracker(PublishedMessageTracker):
         """Give it back; the epoch stays, and grows with the next holder."""
         self._run(RELEASE, lease.exchange_name, lease.epoch)
 
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
         """Set the position, and take the lease from whoever has it."""
-        self._run(REPLAY, exchange_name, after_event_id, exchange_name)
+        seen = () if generation is None else (generation,)
+        return bool(self._run(REPLAY, exchange_name, after_event_id, exchange_name, *seen))
 
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:
         """Return every row, by name."""

@@ -127,15 +127,20 @@ class InMemoryTracker(PublishedMessageTracker):
             self._rows.setdefault(exchange_name, _Row()).idle.pop(owner, None)
 
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
         with self._lock:
             row = self._rows.setdefault(exchange_name, _Row())
+            if generation not in (None, row.position.generation):
+                return False
             row.position = Position(after_event_id, row.position.generation + 1)
             row.fingerprint = None
             row.stop = None
             row.owner = None
             row.epoch += 1
             row.quarantined = {n: e for n, e in row.quarantined.items() if n <= after_event_id}
+            return True
 
     @override
     def tracked_exchanges(self) -> Sequence[TrackedExchange]:

@@ -196,11 +196,14 @@ class _OutboxTracker(SqlAlchemyTracker):
         connection.execute(self._mark_these, {"ids": ids, "now": datetime.now(UTC)})
 
     @override
-    def replay(self, exchange_name: str, after_event_id: int) -> None:
+    def replay(
+        self, exchange_name: str, after_event_id: int, *, generation: int | None = None
+    ) -> bool:
         def unmark(connection: Connection) -> None:
             connection.execute(self._unmark, {"after": after_event_id})
 
-        self._replay_and(self._here(unmark), exchange_name, after_event_id)
+        here = self._here(unmark)
+        return self._replay_and(here, exchange_name, after_event_id, generation)
 
     def _here(self, effect: Effect) -> Effect:
         """Let an effect happen in the outbox's database, under the lock of the tracker's row."""
