@@ -9,12 +9,15 @@ from typing_extensions import override
 
 from tests.relay.parts import REMEMBERS, Parts, PassingOn, Producer, X
 from tidings import (
+    BrokerUnavailableError,
     PositionMismatchError,
     StoreUnavailableError,
     UndeliverableEventError,
 )
 from tidings.errors import UnreadableEventError
 from tidings.plugins import Capability
+from tidings.relay.owner import Owner
+from tidings.relay.run import running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,6 +146,33 @@ def test_what_the_broker_only_remembers_stops_the_exchange_if_it_cannot_be_sent_
     with pytest.raises(UndeliverableEventError, match="4"):
         parts.service(capabilities=REMEMBERS, passes_poison=True).publish_notifications(X)
     assert parts.position() is None
+
+
+@pytest.mark.parametrize("cause", ["a refusal", "a lost connection"])
+def test_how_far_was_sent_is_known_also_if_the_database_goes_away_after_the_broker(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    def lose_the_database(*_: object) -> None:
+        raise StoreUnavailableError("The database is gone.")
+
+    def fail(event_id: int) -> None:
+        if event_id < 4:
+            return
+        if cause == "a refusal":
+            monkeypatch.setattr(parts.producer, "open_exchange", lose_the_database)
+            raise UndeliverableEventError("too large", exchange_name=X)
+        track = "track_most_recent_published_message"
+        monkeypatch.setattr(parts.tracker, track, lose_the_database)
+        raise BrokerUnavailableError("The broker is gone.", exchange_name=X)
+
+    parts.append(4)
+    parts.producer.before_send = fail
+    owner = Owner()
+    with pytest.raises((StoreUnavailableError, BrokerUnavailableError)):
+        with running(parts.route(), owner) as run:
+            run.step()
+
+    assert owner.reached[X].position.event_id == 4
 
 
 class DeafExchange(PassingOn):

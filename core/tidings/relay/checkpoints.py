@@ -105,8 +105,8 @@ class Checkpoints:
 
         What the broker had accepted without our hearing of it is not sent again.
         """
+        start_id = reopen()  # if that fails, what is in flight may be there all the same
         before, self._in_flight = self._in_flight, InFlight()
-        start_id = reopen()
         arrived = before.settle(start_id)
         self._tally.take_back(len(before))
         if arrived is not None:

@@ -168,6 +168,8 @@ class Run:
             self._checkpoints.make()
         except Exception as error:  # noqa: BLE001 - we are leaving already, perhaps for a reason
             log.debug("%s: no last checkpoint: %s", self.route.exchange_name, error)
+            if isinstance(error, EventStoreError):
+                self.note_sent()
         self._stages.tell()
 
     def note_sent(self) -> None:
