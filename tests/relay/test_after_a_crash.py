@@ -168,9 +168,9 @@ def test_how_far_was_sent_is_known_also_if_the_database_goes_away_after_the_brok
     parts.append(4)
     parts.producer.before_send = fail
     owner = Owner()
-    with pytest.raises((StoreUnavailableError, BrokerUnavailableError)):
-        with running(parts.route(), owner) as run:
-            run.step()
+    away = (StoreUnavailableError, BrokerUnavailableError)
+    with pytest.raises(away), running(parts.route(), owner) as run:
+        run.step()
 
     assert owner.reached[X].position.event_id == 4
 

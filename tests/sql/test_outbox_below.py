@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import Engine
+from sqlalchemy import event as sqlalchemy_event
 
 from tests.sql.test_outbox_source import Draining, draining
 from tidings.event import NewEvent
 from tidings.relay.position_check import Anchor
-from tidings.sql.outbox import OutboxMessageDispatcher
+from tidings.sql.outbox import OutboxMessageDispatcher, source
 from tidings.sql.settings import SqlAlchemySettings
 from tidings.sql.tracker import SqlAlchemyTracker
 
@@ -116,3 +118,32 @@ def test_what_is_refused_again_stays_in_quarantine_and_in_the_outbox(outbox: Dra
     (event,) = outbox.tracker.quarantined_events("shop")
     assert event.reason == "still too large"
     assert outbox.store.stored_event(1) is not None
+
+
+def test_however_much_is_in_quarantine_no_statement_names_all_of_it(
+    outbox: Draining, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def count(
+        _connection: object, _cursor: object, _statement: str, given: Any, *_: object
+    ) -> None:
+        most.append(len(given))
+
+    most: list[int] = []
+    monkeypatch.setattr(source, "MOST_IDS", 4)
+    outbox.dispatch(*(f"{number}" for number in range(1, 31)))
+    lease = outbox.tracker.acquire_lease("shop", "a", 15)
+    for event in outbox.store.all_stored_events_since(0, 29):
+        outbox.tracker.quarantine("shop", event, "too large", lease)
+    sqlalchemy_event.listen(Engine, "before_cursor_execute", count)
+    try:
+        lease = outbox.tracker.acquire_lease("shop", "a", 15)
+        (last,) = outbox.store.all_stored_events_since(lease.position.event_id, 10)
+        outbox.tracker.track_most_recent_published_message("shop", last, lease)
+        publish_first_of(outbox, outbox.tracker.acquire_lease("shop", "a", 15), "31")
+    finally:
+        sqlalchemy_event.remove(Engine, "before_cursor_execute", count)
+
+    assert outbox.waiting() == []
+    assert outbox.rows() == 30  # those in quarantine, and the one at the position
+    assert max(most) < 29
+    assert caplog.messages == []

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, or_, select, update
 from typing_extensions import override
 
 from tidings.errors import ConfigurationError, TidingsError
@@ -20,9 +20,9 @@ from tidings.sql.outbox.table import outbox_log
 from tidings.sql.tracker import SqlAlchemyTracker
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, UpdateBase
 
     from tidings.event import StoredEvent
     from tidings.interfaces import Lease, PublishedMessageTracker
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from tidings.sql.tracker import Effect
 
 log = escaping_logger(__name__)
+
+MOST_IDS = 500
+"""In one statement; databases bound how many parameters one may have."""
 
 
 def outbox_event_store(settings: OutboxSettings) -> SqlAlchemyEventStore:
@@ -104,25 +107,21 @@ class _OutboxTracker(SqlAlchemyTracker):
             .where(table.c.event_id > bindparam("after"), table.c.dispatched_on.is_not(None))
             .values(dispatched_on=None)
         )
-        spared = table.c.event_id.not_in(bindparam("spared", expanding=True))
         self._below = (
             select(table.c.event_id)
-            .where(up_to, table.c.dispatched_on.is_(None), spared)
+            .where(up_to, waits)
             .order_by(table.c.event_id)
-            .limit(MOST_NAMED + 1)
+            .limit(bindparam("most"))
         )
         self._told_below: list[int] = []
         self._table_name = table.name
+        self._removes = settings.then == "remove"
         # The row at the position stays, marked: it shows that the position is of this outbox.
-        self._remove = (
-            delete(table).where(
-                table.c.event_id < bindparam("up_to"),
-                or_(since, table.c.dispatched_on.is_not(None)),
-                spared,
-            )
-            if settings.then == "remove"
-            else None
-        )
+        below = table.c.event_id < bindparam("up_to")
+        done = and_(below, or_(since, table.c.dispatched_on.is_not(None)))
+        self._remove = delete(table).where(done)
+        self._done = select(table.c.event_id).where(done)
+        self._remove_these = delete(table).where(these)
 
     @override
     def acquire_lease(
@@ -136,11 +135,10 @@ class _OutboxTracker(SqlAlchemyTracker):
     def _tell_what_waits_below(self, lease: Lease) -> None:
         """Name what waits though the exchange has passed it: one look at the table's index."""
         position = lease.position.event_id
-        below = self._waiting_up_to(position, []) if position else []
+        below = self._waiting_up_to(position, set()) if position else []
         if below:
             # What has just gone into quarantine is marked when the position next moves.
-            passed = [each.event_id for each in self.quarantined_events(lease.exchange_name)]
-            below = self._waiting_up_to(position, passed)
+            below = self._waiting_up_to(position, self._quarantined(lease.exchange_name))
         if below and below != self._told_below:
             log.warning(
                 "%s has passed event %d, and below it there wait, in the table %r: %s. A sequence "
@@ -155,10 +153,14 @@ class _OutboxTracker(SqlAlchemyTracker):
             )
         self._told_below = below
 
-    def _waiting_up_to(self, position: int, spared: list[int]) -> list[int]:
+    def _waiting_up_to(self, position: int, spared: Collection[int]) -> list[int]:
         with self._outbox.autocommit() as connection:
-            asked = {"up_to": position, "spared": spared}
-            return list(connection.execute(self._below, asked).scalars())
+            asked = {"up_to": position, "most": len(spared) + MOST_NAMED + 1}
+            found = connection.execute(self._below, asked).scalars()
+            return [event_id for event_id in found if event_id not in spared]
+
+    def _quarantined(self, exchange_name: str) -> Collection[int]:
+        return {each.event_id for each in self.quarantined_events(exchange_name)}
 
     @override
     def track_most_recent_published_message(
@@ -168,16 +170,21 @@ class _OutboxTracker(SqlAlchemyTracker):
         epoch, marked = self._moved
         since = marked if epoch == lease.epoch else lease.position.event_id
         # What must stay to be tried again. Only the lease's holder puts more there.
-        quarantined = [e.event_id for e in self.quarantined_events(exchange_name)]
+        quarantined = self._quarantined(exchange_name)
+        # Under this lease, what goes there lies behind what was marked.
+        unmarked = [] if epoch == lease.epoch else sorted(quarantined)
 
         def dispatch(connection: Connection) -> None:
-            if self._remove is not None:
-                removed = {"up_to": up_to, "since": since, "spared": quarantined}
-                connection.execute(self._remove, removed)
-            marked = {"up_to": up_to, "since": since, "now": datetime.now(UTC)}
-            connection.execute(self._mark, marked)
-            if quarantined:
-                self._mark_only(quarantined, connection)
+            dispatched = {"up_to": up_to, "since": since}
+            if self._removes and quarantined:
+                done = connection.execute(self._done, dispatched).scalars()
+                _each(
+                    connection, self._remove_these, [id_ for id_ in done if id_ not in quarantined]
+                )
+            elif self._removes:
+                connection.execute(self._remove, dispatched)
+            connection.execute(self._mark, dispatched | {"now": datetime.now(UTC)})
+            self._mark_only(unmarked, connection)
 
         self._track_and(self._here(dispatch), exchange_name, event, lease)
         self._moved = (lease.epoch, up_to)
@@ -193,7 +200,7 @@ class _OutboxTracker(SqlAlchemyTracker):
         return self._drop_and(mark, exchange_name, event_id)
 
     def _mark_only(self, ids: Sequence[int], connection: Connection) -> None:
-        connection.execute(self._mark_these, {"ids": ids, "now": datetime.now(UTC)})
+        _each(connection, self._mark_these, ids, now=datetime.now(UTC))
 
     @override
     def replay(
@@ -220,3 +227,11 @@ class _OutboxTracker(SqlAlchemyTracker):
     def close(self) -> None:
         self._outbox.close()
         super().close()
+
+
+def _each(
+    connection: Connection, statement: UpdateBase, ids: Sequence[int], **parameters: Any
+) -> None:
+    """Let a statement change the rows of these ids, a few at a time."""
+    for start in range(0, len(ids), MOST_IDS):
+        connection.execute(statement, parameters | {"ids": ids[start : start + MOST_IDS]})
