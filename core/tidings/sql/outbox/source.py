@@ -169,10 +169,11 @@ class _OutboxTracker(SqlAlchemyTracker):
         up_to = event.event_id
         epoch, marked = self._moved
         since = marked if epoch == lease.epoch else lease.position.event_id
+        is_first = epoch != lease.epoch
         # What must stay to be tried again. Only the lease's holder puts more there.
-        quarantined = self._quarantined(exchange_name)
+        quarantined = self._quarantined(exchange_name) if is_first or self._removes else ()
         # Under this lease, what goes there lies behind what was marked.
-        unmarked = [] if epoch == lease.epoch else sorted(quarantined)
+        unmarked = sorted(quarantined) if is_first else []
 
         def dispatch(connection: Connection) -> None:
             dispatched = {"up_to": up_to, "since": since}
