@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.sql.databases import application_engine, event_store, url_of
 from tests.sql.waiting import Beside
 from tidings.errors import StoreUnavailableError, UnsafeStoreError
 from tidings.event import NewEvent
+from tidings.sql.commit_order.postgresql import PostgreSQLCommitOrder
+from tidings.sql.event_log import EventId
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -538,3 +541,26 @@ def test_a_sequence_that_descends_under_a_reader_lets_no_gap_be_passed(
     with engine.begin() as connection:
         connection.execute(text("ALTER SEQUENCE event_event_id_seq INCREMENT 1 RESTART 10"))
     assert given(store, 1) == ["low", "high"]
+
+
+def test_a_transaction_that_is_prepared_under_another_name_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So it is before PostgreSQL 13.5 and 14.1."""
+    first, second = EventId(1), EventId(2)
+    visible = [second]
+    holders: set[str] = {"3/17"}
+    connection: Any = None
+    log: Any = SimpleNamespace(newest_id=lambda _: visible[-1].event_id)
+    order = PostgreSQLCommitOrder(log)
+    monkeypatch.setattr(order, "_holders", lambda _: frozenset(holders))
+    monkeypatch.setattr(order, "_refuse_what_changed", lambda _: None)
+
+    def read() -> list[EventId]:
+        return order.rows_since(connection, lambda *_: list(visible), 0, 10)
+
+    assert read() == []
+    holders = {"-1/700"}
+    assert read() == []
+    visible, holders = [first, second], set()
+    assert read() == [first, second]

@@ -91,6 +91,11 @@ _OLDEST = text(
     """  # noqa: S608 - a constant of ours
 )
 
+_PREPARED = "-1/"
+"""How a prepared transaction is named before PostgreSQL 13.5 and 14.1, and after a restart.
+
+Since those versions it keeps the name that it had before it was prepared.
+"""
 _MAX_UNDECIDED = 64
 
 
@@ -243,7 +248,10 @@ class PostgreSQLCommitOrder(CommitOrder):
 
     def _decide(self, live: frozenset[str]) -> None:
         """Pass the gaps whose every holder has gone."""
+        prepared = {each for each in live if each.startswith(_PREPARED)}
         for undecided in self._undecided:
+            if not undecided.holders <= live:
+                undecided.holders |= prepared  # perhaps who was there before, by another name
             undecided.holders &= live
             if not undecided.holders:
                 self._decided_to = max(self._decided_to, undecided.horizon)
