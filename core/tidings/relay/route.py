@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from typing import TYPE_CHECKING
 
 from tidings.blame import sentence_of
@@ -118,5 +120,13 @@ def unreadable(exchange_name: str, error: UnreadableEventError) -> Undeliverable
 
 
 def wanted(patterns: Sequence[str], type_name: str) -> bool:
-    """Return whether an exchange with these patterns sends events of that type."""
-    return not patterns or any(fnmatchcase(type_name, pattern) for pattern in patterns)
+    """Return whether an exchange with these patterns sends events of that type.
+
+    Only ``*`` and ``?`` stand for others: a type may be called ``Event[Order]``.
+    """
+    return not patterns or any(_matcher(pattern).match(type_name) for pattern in patterns)
+
+
+@cache
+def _matcher(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.replace("[", "[[]")))
