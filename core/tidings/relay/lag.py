@@ -17,6 +17,10 @@ MOST_COUNTED = 10_000
 """Events: more are not counted, so that a look takes no longer when many more are behind."""
 
 
+MOST_UNREADABLE = 20
+"""Events: behind more that cannot be read, none is looked for whose time is known."""
+
+
 class Lag(NamedTuple):
     """What is stored behind a position."""
 
@@ -26,7 +30,9 @@ class Lag(NamedTuple):
     is_exact: bool
     """Whether they were counted."""
     seconds: float
-    """Since the oldest of them occurred, or since the transaction began that holds them up."""
+    """Since the oldest of them occurred, or since the transaction began that holds them up.
+
+    0 if the first :data:`MOST_UNREADABLE` cannot be read."""
     hold: Hold | None
 
 
@@ -51,11 +57,15 @@ def counted(events: int) -> str:
 
 
 def _next_readable(store: EventStore, after: int) -> StoredEvent | None:
-    """Return the first event after that id whose time is known."""
-    while True:
+    """Return the first event after that id whose time is known; ``None`` if it is not near.
+
+    Each that cannot be read takes several questions, and there may be millions.
+    """
+    for _ in range(MOST_UNREADABLE):
         try:
             events = store.all_stored_events_since(after, 1)
         except UnreadableEventError as error:
             after = error.event_id
         else:
             return events[0] if events else None
+    return None
