@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select, text, update
 from typing_extensions import override
 
-from tidings.errors import UnsafeStoreError
+from tidings.errors import EventStoreError, UnsafeStoreError
 from tidings.sql.event_store import SqlAlchemyEventStore
+from tidings.sql.tables import quoted_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import UpdateBase
+    from sqlalchemy import Connection, UpdateBase
 
     from tidings.event import StoredEvent
     from tidings.sql.event_log import EventLog
     from tidings.sql.settings import OutboxSettings
+
+_RIGHTS = text(
+    "SELECT has_column_privilege(to_regclass(:log), 'dispatched_on', 'UPDATE') AS update, "
+    "has_table_privilege(to_regclass(:log), 'DELETE') AS delete"
+)
 
 
 class OutboxEventStore(SqlAlchemyEventStore):
@@ -36,7 +42,8 @@ class OutboxEventStore(SqlAlchemyEventStore):
         """Up to there rows may have been dispatched before our reader began."""
         self._taken = False
         """Whether somebody else was found to take events."""
-        self._changes = _changes(event_log, removes=settings.then == "remove")
+        self._removes = settings.then == "remove"
+        self._changes = _changes(event_log, removes=self._removes)
 
     @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
@@ -60,13 +67,27 @@ class OutboxEventStore(SqlAlchemyEventStore):
 
     def _refuse_missing_rights(self) -> None:
         """Raise if we may not change rows: what is sent and not marked is sent again and again."""
-        if (
-            self.database.dialect_name == "sqlite"
-        ):  # which has no rights, and would wait for writers
+        dialect = self.database.dialect_name
+        if dialect == "sqlite":  # which has no rights, and would wait for writers
             return
         with self.database.autocommit() as connection:
-            for statement in self._changes:
-                connection.execute(statement)
+            if dialect == "postgresql":
+                self._ask_for_rights(connection)
+            else:  # where nobody can be asked
+                for statement in self._changes:
+                    connection.execute(statement)
+
+    def _ask_for_rights(self, connection: Connection) -> None:
+        """Raise if PostgreSQL says that a right is missing; a statement might wait for a lock."""
+        table = self.event_log.table
+        rights = connection.execute(_RIGHTS, {"log": quoted_name(table)}).one()._asdict()
+        wanted = ("update", "delete") if self._removes else ("update",)
+        missing = ", ".join(right.upper() for right in wanted if not rights[right])
+        if missing:
+            raise EventStoreError(
+                f"{self.database.name} denies a right ({missing} on {table.name}): grant it; "
+                "docs/operations.md lists them all."
+            )
 
     def _refuse_others(self) -> None:
         newest = self._newest_dispatched()
