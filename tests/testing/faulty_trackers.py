@@ -6,6 +6,7 @@ import re
 import threading
 import time
 import uuid
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -100,6 +101,12 @@ class FindsTheQuarantineByPrefix(Base):
     ) -> Sequence[QuarantinedEvent]:
         found = super().quarantined_events(retry_asked=retry_asked)
         return [each for each in found if each.exchange_name.startswith(exchange_name or "")]
+
+
+class CountsWhatIsToBeRetried(Base):
+    @override
+    def count_quarantined(self) -> Mapping[str, int]:
+        return Counter(each.exchange_name for each in self.quarantined_events(retry_asked=True))
 
 
 class RetriesByPrefix(Base):

@@ -115,6 +115,10 @@ FAULTS: dict[str, Finding] = {
         "names_alike_share_no_quarantine",
         ["Of exchange 'my-b', events [", "Return those of one exchange"],
     ),
+    "CountsWhatIsToBeRetried": Finding(
+        "what_is_dropped_is_gone_alone",
+        ["count_quarantined() gives {}", "of each exchange that has any"],
+    ),
     "RetriesByPrefix": Finding("names_alike_share_no_quarantine", ["of 'my-bc'; it gave 8"]),
     "EmptiesByPrefix": Finding(
         "names_alike_share_no_quarantine", ["quarantined_events() gives []"]

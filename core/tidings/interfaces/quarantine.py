@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from tidings.event import StoredEvent
@@ -59,6 +60,14 @@ class Quarantine:
         ``retry_asked``: only those that somebody wants to be sent again.
         """
         raise NotImplementedError
+
+    def count_quarantined(self) -> Mapping[str, int]:
+        """Return how many there are of each exchange that has any.
+
+        As it is here, it looks through all of them. There may be very many, and metrics ask for
+        this: a tracker that can count should.
+        """
+        return Counter(each.exchange_name for each in self.quarantined_events())
 
     def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
         """Ask the exchange's relay to send one event again, or all; return how many there are."""

@@ -73,7 +73,7 @@ def _quarantined(tidings: Tidings) -> Counter[str]:
     tracker = tidings.tracker
     if Capability.QUARANTINE not in tracker.capabilities:
         return Counter()
-    return Counter(event.exchange_name for event in tracker.quarantined_events())
+    return Counter(tracker.count_quarantined())
 
 
 def _status(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -36,12 +35,11 @@ def standings(
             tracker = stack.enter_context(closing(new_tracker()))
             rows = tracker.tracked_exchanges()
             can_quarantine = Capability.QUARANTINE in tracker.capabilities
-            events = tracker.quarantined_events() if can_quarantine else ()
+            quarantined = tracker.count_quarantined() if can_quarantine else {}
         except Exception as error:  # noqa: BLE001 - whoever looks sees that nothing was found
             log.debug("Could not look how far exchanges have got: %s", error)
             return
         positions = {each.exchange_name: each.position.event_id for each in rows}
-        quarantined = Counter(each.exchange_name for each in events)
         stores: dict[str, EventStore] = {}
         found: dict[tuple[str, int], Lag] = {}
         unreadable: set[str] = set()
@@ -58,7 +56,7 @@ def standings(
                 log.debug("Could not look how far %s has got: %s", name, error)
                 unreadable.add(source)
                 continue
-            yield name, _standing(position, found[source, position], quarantined[name])
+            yield name, _standing(position, found[source, position], quarantined.get(name, 0))
 
 
 def _standing(position: int, behind: Lag, quarantined: int) -> Standing:

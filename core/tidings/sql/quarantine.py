@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _KEY = and_(
     table.c.exchange_name == bindparam("exchange"), table.c.event_id == bindparam("event_id_")
 )
+_COUNT = select(table.c.exchange_name, func.count()).group_by(table.c.exchange_name)
 _COLUMNS = [table.c[name] for name in QuarantinedEvent._fields]
 
 
@@ -49,6 +50,17 @@ def find(
         query = query.where(table.c.retry_asked == 1)
     found = map(QuarantinedEvent._make, connection.execute(query))
     return [each._replace(retry_asked=bool(each.retry_asked)) for each in found]
+
+
+def count(connection: Connection) -> dict[str, int]:
+    """Return how many are noted of each exchange."""
+    return {name: events for name, events in connection.execute(_COUNT)}
+
+
+def ids(connection: Connection, exchange_name: str) -> set[int]:
+    """Return the ids of what is noted of one exchange."""
+    found = select(table.c.event_id).where(table.c.exchange_name == exchange_name)
+    return set(connection.execute(found).scalars())
 
 
 def ask_to_retry(connection: Connection, exchange_name: str, event_id: int | None) -> int:

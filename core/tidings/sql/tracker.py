@@ -217,6 +217,11 @@ class SqlAlchemyTracker(PublishedMessageTracker):
             return quarantine.find(connection, exchange_name, retry_asked=retry_asked)
 
     @override
+    def count_quarantined(self) -> Mapping[str, int]:
+        with self._database.autocommit() as connection:
+            return quarantine.count(connection)
+
+    @override
     def ask_to_retry(self, exchange_name: str, event_id: int | None = None) -> int:
         with self._database.transaction() as connection:
             return quarantine.ask_to_retry(connection, exchange_name, event_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -233,6 +234,13 @@ def _expect(
 ) -> None:
     found = [each[:2] for each in tracker.quarantined_events(retry_asked=retry_asked)]
     check(found == wanted, Quarantining.LIST, f"There should be {wanted}; there is {found}.")
+    if not retry_asked:
+        counted = dict(tracker.count_quarantined())
+        check(
+            counted == Counter(name for name, _ in wanted),
+            Quarantining.COUNT,
+            f"In quarantine are {wanted}; count_quarantined() gives {counted}.",
+        )
 
 
 def _stop(tracker: PublishedMessageTracker, exchange_name: str) -> Stop | None:

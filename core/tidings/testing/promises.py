@@ -252,6 +252,7 @@ class Quarantining:
     LIST = "Return those of one exchange, or of all, by exchange and id."
     RETRY = "Ask the exchange's relay to send one event again, or all; return how many there are."
     DROP = "Forget that event: the exchange will never have it. Return whether it was there."
+    COUNT = "Return how many there are of each exchange that has any."
     REPLAYED = "What the exchange will get again leaves its quarantine, in the same step."
 
 

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from tidings.errors import ConfigurationError, TidingsError
 from tidings.shown import escaping_logger
+from tidings.sql import quarantine
 from tidings.sql.commit_order.low_ids import MOST_NAMED, named
 from tidings.sql.database import Database
 from tidings.sql.database_url import place, url_of
@@ -160,7 +161,8 @@ class _OutboxTracker(SqlAlchemyTracker):
             return [event_id for event_id in found if event_id not in spared]
 
     def _quarantined(self, exchange_name: str) -> Collection[int]:
-        return {each.event_id for each in self.quarantined_events(exchange_name)}
+        with self.database.autocommit() as connection:
+            return quarantine.ids(connection, exchange_name)
 
     @override
     def track_most_recent_published_message(
