@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _KEY = and_(
     table.c.exchange_name == bindparam("exchange"), table.c.event_id == bindparam("event_id_")
 )
-_COUNT = select(table.c.exchange_name, func.count()).group_by(table.c.exchange_name)
+_COUNT = select(table.c.exchange_name, func.count().label("events")).group_by(table.c.exchange_name)
 _COLUMNS = [table.c[name] for name in QuarantinedEvent._fields]
 
 
@@ -54,7 +54,7 @@ def find(
 
 def count(connection: Connection) -> dict[str, int]:
     """Return how many are noted of each exchange."""
-    return {name: events for name, events in connection.execute(_COUNT)}
+    return {row.exchange_name: row.events for row in connection.execute(_COUNT)}
 
 
 def ids(connection: Connection, exchange_name: str) -> set[int]:

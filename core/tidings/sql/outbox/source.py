@@ -84,8 +84,8 @@ def drained_table(settings: OutboxSettings) -> tuple[str, ...]:
 class _OutboxTracker(SqlAlchemyTracker):
     """The same positions, on the same connections; their moves and replays change the outbox, too.
 
-    What goes into quarantine is marked when the position next moves, or when it leaves it. Only then
-    is certain what the other one of two databases says.
+    What goes into quarantine is marked when the position next moves, or when it leaves it. Only
+    then is certain what the other one of two databases says.
     """
 
     def __init__(self, settings: OutboxSettings, tracker: SqlAlchemyTracker) -> None:
