@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from sqlite3 import dbapi2
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -472,7 +472,7 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_not_taken_for_the_new_one
     store = event_store(f"sqlite:///{file}")
     store.create()
     store.close()
-    connect: Any = sqlite3.dbapi2.connect  # type: ignore[attr-defined]
+    connect: Any = dbapi2.connect
 
     def slowly(*arguments: Any, **options: Any) -> Any:
         monkeypatch.undo()
@@ -481,7 +481,7 @@ def test_a_file_that_is_replaced_while_it_is_opened_is_not_taken_for_the_new_one
         another(file, 5)
         return connection
 
-    monkeypatch.setattr("sqlite3.dbapi2.connect", slowly)
+    monkeypatch.setattr(dbapi2, "connect", slowly)
     with suppress(StoreUnavailableError):  # it is opened anew, or the next call does so
         store.newest_event_id()
     assert store.newest_event_id() == 5
