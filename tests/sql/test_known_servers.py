@@ -22,7 +22,6 @@ YUGABYTE = "PostgreSQL 15.2-YB-2.25.0.0-b0 on aarch64-unknown-linux-gnu, compile
         (YUGABYTE, "YugabyteDB"),
         ("PostgreSQL 12.12 (Greenplum Database 7.1.0 build commit:e7c2b1f)", "Greenplum"),
         ("8.0.11-TiDB-v7.5.0 TiDB Server (Apache License 2.0)", "TiDB"),
-        ("CockroachDB CCL v24.1.0 (x86_64-pc-linux-gnu, built 2024/05/15)", "CockroachDB"),
         ("5.7.32 SingleStoreDB source distribution (compatible)", "SingleStore"),
     ],
 )

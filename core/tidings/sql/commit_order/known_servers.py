@@ -12,7 +12,6 @@ from tidings.errors import UnsafeStoreError
 
 _SIGNS = {
     "-yb-": "YugabyteDB",
-    "cockroachdb": "CockroachDB",
     "greenplum": "Greenplum",
     "singlestore": "SingleStore",
     "tidb": "TiDB",

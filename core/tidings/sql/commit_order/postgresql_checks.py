@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from tidings.errors import UnsafeStoreError
+from tidings.sql.commit_order.known_servers import refuse_relative
 from tidings.sql.commit_order.low_ids import low_ids, named
 from tidings.sql.commit_order.pruned_ids import ids_given_again
-from tidings.sql.commit_order.known_servers import refuse_relative
 from tidings.sql.tables import quoted_name
 
 if TYPE_CHECKING:
