@@ -276,7 +276,7 @@ def polled(view: EventStore, store: Counting) -> None:
     """Return when a poll that began after this has ended."""
     view.all_stored_events_since(0, 10)
     before = len(store.polls)
-    eventually(lambda: view.wait(POLL) and len(store.polls) > before + 2)
+    eventually(lambda: view.wait(10 * POLL) and len(store.polls) > before + 2)
 
 
 def test_while_the_poll_finds_nothing_nobody_else_looks(
