@@ -6,10 +6,11 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
 from tests.sql.databases import application_engine, event_store, version_1
 from tidings.errors import StoreNotReadyError
@@ -21,7 +22,7 @@ from tidings.testing import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection, Engine, TextClause
+    from sqlalchemy import Connection, TextClause
 
     from tests.servers.given import DatabaseServer
     from tidings.sql.event_store import SqlAlchemyEventStore
@@ -106,6 +107,49 @@ def test_several_may_migrate_at_once(store: SqlAlchemyEventStore, database_url: 
     store.check()
     for each in stores:
         each.close()
+
+
+def test_who_may_migrate_next_on_mariadb_sees_what_was_done(
+    mariadb: DatabaseServer,
+) -> None:
+    url = mariadb.new_database()
+    plain = application_engine(url)
+    with plain.begin() as connection:
+        for statement in version_1("mysql"):
+            connection.exec_driver_sql(statement)
+
+    with released_locks(plain) as seen, closing(event_store(url)) as store:
+        store.migrate()
+
+    assert seen == [SCHEMA_VERSION]
+    plain.dispose()
+
+
+def test_who_may_create_next_on_mariadb_sees_what_was_done(mariadb: DatabaseServer) -> None:
+    url = mariadb.new_database()
+    plain = application_engine(url)
+
+    with released_locks(plain) as seen, closing(event_store(url)) as store:
+        store.create()
+
+    assert seen == [SCHEMA_VERSION]
+    plain.dispose()
+
+
+@contextmanager
+def released_locks(other: Engine) -> Iterator[list[int | None]]:
+    """Give which version another connection finds whenever MariaDB is told to release a lock."""
+    seen: list[int | None] = []
+
+    def look(_connection: Connection, _cursor: Any, statement: str, *_: object) -> None:
+        if "RELEASE_LOCK" in statement:
+            with other.connect() as connection:
+                version = "SELECT version FROM tidings_schema"
+                seen.append(connection.exec_driver_sql(version).scalar_one_or_none())
+
+    event.listen(Engine, "before_cursor_execute", look)
+    yield seen
+    event.remove(Engine, "before_cursor_execute", look)
 
 
 def test_one_that_was_interrupted_is_finished(store: SqlAlchemyEventStore, engine: Engine) -> None:

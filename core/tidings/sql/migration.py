@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, SetColumnComment
 
 from tidings.errors import StoreNotReadyError
 from tidings.sql.found_tables import columns_of, is_there, problem_of_version, stated_version
-from tidings.sql.schema import alone, as_text, tables_of
+from tidings.sql.schema import as_text, tables_of, transaction_alone
 from tidings.sql.tables import SCHEMA_VERSION, tidings_schema
 from tidings.sql.types import NewIdentity
 
@@ -38,7 +38,7 @@ def migrate(database: Database, event_log: EventLog | None, *, dry_run: bool = F
         with database.autocommit() as connection:
             steps = _steps(connection, database, event_log)
     else:
-        with database.transaction() as connection, alone(connection):
+        with transaction_alone(database) as connection:
             steps = _steps(connection, database, event_log)
             for step in steps:
                 connection.execute(step)

@@ -36,7 +36,7 @@ def create(database: Database, event_log: EventLog | None) -> None:
     or if the tables are of another version.
     """
     database.make_file()
-    with database.transaction() as connection, alone(connection):
+    with transaction_alone(database) as connection:
         if problem := problem_of_version(connection, database.name):
             raise problem
         for table in tables_of(database.dialect_name, event_log):
@@ -115,6 +115,16 @@ def tables_of(dialect_name: str, event_log: EventLog | None) -> list[Table]:
 def first_rows(tables: Iterable[Table]) -> list[Insert]:
     """Return what inserts the rows that ``tables`` begin with."""
     return [insert(t).values(FIRST_ROWS[t.name]) for t in tables if t.name in FIRST_ROWS]
+
+
+@contextmanager
+def transaction_alone(database: Database) -> Iterator[Connection]:
+    """Begin a transaction that creates; the next one sees all that it has committed."""
+    with database.transaction() as connection, alone(connection):
+        yield connection
+        if connection.dialect.name in MYSQL:
+            # The lock goes before the transaction does, unlike PostgreSQL's.
+            connection.exec_driver_sql("COMMIT")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from tidings.errors import StoreNotReadyError, StoreUnavailableError
 from tidings.interfaces import Waited
-from tidings.sql.schema import alone
+from tidings.sql.schema import transaction_alone
 from tidings.sql.tables import quoted_name, wake_up_channel, wake_up_statements
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class WakeUp:
 
     def create(self, database: Database) -> None:
         """Create the trigger, if it isn't there yet."""
-        with database.transaction() as connection, alone(connection):
+        with transaction_alone(database) as connection:
             if not self._is_there(connection):
                 for statement in wake_up_statements(self._event_log.table):
                     connection.exec_driver_sql(statement)
