@@ -304,6 +304,16 @@ def test_a_savepoint_rolled_back_and_appended_again_is_still_waited_for(
     assert given(store) == ["Second", "Third", "Fourth"]
 
 
+PARTED = (
+    "CREATE SEQUENCE numbers",
+    (
+        "CREATE TABLE event (event_id bigint NOT NULL DEFAULT nextval('numbers'), "
+        "type_name varchar(255), body text, occurred_on timestamptz, "
+        "aggregate_id varchar(255), metadata text) PARTITION BY RANGE (event_id)"
+    ),
+)
+
+
 def test_an_insert_straight_into_a_partition_is_waited_for(
     postgresql: DatabaseServer,
 ) -> None:
@@ -311,12 +321,7 @@ def test_an_insert_straight_into_a_partition_is_waited_for(
     engine = application_engine(url)
     with engine.begin() as connection:
         for statement in (
-            "CREATE SEQUENCE numbers",
-            (
-                "CREATE TABLE event (event_id bigint NOT NULL DEFAULT nextval('numbers'), "
-                "type_name varchar(255), body text, occurred_on timestamptz, "
-                "aggregate_id varchar(255), metadata text) PARTITION BY RANGE (event_id)"
-            ),
+            *PARTED,
             "CREATE TABLE event_low PARTITION OF event FOR VALUES FROM (1) TO (1000)",
         ):
             connection.execute(text(statement))
@@ -388,6 +393,28 @@ def test_an_insert_into_a_table_that_inherits_only_with_its_transaction_is_waite
             direct.execute(text(statement))
         direct.commit()
     assert given(store) == ["Direct", "Second"]
+
+
+def test_an_insert_into_a_table_that_is_attached_only_with_its_transaction_is_waited_for(
+    postgresql: DatabaseServer,
+) -> None:
+    url = postgresql.new_database()
+    engine = application_engine(url)
+    with engine.begin() as connection:
+        for statement in (*PARTED, "CREATE TABLE event_rest PARTITION OF event DEFAULT"):
+            connection.execute(text(statement))
+    store = event_store(url)
+    store.create()
+    with engine.connect() as direct:
+        direct.execute(text("CREATE TABLE event_low (LIKE event INCLUDING DEFAULTS)"))
+        direct.execute(text("INSERT INTO event_low VALUES (DEFAULT, 'Direct', '{}', now())"))
+        commit(store, engine, "Second")
+        assert given(store) == []
+        attach = "ALTER TABLE event ATTACH PARTITION event_low FOR VALUES FROM (1) TO (2)"
+        direct.execute(text(attach))
+        direct.commit()
+    assert given(store) == ["Direct", "Second"]
+    store.close()
 
 
 def test_who_draws_ids_of_ours_for_another_table_holds_nothing(
