@@ -13,12 +13,14 @@ from pydantic import SecretStr
 from tidings.plugins import BrokerUnavailableError, NotificationMessage
 from tidings.testing.samples import send_all
 from tidings_rabbitmq.consumer import RabbitMQConsumer
+from tidings_rabbitmq.given_back import MANY
 from tidings_rabbitmq.settings import RabbitMQSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.rabbitmq.client import Client
+    from tests.rabbitmq.conftest import MakeProducer
     from tests.servers.given import StreamBroker
     from tidings.testing.proxy import TcpProxy
     from tidings_rabbitmq.producer import RabbitMQProducer
@@ -160,6 +162,36 @@ def test_a_deleted_queue_ends_the_subscription_with_a_sentence(
 
     with pytest.raises(BrokerUnavailableError, match="was deleted"):
         consumer.receive(20)
+
+
+def test_what_a_quorum_queue_is_given_back_often_is_told_of(
+    make_producer: MakeProducer,
+    rabbitmq: StreamBroker,
+    exchange: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    arguments: dict[str, bool | int | str] = {"x-queue-type": "quorum", "x-delivery-limit": MANY}
+    producer = make_producer(queue_arguments=arguments)
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 3))
+    producer.flush(exchange)
+    settings = RabbitMQSettings(url=SecretStr(rabbitmq.url), queue_arguments=arguments)
+
+    def take_one(seconds: float) -> str | None:
+        consumer = RabbitMQConsumer(settings, None)
+        try:
+            consumer.open(exchange)
+            message = consumer.receive(seconds)
+        finally:
+            consumer.close()
+        return message.message_id if message else None
+
+    assert [take_one(30) for _ in range(MANY)] == ["1"] * MANY
+    assert "given back" not in caplog.text
+    assert take_one(30) == "1"
+    assert caplog.text.count(f"message 1 was given back {MANY} times") == 1
+    # Why it is told of: both are gone then, though nobody was ever given the second.
+    assert take_one(1) is None
 
 
 def test_a_cut_connection_is_noticed(

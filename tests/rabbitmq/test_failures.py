@@ -238,6 +238,30 @@ def test_a_queue_that_crashed_is_not_told_as_one_that_somebody_deleted() -> None
     assert "deleted" not in str(error)
 
 
+@pytest.mark.parametrize(
+    ("said", "advice"),
+    [
+        (
+            "delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. This "
+            "timeout value can be configured, see consumers doc guide to learn more",
+            "Lower prefetch",
+        ),
+        ("unknown delivery tag 1", "acknowledged twice, perhaps"),
+    ],
+)
+def test_who_acknowledges_late_or_twice_is_not_told_to_delete_the_queue(
+    said: str, advice: str
+) -> None:
+    address = RabbitMQSettings(url=SecretStr("amqp://broker/")).address
+    closed = exceptions.ChannelClosedByBroker(406, f"PRECONDITION_FAILED - {said}")
+    error = explain(closed, address, "orders")
+
+    assert isinstance(error, BrokerUnavailableError)
+    assert advice in str(error)
+    assert "comes again when the exchange is opened again" in str(error)
+    assert "delete" not in str(error)
+
+
 @pytest.fixture
 def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     with caplog.at_level(logging.DEBUG):

@@ -20,6 +20,7 @@ from tidings.plugins import (
 from tidings_rabbitmq.connection import AmqpConnection
 from tidings_rabbitmq.foreign import moment, text
 from tidings_rabbitmq.frames import OCCURRED_ON, STORE
+from tidings_rabbitmq.given_back import GivenBack
 from tidings_rabbitmq.layout import PARTITION, QueueLayout, queue_of
 from tidings_rabbitmq.loop import Loop
 from tidings_rabbitmq.shares import PartitionReader, Shares
@@ -56,6 +57,7 @@ class RabbitMQConsumer(MessageConsumer):
         self._partitions: Sequence[int] = ()
         self._of = 0
         self._shares: Shares | None = None
+        self._given_back: GivenBack
         # A binding is something that is made.
         can_select = settings.has_keys and settings.topology == "declare"
         can_route = {Capability.ROUTING} if can_select else set[Capability]()
@@ -83,6 +85,7 @@ class RabbitMQConsumer(MessageConsumer):
     def _connect(self, exchange_name: str) -> AmqpConnection:
         check_name(exchange_name)
         self._received.clear()
+        self._given_back = GivenBack(exchange_name)
         self._shares = None
         explain = partial(not_ours_to_make, self._settings)
         connection = AmqpConnection(Loop(), self._settings, exchange_name, explain)
@@ -195,7 +198,9 @@ class RabbitMQConsumer(MessageConsumer):
         partition: int | None = None,
     ) -> None:
         """Take a message of whatever program; must not raise, lest it stays in the way."""
-        headers = {text(name): text(value) for name, value in (properties.headers or {}).items()}
+        sent = properties.headers or {}
+        self._given_back.look(text(properties.message_id), sent)
+        headers = {text(name): text(value) for name, value in sent.items()}
         seconds = properties.timestamp
         headers.pop(STORE, None)
         if self._of:
@@ -226,8 +231,8 @@ def _on_cancelled(connection: AmqpConnection, queue_name: str) -> None:
     connection.fail(
         BrokerUnavailableError(
             f"Exchange {connection.exchange_name!r}: RabbitMQ at {connection.address} ended our "
-            f"subscription: the queue {queue_name!r} was deleted, or its node is down. Open the "
-            "exchange again.",
+            f"subscription: the queue {queue_name!r} was deleted, its node is down, or a message "
+            "was not acknowledged in time (consumer_timeout). Open the exchange again.",
             exchange_name=connection.exchange_name,
         )
     )

@@ -95,6 +95,21 @@ def _diagnose_channel(
             said,
             "Another connection holds it for itself; stop that one.",
         )
+    if "delivery acknowledgement" in cause.reply_text:
+        return Diagnosis(
+            BrokerUnavailableError,
+            said,
+            "What was not acknowledged comes again when the exchange is opened again. Lower "
+            "prefetch: the time of each message runs from when it was sent ahead. Or raise "
+            "consumer_timeout (rabbitmq.conf).",
+        )
+    if "unknown delivery tag" in cause.reply_text:
+        return Diagnosis(
+            BrokerUnavailableError,
+            said,
+            "A message was acknowledged twice, perhaps. What was not acknowledged comes again when "
+            "the exchange is opened again.",
+        )
     if other := _OTHER_TYPE.search(cause.reply_text):
         return Diagnosis(
             BrokerRefusedError,
