@@ -6,11 +6,18 @@ it cannot get between lines of JSON. In any other process it is ``sys.stdout``.
 
 from __future__ import annotations
 
+import os
+import select
 import sys
+import threading
 from typing import TextIO
 
 _kept: TextIO | None = None
 _holds_data = False
+_NEWLINE = ord("\n")
+_writing = threading.Lock()
+_ends_torn = False
+"""Whether what was written last is the beginning of a line, whose rest is missing."""
 
 
 def keep(stream: TextIO) -> None:
@@ -40,3 +47,32 @@ def descriptor_for_data() -> int:
 def holds_data() -> bool:
     """Return whether somebody writes data to it."""
     return _holds_data
+
+
+def write_lines(data: bytes) -> None:
+    """Write whole lines; those of several threads stand one behind the other.
+
+    Waits for whoever reads, also if the descriptor itself would not. If it fails in the middle of a
+    line, as on a full disk, the next call ends that line first, so that nothing is added to it.
+
+    Raises ``OSError``, and what :func:`descriptor_for_data` does.
+    """
+    global _ends_torn  # noqa: PLW0603 - a process has one
+    with _writing:
+        descriptor = descriptor_for_data()
+        rest = memoryview(b"\n" + data if _ends_torn else data)
+        while rest:
+            try:
+                taken = os.write(descriptor, rest)
+            except BlockingIOError:
+                await_room(descriptor)
+                continue
+            _ends_torn = rest[taken - 1] != _NEWLINE
+            rest = rest[taken:]
+
+
+def await_room(descriptor: int) -> None:
+    """Wait until a descriptor that does not wait by itself takes more, or will never."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    poll.poll()

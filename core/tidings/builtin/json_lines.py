@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from tidings import standard_output
 from tidings.builtin import json_line
-from tidings.builtin.json_lines_file import LinesFile, NotOursError, OvertakenError, write_all
+from tidings.builtin.json_lines_file import LinesFile, NotOursError, OvertakenError
 from tidings.errors import (
     BrokerRefusedError,
     BrokerUnavailableError,
@@ -54,7 +54,9 @@ class JsonLinesProducer(MessageProducer):
     may be renamed away at any time. The file itself remembers the newest id, so nothing is written
     twice. It is not after a crash, and not by a relay that was frozen while another one went on. A
     line of ours that a crash cut short is removed before the next one is appended. Standard output:
-    accepted means handed to the operating system; it remembers nothing.
+    accepted means handed to the operating system; it remembers nothing. The lines of a process's
+    exchanges stand there whole, one behind the other. One that was cut short, as by a full disk, is
+    ended before the next.
     """
 
     def __init__(self, settings: JsonLinesSettings) -> None:
@@ -86,7 +88,7 @@ class OpenJsonLinesExchange(OpenExchange):
         self._accepted_id: int | None = None
         try:
             if self._path is None:
-                self._standard_output()
+                self._check_standard_output()
             else:
                 self._file = LinesFile(self._path, self._beginning)
         except OSError as error:
@@ -111,7 +113,8 @@ class OpenJsonLinesExchange(OpenExchange):
         data = b"".join(self._pending)
         try:
             if self._file is None:
-                write_all(self._standard_output(), data)
+                self._check_standard_output()
+                standard_output.write_lines(data)
             else:
                 self._file.append(data)
         except OSError as error:
@@ -145,9 +148,9 @@ class OpenJsonLinesExchange(OpenExchange):
             self._file.close()
             self._file = None
 
-    def _standard_output(self) -> int:
+    def _check_standard_output(self) -> None:
         try:
-            return standard_output.descriptor_for_data()
+            standard_output.descriptor_for_data()
         except (AttributeError, ValueError) as error:  # there is none, or it is no real one
             raise BrokerRefusedError(
                 f"Exchange {self._exchange_name!r}: there is no standard output to write to. "

@@ -98,10 +98,14 @@ def give_up_output() -> None:
 class _StandardOutput(io.FileIO):
     @override
     def write(self, data: ReadableBuffer, /) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            raise OutputError(_why(error)) from error
+        while True:
+            try:
+                taken: int | None = super().write(data)
+            except OSError as error:
+                raise OutputError(_why(error)) from error
+            if taken is not None:
+                return taken
+            standard_output.await_room(self.fileno())  # it does not wait by itself
 
 
 def _print(line: object, stream: TextIO | None) -> None:
