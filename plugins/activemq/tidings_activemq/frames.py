@@ -26,6 +26,7 @@ RESERVED = frozenset(
         *("type", "timestamp", "correlation-id", "event-id", "occurred_on", "message-id"),
         *("id", "ack", "subscription", "redelivered", "expires", "priority", "reply-to"),
         *("original-destination", "originalDestination", "browser", "transformation"),
+        "amq-msg-type",
         characters.ESCAPED,
     }
 )
