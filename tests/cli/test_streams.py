@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from tidings.cli.output import StandardOutput
 from tidings.testing import eventually
 
 if TYPE_CHECKING:
@@ -130,6 +133,38 @@ def test_a_closed_pipe_ends_a_run_and_nothing_is_counted_as_sent(project: Projec
     assert b"Error: Exchange 'orders': cannot write to standard output: Broken pipe." in said
     assert project.status("orders")["last_published_id"] is None
     assert project.status("orders")["relay"] is None
+
+
+def test_an_output_that_does_not_wait_by_itself_is_waited_for() -> None:
+    outside, inside = os.pipe()
+    os.set_blocking(inside, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(inside, b" " * 4096)
+    output = io.BufferedWriter(StandardOutput(inside, "w"))
+
+    def write() -> None:
+        output.write(b"all of it\n")
+        output.close()
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    writer.join(0.2)  # it is over at once if it does not wait
+    os.set_blocking(outside, False)
+    found = b""
+
+    def is_over() -> bool:
+        nonlocal found
+        with suppress(BlockingIOError):
+            while data := os.read(outside, 65_536):
+                found += data
+            return True
+        return False
+
+    eventually(is_over, "the pipe to be closed")
+    writer.join()
+    os.close(outside)
+    assert found.endswith(b" all of it\n")
 
 
 def test_a_listener_whose_reader_has_gone_acknowledges_nothing(

@@ -42,7 +42,7 @@ def open_streams() -> None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115 - a number
     encoding = "utf-8" if closed or sys.stdout is None else sys.stdout.encoding
     codecs.register_error(_ESCAPED, _escape)
-    raw = _StandardOutput(os.dup(1), "w", closefd=False)
+    raw = StandardOutput(os.dup(1), "w", closefd=False)
     ours = io.TextIOWrapper(io.BufferedWriter(raw), encoding, errors=_ESCAPED)
     standard_output.keep(ours)
     sys.stdout = ours
@@ -95,7 +95,9 @@ def give_up_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
 
 
-class _StandardOutput(io.FileIO):
+class StandardOutput(io.FileIO):
+    """The stream's lowest layer: waits for who reads it, whoever made it not wait by itself."""
+
     @override
     def write(self, data: ReadableBuffer, /) -> int:
         while True:
@@ -105,7 +107,7 @@ class _StandardOutput(io.FileIO):
                 raise OutputError(_why(error)) from error
             if taken is not None:
                 return taken
-            standard_output.await_room(self.fileno())  # it does not wait by itself
+            standard_output.await_room(self.fileno())
 
 
 def _print(line: object, stream: TextIO | None) -> None:
