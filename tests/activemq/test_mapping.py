@@ -152,6 +152,22 @@ def test_what_is_not_acknowledged_comes_again_in_order_and_the_rest_does_not(
     assert consumer.receive(0.2) is None
 
 
+def test_what_is_never_acknowledged_comes_again_however_often(
+    producer: ActiveMQProducer, make_consumer: MakeConsumer, exchange: str
+) -> None:
+    producer.open(exchange)
+    send_all(producer, exchange, range(1, 4))
+    producer.flush(exchange)
+    found = []
+    for _ in range(10):  # JMS clients put a message away after six times
+        consumer = make_consumer()
+        consumer.open(exchange)
+        found.append([message.message_id for _ in range(3) if (message := consumer.receive(30))])
+        consumer.close()
+
+    assert found == [["1", "2", "3"]] * 10
+
+
 def test_a_strangers_message_can_be_read(
     make_consumer: MakeConsumer, client: Client, exchange: str
 ) -> None:
