@@ -6,18 +6,21 @@ it cannot get between lines of JSON. In any other process it is ``sys.stdout``.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
+import stat
 import sys
 import threading
+from pathlib import Path
 from typing import TextIO
 
 _kept: TextIO | None = None
 _holds_data = False
 _NEWLINE = ord("\n")
 _writing = threading.Lock()
-_ends_torn = False
-"""Whether what was written last is the beginning of a line, whose rest is missing."""
+_ends_torn: bool | None = None
+"""Whether the last line there lacks its end; ``None`` while nobody has looked."""
 
 
 def keep(stream: TextIO) -> None:
@@ -52,14 +55,16 @@ def holds_data() -> bool:
 def write_lines(data: bytes) -> None:
     """Write whole lines; those of several threads stand one behind the other.
 
-    Waits for whoever reads, also if the descriptor itself would not. If it fails in the middle of a
-    line, as on a full disk, the next call ends that line first, so that nothing is added to it.
+    Waits for whoever reads, also if the descriptor itself would not. A line that was cut short is
+    ended first, so that nothing is added to it: by a full disk, or in a file that is appended to.
 
     Raises ``OSError``, and what :func:`descriptor_for_data` does.
     """
     global _ends_torn  # noqa: PLW0603 - a process has one
     with _writing:
         descriptor = descriptor_for_data()
+        if _ends_torn is None:
+            _ends_torn = _is_torn(descriptor)
         rest = memoryview(b"\n" + data if _ends_torn else data)
         while rest:
             try:
@@ -76,3 +81,17 @@ def await_room(descriptor: int) -> None:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     poll.poll()
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Return whether it appends to a file whose last line has no end."""
+    found = os.fstat(descriptor)
+    appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
+    if not appends or not stat.S_ISREG(found.st_mode) or not found.st_size:
+        return False
+    try:
+        # Anew: the one that we have is for writing alone, perhaps.
+        with Path(f"/dev/fd/{descriptor}").open("rb") as file:
+            return os.pread(file.fileno(), 1, found.st_size - 1) != b"\n"
+    except OSError:
+        return False  # it is not for us to read

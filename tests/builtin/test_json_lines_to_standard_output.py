@@ -6,11 +6,16 @@ import errno
 import json
 import os
 import threading
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.builtin.lines import WHEN, message, opened
 from tidings import BrokerUnavailableError, standard_output
+from tidings.cli.output import echo_json, end_torn_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BODY = b'"' + b"x" * 500 + b'"'
 
@@ -110,3 +115,37 @@ def test_a_line_that_was_cut_short_takes_no_other_along(
     cut, *whole = output.lines()
     assert cut == b'{"exchange":"x","eve'
     assert [json.loads(line)["event_id"] for line in whole] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("before", [b"", b'{"event_id":0}\n', b'{"exchange":"x","event_id":1,"ty'])
+def test_a_file_that_is_appended_to_may_end_in_a_line_that_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes
+) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(before)
+    with path.open("a") as stream:
+        monkeypatch.setattr(standard_output, "_kept", stream)
+        monkeypatch.setattr(standard_output, "_ends_torn", None)
+        publish("x", 1, 2)
+        publish("x", 3, 1)
+
+    found = path.read_bytes()
+    assert found.startswith(before)
+    lines = found.removeprefix(before).splitlines()
+    if before and not before.endswith(b"\n"):
+        assert lines.pop(0) == b""  # the end of that one
+    assert [json.loads(line)["event_id"] for line in lines] == [1, 2, 3]
+
+
+def test_what_listen_prints_is_added_to_no_line_that_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out.jsonl"
+    path.write_bytes(b'{"event_id":1,"ty')
+    with path.open("a") as stream:
+        monkeypatch.setattr(standard_output, "_kept", stream)
+        monkeypatch.setattr(standard_output, "_ends_torn", None)
+        end_torn_line()
+        echo_json({"event_id": 1}, indent=None)
+
+    assert path.read_bytes().splitlines() == [b'{"event_id":1,"ty', b'{"event_id": 1}']

@@ -242,8 +242,7 @@ def test_a_queue_that_crashed_is_not_told_as_one_that_somebody_deleted() -> None
     ("said", "advice"),
     [
         (
-            "delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms. This "
-            "timeout value can be configured, see consumers doc guide to learn more",
+            "delivery acknowledgement on channel 1 timed out. Timeout value used: 1800000 ms.",
             "Lower prefetch",
         ),
         ("unknown delivery tag 1", "acknowledged twice, perhaps"),

@@ -12,7 +12,7 @@ import click
 
 from tidings.cli.context import Context, pass_context
 from tidings.cli.options import COUNT, seconds
-from tidings.cli.output import echo_json
+from tidings.cli.output import echo_json, end_torn_line
 from tidings.errors import TidingsError
 from tidings.event import from_json
 
@@ -68,6 +68,7 @@ def listen(
     received = 0
     try:
         consumer.open(name)
+        end_torn_line()  # lest somebody's line and the first of ours are one, which nobody can read
         last = time.monotonic()
         # Whoever reads our output may pause for as long as they like.
         with KeptConnection(consumer.wait, name) as kept:

@@ -71,6 +71,12 @@ def echo_json(value: Any, indent: int | None = 2) -> None:
         echo(line)
 
 
+def end_torn_line() -> None:
+    """End the last line of a file that is appended to, if it was cut short there."""
+    with suppress(AttributeError, OSError, ValueError):  # what is printed next tells of it
+        standard_output.write_lines(b"")
+
+
 def sentences(error: Exception) -> Iterable[str]:
     """Return what an error says: a line for each problem of a configuration, else one."""
     if isinstance(error, ConfigurationError):

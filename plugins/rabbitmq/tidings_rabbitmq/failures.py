@@ -95,7 +95,11 @@ def _diagnose_channel(
             said,
             "Another connection holds it for itself; stop that one.",
         )
-    if "delivery acknowledgement" in cause.reply_text:
+    return _diagnose_acknowledgement(said) or _diagnose_difference(cause.reply_text, said)
+
+
+def _diagnose_acknowledgement(said: str) -> Diagnosis | None:
+    if "delivery acknowledgement" in said:
         return Diagnosis(
             BrokerUnavailableError,
             said,
@@ -103,14 +107,18 @@ def _diagnose_channel(
             "prefetch: the time of each message runs from when it was sent ahead. Or raise "
             "consumer_timeout (rabbitmq.conf).",
         )
-    if "unknown delivery tag" in cause.reply_text:
+    if "unknown delivery tag" in said:
         return Diagnosis(
             BrokerUnavailableError,
             said,
             "A message was acknowledged twice, perhaps. What was not acknowledged comes again when "
             "the exchange is opened again.",
         )
-    if other := _OTHER_TYPE.search(cause.reply_text):
+    return None
+
+
+def _diagnose_difference(reply_text: str, said: str) -> Diagnosis:
+    if other := _OTHER_TYPE.search(reply_text):
         return Diagnosis(
             BrokerRefusedError,
             f"has an exchange of that name and of the type {other[2]!r}; exchange_type says "
