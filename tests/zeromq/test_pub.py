@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -29,7 +33,6 @@ from tidings_zeromq.pub.settings import ZeroMQPubSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tidings.plugins import ReceivedMessage
 
@@ -170,6 +173,32 @@ def test_the_topic_is_the_routing_key_for_a_subscriber_in_any_language() -> None
 
     assert topic == b"shop.paid"
     assert json.loads(headers) == {"aggregate_id": "order-1", "tidings.type_name": "OrderPaid"}
+
+
+def connections(port: int) -> Iterator[socket.socket]:
+    """Give copies of this process's ends of the connections to and from that port."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError, LookupError), socket.socket(fileno=os.dup(int(entry.name))) as found:
+            if port in (found.getsockname()[1], found.getpeername()[1]):
+                yield found
+
+
+def test_who_is_gone_without_a_word_is_given_up_after_three_heartbeats() -> None:
+    port = free_port()
+    settings = ZeroMQPubSettings(bind=f"tcp://127.0.0.1:{port}", heartbeat=2)
+    producer, consumer = ZeroMQPubProducer(settings), ZeroMQPubConsumer(settings)
+    producer.open(EXCHANGE)
+    consumer.open(EXCHANGE)
+    _send_until_heard(producer, consumer)
+    wanted = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+    found = [
+        [each.getsockopt(socket.IPPROTO_TCP, option) for option in wanted]
+        for each in connections(port)
+    ]
+    consumer.close()
+    producer.close(EXCHANGE)
+
+    assert found == [[2, 2, 2]] * 2  # two hours otherwise
 
 
 def test_nobody_listening_is_no_error(producer: ZeroMQPubProducer) -> None:

@@ -133,3 +133,14 @@ def set_heartbeat(socket: zmq.Socket[bytes], seconds: float) -> None:
     """Let ``socket`` give a peer up that has been silent for three times ``seconds``."""
     socket.heartbeat_ivl = round(seconds * 1000)
     socket.heartbeat_timeout = round(seconds * 2000)
+
+
+def set_keepalive(socket: zmq.Socket[bytes], seconds: float) -> None:
+    """Let the system give a peer up that has been silent for three times ``seconds``.
+
+    Over TCP, and while nothing is under way to it. ZeroMQ's own heartbeats would do more, but not
+    on a socket that has a high-water mark: libzmq (4.3.5) may abort the process.
+    """
+    socket.tcp_keepalive = 1
+    socket.tcp_keepalive_idle = socket.tcp_keepalive_intvl = max(1, round(seconds))
+    socket.tcp_keepalive_cnt = 2

@@ -16,6 +16,7 @@ from tidings.plugins import (
     Opening,
     ReceivedMessage,
 )
+from tidings_zeromq.bound_socket import set_keepalive
 from tidings_zeromq.curve import encrypt_subscriber, subscriber_keys
 from tidings_zeromq.hosts import ipv6_choices, lookup_failure
 from tidings_zeromq.pub.frames import decode
@@ -58,7 +59,7 @@ class ZeroMQPubConsumer(MessageConsumer):
 
         def prepare(socket: zmq.Socket[bytes]) -> None:
             socket.rcvhwm = self._settings.high_water_mark
-            socket.tcp_keepalive = 1
+            set_keepalive(socket, self._settings.heartbeat)
             if secret_key is not None and relay_public_key is not None:
                 encrypt_subscriber(socket, secret_key, relay_public_key)
             for beginning in beginnings(self._selected):

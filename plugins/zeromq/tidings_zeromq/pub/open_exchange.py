@@ -9,7 +9,7 @@ import zmq
 from typing_extensions import override
 
 from tidings.plugins import OpenExchange
-from tidings_zeromq.bound_socket import BoundSocket
+from tidings_zeromq.bound_socket import BoundSocket, set_keepalive
 from tidings_zeromq.failures import undeliverable
 from tidings_zeromq.pub.frames import encode
 
@@ -30,6 +30,7 @@ class OpenZeroMQPubExchange(OpenExchange):
     def __init__(self, settings: ZeroMQPubSettings, context: ExchangeContext) -> None:
         self._exchange_name = context.exchange_name
         self._high_water_mark = settings.high_water_mark
+        self._heartbeat = settings.heartbeat
         self._sent: int | None = None
         self._bound = BoundSocket(settings, zmq.PUB, context.exchange_name, self._prepare)
 
@@ -74,4 +75,4 @@ class OpenZeroMQPubExchange(OpenExchange):
     def _prepare(self, socket: zmq.Socket[bytes]) -> None:
         socket.sndhwm = self._high_water_mark
         socket.linger = _LINGER
-        socket.tcp_keepalive = 1
+        set_keepalive(socket, self._heartbeat)
