@@ -177,7 +177,7 @@ def test_the_topic_is_the_routing_key_for_a_subscriber_in_any_language() -> None
 
 def connections(port: int) -> Iterator[socket.socket]:
     """Give copies of this process's ends of the connections to and from that port."""
-    for entry in Path("/proc/self/fd").iterdir():
+    for entry in filter(Path.is_socket, Path("/proc/self/fd").iterdir()):
         with suppress(OSError, LookupError), socket.socket(fileno=os.dup(int(entry.name))) as found:
             if port in (found.getsockname()[1], found.getpeername()[1]):
                 yield found
