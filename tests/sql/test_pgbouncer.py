@@ -104,9 +104,8 @@ def test_a_restart_behind_the_pooler_decides_no_gap(own_postgresql: Factory[Post
             assert store.all_stored_events_since(0, 10) == []
 
             server.restart()  # the pooler keeps our connection, and makes itself new ones
-            with pytest.raises(StoreUnavailableError, match="restarted behind its pooler"):
-                store.all_stored_events_since(0, 10)
-            assert store.all_stored_events_since(0, 10) == []
+            for _again in range(2):  # the prepared transaction has another name by now
+                assert store.all_stored_events_since(0, 10) == []
             hold = store.hold()
             assert hold is not None
             assert hold.missing_id == 1
@@ -118,6 +117,32 @@ def test_a_restart_behind_the_pooler_decides_no_gap(own_postgresql: Factory[Post
             late.invalidate()
         found = store.all_stored_events_since(0, 10)
         assert [e.type_name for e in found] == ["First", "Second"]
+        store.close()
+    engine.dispose()
+
+
+def test_after_a_restart_behind_the_pooler_a_gap_is_looked_at_afresh(
+    own_postgresql: Factory[PostgreSQL],
+) -> None:
+    server = own_postgresql()
+    url = server.new_database()
+    engine = application_engine(url)
+    with servers(PgBouncer) as start:
+        store = event_store(start(before=url).through(url))
+        store.create()
+        lost = engine.connect()
+        store.append(lost, NewEvent("Lost", {}))
+        with engine.begin() as connection:
+            store.append(connection, NewEvent("Second", {}))
+        assert store.all_stored_events_since(0, 10) == []
+
+        server.restart()
+        with pytest.raises(StoreUnavailableError, match="restarted behind its pooler"):
+            store.all_stored_events_since(0, 10)
+        found = store.all_stored_events_since(0, 10)
+        assert [e.type_name for e in found] == ["Second"]
+        lost.invalidate()
+        lost.close()
         store.close()
     engine.dispose()
 
