@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, registry
 
 from tidings.errors import EventStoreError
@@ -82,6 +83,26 @@ def test_a_sessions_own_connection_does_not_commit_without_its_events(
         session.commit()
         place(session, 3)
     assert both(engine, store) == ([2], [2])
+
+
+def test_what_went_with_a_savepoint_that_is_not_over_is_missed_there(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    with engine.begin() as other:
+        other.execute(orders.insert().values(id=1))
+    with Session(engine) as session:
+        record(session, NewEvent("2", {}))
+        connection = session.connection()
+        connection.execute(orders.insert().values(id=2))
+        root = session.get_transaction()
+        assert root is not None
+        session.begin_nested()
+        session.add(Order(1))
+        with pytest.raises(IntegrityError):
+            root.commit()  # inserts the event in the savepoint, which the flush then takes back
+        with pytest.raises(EventStoreError, match=REFUSED):
+            connection.commit()
+    assert both(engine, store) == ([1], [])
 
 
 @pytest.fixture

@@ -188,9 +188,12 @@ class PendingEvents:
             )
 
     def after_rollback(self) -> None:
-        """Forget everything, if it was the transaction itself that was rolled back."""
-        if self.session.get_nested_transaction() is None and not self.root.is_active:
+        """Forget what was rolled back: the transaction itself, or a savepoint, that is not over."""
+        savepoint = self.session.get_nested_transaction()
+        if savepoint is None and not self.root.is_active:
             self.recorded.clear()
+        elif savepoint is not None and not savepoint.is_active:
+            self.savepoint_ended(savepoint)
 
     def _hear_commits(self) -> None:
         self.connections.hear(self._refuse_commit_past, self.session.bind)
