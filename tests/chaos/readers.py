@@ -66,7 +66,9 @@ def read(folder: Path, reader: Reader) -> None:
 def handled(folder: Path) -> Sequence[Handled]:
     """Return what all readers have handled, in the order in which they did."""
     file = folder / "handled"
-    lines = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
+    text = file.read_text() if file.exists() else ""
+    # Of what is just being written only a part may be seen.
+    lines = [line.split() for line in text.rpartition("\n")[0].splitlines()]
     return [
         Handled(name, int(event_id), int(partition), key, routing_key)
         for name, event_id, partition, key, routing_key in lines

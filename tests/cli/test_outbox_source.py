@@ -61,8 +61,8 @@ def rows(url: str) -> tuple[int, int]:
 
 def numbers(project: Project) -> list[int]:
     file = project.folder / "shop.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line)["body"]["n"] for line in lines]
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    return [json.loads(line)["body"]["n"] for line in lines if line.endswith("\n")]
 
 
 @pytest.mark.parametrize(("then", "left"), [("mark", 9), ("remove", 1)])
