@@ -17,8 +17,6 @@ _SIGNS = {
     "tidb": "TiDB",
 }
 """What such a server says of itself, in its version."""
-
-
 _NUMBER = re.compile(r"(\d+)\.(\d+)")
 
 
