@@ -123,8 +123,10 @@ class Run:
                 self._wait(min(max(part, SHORTEST_SETTLE), LONGEST_SETTLE))
         except UndeliverableEventError as error:
             self._start_over(error)
+        # A broker may accept nothing for long, and nothing moves. Before it moves: an outbox knows
+        # our marks from somebody else's by what was read since.
+        self._position.check_again()
         self._checkpoints.make_if_due()
-        self._position.check_again()  # a broker may accept nothing for long, and nothing moves
         self._stages.tell_if_due()
 
     def idle(self, seconds: float) -> None:
