@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, false, select, text, update
 from typing_extensions import override
 
 from tidings.errors import EventStoreError, UnsafeStoreError
@@ -110,8 +110,10 @@ class OutboxEventStore(SqlAlchemyEventStore):
 
 
 def _changes(event_log: EventLog, *, removes: bool) -> list[UpdateBase]:
-    """Return what changes no row, and asks for the rights to do so."""
+    """Return what changes no row, and asks for the rights to do so.
+
+    No row is looked at either: MariaDB would wait for whoever has just written the first one.
+    """
     table = event_log.table
-    none = table.c.event_id < 0
-    mark = update(table).where(none).values(dispatched_on=None)
-    return [mark, delete(table).where(none)] if removes else [mark]
+    mark = update(table).where(false()).values(dispatched_on=None)
+    return [mark, delete(table).where(false())] if removes else [mark]
