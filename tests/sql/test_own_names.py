@@ -227,6 +227,21 @@ def test_a_name_that_cannot_be_is_a_sentence(names: Names, sentence: str) -> Non
 
 
 @pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
+def test_a_store_is_the_same_one_whether_its_schema_is_named_or_not(
+    settings: SqlAlchemySettings,
+) -> None:
+    store = SqlAlchemyEventStore(settings)
+    store.create()
+    schema = "public" if store.database.dialect_name == "postgresql" else store.database.place[-1]
+    named = SqlAlchemyEventStore(settings.model_copy(update={"db_schema": schema}))
+
+    assert named.identity() == store.identity()
+
+    for each in (store, named):
+        each.close()
+
+
+@pytest.mark.parametrize("database_url", ["postgresql", "mariadb"], indirect=True)
 def test_a_schema_that_is_not_there_is_to_be_created(database_url: str) -> None:
     store = SqlAlchemyEventStore(settings_of(database_url, schema="nowhere"))
 

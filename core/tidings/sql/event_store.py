@@ -166,13 +166,12 @@ class SqlAlchemyEventStore(EventStore):
 
     @override
     def identity(self) -> str:
-        """Return what the database's tables bear; an outbox has its own beside the event store."""
-        store = self._read(schema.identity)
-        return (
-            store
-            if self._event_log is EVENTS or not store
-            else f"{store}.{self._event_log.table.name}"
-        )
+        """Return what the database's tables bear; an outbox has its own beside the event store.
+
+        It is the same one whether the settings name the schema or leave it out.
+        """
+        store, name = self._read(schema.identity), self._event_log.table.name
+        return store if name == EVENTS.table.name or not store else f"{store}.{name}"
 
     @override
     def migrate(self, *, dry_run: bool = False) -> str:
