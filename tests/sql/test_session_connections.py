@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, select
+from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, registry
 
@@ -83,6 +84,25 @@ def test_a_sessions_own_connection_does_not_commit_without_its_events(
         session.commit()
         place(session, 3)
     assert both(engine, store) == ([2], [2])
+
+
+def test_a_connection_does_not_commit_past_events_that_could_not_be_written(
+    engine: Engine, store: SqlAlchemyEventStore
+) -> None:
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("INSERT"):
+            raise RuntimeError("the application's own")
+
+    with Session(engine) as session:
+        record(session, NewEvent("1", {}))
+        sqlalchemy_event.listen(engine, "before_cursor_execute", fail)
+        with pytest.raises(RuntimeError, match="the application's own"):
+            session.commit()  # takes a connection for the event alone
+        sqlalchemy_event.remove(engine, "before_cursor_execute", fail)
+        session.connection().execute(orders.insert().values(id=1))
+        with pytest.raises(EventStoreError, match=REFUSED):
+            session.connection().commit()
+    assert both(engine, store) == ([], [])
 
 
 def test_what_went_with_a_savepoint_that_is_not_over_is_missed_there(

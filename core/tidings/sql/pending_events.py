@@ -79,7 +79,7 @@ class PendingEvents:
     def has_begun(self, connection: Connection) -> None:
         """Take note of a connection that the session works on."""
         self.connections.begin(connection)
-        if self.recorded:
+        if self.recorded and not self.writing:
             self._hear_commits()
 
     def record(self, rows: list[dict[str, Any]]) -> None:
@@ -94,14 +94,14 @@ class PendingEvents:
             self.connections.refuse_if_over()
             refuse_unfit_early(rows, self._bind, self._connection)
         self.recorded.append(one)
-        if self._is_late():
-            try:
-                self._write()
-            except BaseException:
-                self.recorded.remove(one)
-                raise
-        if self.recorded:
+        if not self._is_late():
             self._hear_commits()
+            return
+        try:
+            self._write()
+        except BaseException:
+            self.recorded.remove(one)
+            raise
 
     def before_commit(self) -> None:
         """Write what waits if this is, for certain, not only the commit of a savepoint.
@@ -267,6 +267,8 @@ class PendingEvents:
         finally:
             self.writing = False
             self._forget_written()
+            if self.recorded:  # it could not be written, or a savepoint may take it back
+                self._hear_commits()
 
     def _forget_written(self) -> None:
         """Forget what the database keeps and drops as the application wants it to by itself."""
