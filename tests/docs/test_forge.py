@@ -13,6 +13,7 @@ import yaml
 
 from tests.docs.pages import ROOT, text_of
 from tests.matrix import page
+from tests.matrix.rows import ROWS
 
 PYPROJECT = tomllib.loads(text_of(ROOT / "pyproject.toml"))
 FORGE = ROOT / ".github"
@@ -65,6 +66,15 @@ def test_the_package_claims_the_pythons_of_the_recorded_runs(claimed: list[str])
 
 def test_the_oldest_python_claimed_is_the_oldest_that_pip_installs_on(claimed: list[str]) -> None:
     assert PYPROJECT["project"]["requires-python"] == f">={claimed[0]}"
+
+
+def test_the_workflow_runs_where_the_matrix_can_make_its_folders(job: dict[str, Any]) -> None:
+    suites = {row.suite for row in ROWS.values()}
+
+    name, _, suite = job["container"]["image"].partition(":${{ matrix.python }}-")
+    assert name == "python"
+    assert suite in suites, "a Debian: folders are made from the mirror of its apt"
+    assert job["container"]["options"] == "--privileged", "mounts are made there"
 
 
 def test_the_workflow_only_calls_what_runs_anywhere(job: dict[str, Any]) -> None:

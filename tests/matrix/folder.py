@@ -61,7 +61,7 @@ def make(row: Row, folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _run(["debootstrap", "--variant=minbase", row.suite, folder, _mirror()])
+    _run(["debootstrap", "--variant=minbase", row.suite, folder, debian_mirror()])
     for name in _FOR_APT:
         _copy(name, folder)
     # Packages shall start no server: the tests start their own.
@@ -140,17 +140,23 @@ def try_to(
     ).returncode
 
 
-def _mirror() -> str:
-    sites = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"],
+def debian_mirror() -> str:
+    """Return the address of the Debian mirror that apt of this machine uses."""
+    # Machines have other sources beside Debian's: its security updates, makers of programs.
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE) $(LABEL)", "Created-By: Packages"],
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-    ).stdout.split()
-    mirrors = [site for site in sites if "security" not in site]
-    if not mirrors:
-        raise MatrixError("apt of this machine has no package lists: apt-get update")
-    return mirrors[0]
+    ).stdout
+    for line in listed.splitlines():
+        site, _, label = line.partition(" ")
+        if label == "Debian":
+            return site
+    raise MatrixError(
+        "apt of this machine has package lists of no mirror of Debian's, which folders of its "
+        "releases are made from. On a Debian machine: apt-get update"
+    )
 
 
 def _copy(name: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The lowest versions that pyproject.toml allows, as pip's constraints."""
+"""Which libraries pyproject.toml names, and their lowest versions as pip's constraints."""
 
 from __future__ import annotations
 
@@ -19,15 +19,24 @@ def constraints(pyproject: Path) -> list[str]:
 
     Raises `ValueError` if one has no lower bound.
     """
+    return sorted(f"{name}=={version}" for name, version in _bounds(pyproject))
+
+
+def libraries(pyproject: Path) -> list[str]:
+    """Return the name of each dependency of tidings and of its extras."""
+    return sorted({name for name, _ in _bounds(pyproject)}, key=str.lower)
+
+
+def _bounds(pyproject: Path) -> set[tuple[str, str]]:
     project = tomllib.loads(pyproject.read_text())["project"]
     declared = list(project["dependencies"])
     for extra, needs in project["optional-dependencies"].items():
         if extra not in NOT_OURS:
             declared += [need for need in needs if not need.startswith(f"{project['name']}[")]
-    pins = set()
+    bounds = set()
     for need in declared:
         bound = _BOUND.fullmatch(need)
         if bound is None:
             raise ValueError(f"{need!r} in pyproject.toml has no lower bound")
-        pins.add(f"{bound['name']}=={bound['version']}")
-    return sorted(pins)
+        bounds.add((bound["name"], bound["version"]))
+    return bounds

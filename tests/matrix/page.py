@@ -27,9 +27,11 @@ _HEAD: Final = """\
 # Supported versions
 
 This page is written by `make matrix`, from what its runs found: the whole test suite, against real
-servers, on the servers and the Python of each Debian release below. `.ci/run` plays a short form of
-every row on each change; the whole matrix is run before a release. Nobody edits the tables by hand:
-`docs/support.json` holds the figures, and a test sees that this page says the same.
+servers, on the servers and the Python of each Debian release below. (The release of the machine
+itself is tested with the Python that is there.) On each change `.ci/run` plays the whole suite on
+that release, and a short form on the others. The whole matrix is run before a release. Nobody edits
+the tables by hand: `docs/support.json` holds the figures, and a test sees that this page says the
+same.
 
 "Since" is the day of the first recorded whole run with that version.
 """

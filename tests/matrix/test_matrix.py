@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.matrix import folder, page
+from tests.matrix import folder, page, versions
 from tests.matrix.lowest import constraints
 from tests.matrix.rows import ROWS, is_own
 from tests.matrix.suite import SHORT, Result
@@ -106,6 +106,39 @@ def test_every_dependency_has_a_lowest_version(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=r"'a' in pyproject\.toml has no lower bound"):
         constraints(tmp_path / "pyproject.toml")
+
+
+def test_the_version_of_every_library_that_an_extra_brings_is_told() -> None:
+    told = versions.libraries()
+
+    assert {"SQLAlchemy", "pika", "prometheus_client", "opentelemetry-api", "alembic"} <= set(told)
+    assert all(told.values())
+
+
+APT = """\
+#!/bin/sh
+[ "$1 $2 $3" = 'indextargets --format $(SITE) $(LABEL)' ] || exit 1
+cat <<END
+https://packages.example/apt cloud
+http://debian.example/debian-security Debian-Security
+END
+"""
+
+
+def test_folders_are_made_from_debians_mirror_whatever_else_apt_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt = tmp_path / "apt-get"
+    apt.write_text(APT)
+    apt.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(folder.MatrixError, match="no mirror of Debian"):
+        folder.debian_mirror()
+
+    with apt.open("a") as script:
+        script.write("echo http://debian.example/debian Debian\n")
+
+    assert folder.debian_mirror() == "http://debian.example/debian"
 
 
 def test_the_machines_own_release_is_known_by_its_code_name(tmp_path: Path) -> None:

@@ -11,26 +11,13 @@ import platform
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
+from tests.matrix import lowest
 from tests.servers import mariadb, postgresql
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-LIBRARIES: Final = (
-    "SQLAlchemy",
-    "pika",
-    "rstream",
-    "stomp.py",
-    "pyzmq",
-    "psycopg",
-    "PyMySQL",
-    "pydantic",
-    "pluggy",
-    "click",
-    "rich",
-)
+PYPROJECT: Final = Path(__file__).parents[2] / "pyproject.toml"
 
 
 def servers() -> dict[str, str]:
@@ -52,7 +39,7 @@ def servers() -> dict[str, str]:
 
 def libraries() -> dict[str, str]:
     """Return each library's version by its name."""
-    return {name: importlib.metadata.version(name) for name in LIBRARIES}
+    return {name: importlib.metadata.version(name) for name in lowest.libraries(PYPROJECT)}
 
 
 def _package(name: str) -> str | None:
