@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from tidings.cli.context import Context, pass_context
@@ -22,7 +24,8 @@ def renumber(context: Context) -> None:
 
     for what, store in event_stores(context.tidings).items():
         if Capability.RENUMBER in store.capabilities:
-            ids = store.renumber()
+            with closing(store):
+                ids = store.renumber()
             if ids:
                 note(context.tidings, "", "renumbered", f"{what}: {len(ids)} event(s)")
             had = f", which had {', '.join(map(str, ids))}" if ids else ""
