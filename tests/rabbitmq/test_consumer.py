@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pika
 import pytest
@@ -33,9 +33,9 @@ def make_consumer(rabbitmq: StreamBroker) -> Iterator[MakeConsumer]:
     made: list[RabbitMQConsumer] = []
 
     def make(
-        subscriber: str | None = None, url: str = rabbitmq.url, prefetch: int = 10
+        subscriber: str | None = None, url: str = rabbitmq.url, prefetch: int = 10, **others: Any
     ) -> RabbitMQConsumer:
-        settings = RabbitMQSettings(url=SecretStr(url), prefetch=prefetch)
+        settings = RabbitMQSettings(url=SecretStr(url), prefetch=prefetch, **others)
         made.append(RabbitMQConsumer(settings, subscriber))
         return made[-1]
 
@@ -95,6 +95,26 @@ def test_what_was_not_acknowledged_comes_again_in_its_place(
     assert [message and message.message_id for message in seen] == ["3", "4"]
     assert receive_ids(consumer, 3) == [3, 4, 5]
     assert consumer.receive(0.1) is None
+
+
+def test_what_was_acknowledged_does_not_come_again_from_a_quorum_queue(
+    make_producer: MakeProducer, make_consumer: MakeConsumer, exchange: str
+) -> None:
+    """The channel of a consumer that just closed forgot what it had yet to tell the queue."""
+    quorum = {"x-queue-type": "quorum"}
+    producer = make_producer(queue_arguments=quorum)
+    consumer = make_consumer(prefetch=200, queue_arguments=quorum)
+    producer.open(exchange)
+    for first in range(1, 8001, 1000):
+        sent = range(first, first + 1000)
+        send_all(producer, exchange, sent)
+        producer.flush(exchange)
+        consumer.open(exchange)
+        assert receive_ids(consumer, 1000) == list(sent)
+        consumer.close()
+    consumer.open(exchange)
+
+    assert consumer.receive(0.5) is None
 
 
 def test_more_messages_than_are_sent_ahead_all_arrive(

@@ -57,6 +57,8 @@ class AmqpConnection(BrokerConnection):
         """pika's own error behind ``failure``."""
         self.blocked = False
         """Whether the broker has stopped reading because of an alarm."""
+        self.cancels_at_close = False
+        """Whether consumers are cancelled before that; `_keep_consumers` says why mostly not."""
         self._loop = loop
         self._settings = settings
         self._name_the_event = name_the_event
@@ -247,7 +249,7 @@ class AmqpConnection(BrokerConnection):
         if self._gone:
             return
         if not self._connection.is_closing:
-            for channel in self._channels:
+            for channel in () if self.cancels_at_close else self._channels:
                 _keep_consumers(channel)
             self._connection.close()
         self._step_until_gone(patience)

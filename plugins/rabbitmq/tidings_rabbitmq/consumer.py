@@ -105,8 +105,21 @@ class RabbitMQConsumer(MessageConsumer):
         channel = connection.channel
         channel.add_on_cancel_callback(lambda _frame: _on_cancelled(connection, queue_name))
         connection.call(channel.basic_qos, prefetch_count=self._settings.prefetch)
+        connection.cancels_at_close = self._is_for_competing_consumers
         connection.call(
             channel.basic_consume, queue=queue_name, on_message_callback=self._on_message
+        )
+
+    @property
+    def _is_for_competing_consumers(self) -> bool:
+        """Whether the queue is known to have no single active consumer, whose successor would wait.
+
+        Then it is ended before the connection is. A quorum queue forgets acknowledgements that
+        its channel had yet to hand on if the channel just closes, and gives those messages again.
+        """
+        arguments = self._settings.declared_arguments
+        return self._settings.topology == "declare" and not arguments.get(
+            "x-single-active-consumer"
         )
 
     def _share(self, connection: AmqpConnection, subscriber: str) -> None:

@@ -36,7 +36,8 @@ class RabbitMQStreamConsumer(MessageConsumer):
     The broker keeps the subscriber's position, under its name (by default the exchange's). It is
     the place before the first message that was not acknowledged: what was acknowledged behind
     that place comes again after a restart. It is stored when nothing more has come, every 100
-    acknowledgements, and at :meth:`close`; a crash brings at most those again.
+    acknowledgements, and at :meth:`close`. A crash brings again what came behind the last place
+    that the broker has heard of.
 
     Routing keys are chosen here: the broker sends every message, and the position moves over those
     that nobody asked for.
