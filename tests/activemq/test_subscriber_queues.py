@@ -111,6 +111,21 @@ def test_a_broker_without_the_way_is_refused_before_anything_is_published(
     assert "topic_name" in str(raised.value)
 
 
+def test_a_clock_that_is_days_behind_the_brokers_hides_no_way(
+    make_producer: MakeProducer, exchange: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber_queues, "PROBE_SECONDS", 1.0)
+    producer = make_producer()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: two_days_ago)
+        producer.open(exchange)
+
+    send_all(producer, exchange, [1])
+    producer.flush(exchange)
+    assert producer.accepted_id(exchange) == 1
+
+
 def test_the_brokers_own_pattern_can_be_set(
     configured_activemq: Callable[..., ActiveMQ],
     make_producer: MakeProducer,
