@@ -62,13 +62,14 @@ class CommitOrder(ABC):
         """
         return []
 
-    def watch(self, connection: Connection) -> None:  # noqa: B027 - SQLite has nothing to look at
+    @abstractmethod
+    def watch(self, connection: Connection) -> None:
         """Raise if what :meth:`check` found is no longer so, in cheap statements."""
 
-    def refuse_pruned(self, connection: Connection) -> None:  # noqa: B027 - as for `watch`
+    def refuse_pruned(self, connection: Connection) -> None:  # noqa: B027 - as for `hold`
         """Raise if events have ids of others that were pruned."""
 
-    def note_pruned(self, connection: Connection, up_to: int) -> None:  # noqa: B027 - as for `watch`
+    def note_pruned(self, connection: Connection, up_to: int) -> None:  # noqa: B027 - as for `hold`
         """Note that events up to that id were deleted, in the transaction that deletes them."""
 
     def hold(self, connection: Connection) -> Hold | None:  # noqa: ARG002 - for the one that holds

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from tidings.sql.commit_order.base import Query, Row
 
-_DEFINITION = text("SELECT sql FROM sqlite_master WHERE type = 'table' AND name = :name")
+_DEFINITION = text(
+    "SELECT sql FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(:name)"
+)
 
 
 class SQLiteCommitOrder(CommitOrder):
@@ -30,12 +32,16 @@ class SQLiteCommitOrder(CommitOrder):
     @override
     def check(self, connection: Connection) -> None:
         """Refuse a table that gives the ids of pruned rows out again."""
-        definition = connection.execute(
-            _DEFINITION, {"name": self.event_log.table.name}
-        ).scalar_one()
-        if "AUTOINCREMENT" not in definition.upper():
+        name = self.event_log.table.name
+        definition = connection.execute(_DEFINITION, {"name": name}).scalar()
+        if definition is not None and "AUTOINCREMENT" not in definition.upper():
             raise UnsafeStoreError(
-                f"The table {self.event_log.table.name!r} has no AUTOINCREMENT: after pruning, "
-                "SQLite would give old ids out again, and the relay would pass those events. Make "
-                "the table with `tidings init --tables` (`tidings schema` shows it)."
+                f"The table {name!r} has no AUTOINCREMENT: SQLite would give ids out again, and "
+                "the relay would pass those events. Has Alembic's batch mode copied it? Let it "
+                'copy again, with table_kwargs={"sqlite_autoincrement": True}.'
             )
+
+    @override
+    def watch(self, connection: Connection) -> None:
+        """Refuse the same in a table that has taken the place of the one that was checked."""
+        self.check(connection)
