@@ -131,6 +131,52 @@ def test_a_table_that_has_grown_past_the_position_meanwhile_moves_it_no_further(
     assert tracker.most_recent_published_message_id(X) == 6
 
 
+def test_what_a_table_that_went_back_got_behind_the_position_meanwhile_is_not_sent(
+    sent: Route, parts: Parts, engine: Engine, writer: SqlAlchemyEventStore
+) -> None:
+    owner = Owner()
+    with running(sent, owner) as relay:
+        take_back(engine, 2)
+        append(writer, 9)
+        with pytest.raises(PositionMismatchError, match=r"had event 6, which was .A of"):
+            relay.step()
+
+    for _ in range(2):  # nor later: the broker would vouch for it
+        with pytest.raises(PositionMismatchError, match="had event 6"), running(sent, owner):
+            pass
+    assert parts.ids() == [1, 2, 3, 4, 5, 6]
+
+
+def test_nor_what_it_got_behind_events_that_are_in_flight(
+    relay: Run, parts: Parts, engine: Engine, writer: SqlAlchemyEventStore
+) -> None:
+    append(writer, 3)
+    parts.broker.freeze()
+    relay.step()
+    execute(engine, "DELETE FROM event WHERE event_id > 7")
+    execute(engine, IDS_GO_ON[engine.dialect.name].format(7, 8))
+    append(writer, 9)
+    parts.broker.thaw()
+
+    with pytest.raises(PositionMismatchError, match="had event 9"):
+        relay.step()
+    assert parts.ids()[-1] <= 9
+
+
+def test_an_event_that_is_mended_in_flight_stops_nothing(
+    relay: Run, parts: Parts, engine: Engine, writer: SqlAlchemyEventStore
+) -> None:
+    append(writer, 3)
+    parts.broker.freeze()
+    relay.step()
+    execute(engine, "UPDATE event SET type_name = 'B' WHERE event_id = 9")
+    append(writer, 1)
+    parts.broker.thaw()
+    relay.step()
+    relay.flush()
+    assert parts.ids() == [*range(1, 11)]
+
+
 def test_nor_does_a_run_begin_there(
     sent: Route, tracker: Tracker, engine: Engine, writer: SqlAlchemyEventStore
 ) -> None:

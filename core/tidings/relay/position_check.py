@@ -40,7 +40,8 @@ class Anchor:
         self._store = store
         self._exchange_name = lease.exchange_name
         self._event_id = lease.position.event_id
-        self._mark = lease.fingerprint
+        self.mark = lease.fingerprint
+        """What is known of the event; ``None``: nothing."""
         self._seen: tuple[str, datetime] | None = None
         """What a fingerprint is made of, of the event that was found to be the same last time."""
         self._looked = time.monotonic()
@@ -62,7 +63,7 @@ class Anchor:
         newest = self._store.newest_event_id()
         if newest is None or newest < self._event_id:  # pruning always leaves the newest event
             stands = "is empty" if newest is None else f"ends with event {newest}"
-            if self._mark is None:  # what was sent leaves its mark, a replay none
+            if self.mark is None:  # what was sent leaves its mark, a replay none
                 raise NotYetStoredError(
                     f"Exchange {self._exchange_name!r} waits for event {self._event_id + 1}, as a "
                     f"replay said; the event store {stands}. What is recorded before that one is "
@@ -92,7 +93,11 @@ class Anchor:
 
         Without a type name, only the time is looked at.
         """
-        self._event_id, self._mark, self._seen = event.event_id, fingerprint(event), None
+        self._event_id, self.mark, self._seen = event.event_id, fingerprint(event), None
+
+    def stand_at(self, event_id: int, mark: str | None = None) -> None:
+        """Look at the event of that id from now on, of which no more than ``mark`` is known."""
+        self._event_id, self.mark, self._seen = event_id, mark, None
 
     def _refuse_older_ones(self) -> None:
         """Raise if the event is not there, and an older one before it is.
@@ -101,9 +106,9 @@ class Anchor:
         restored may have a hole at that very id, which a rollback has left.
         """
         oldest = self._store.oldest_event_id()
-        if not _tells(self._mark) or oldest is None or oldest >= self._event_id:
+        if not _tells(self.mark) or oldest is None or oldest >= self._event_id:
             return
-        occurred_on = _occurred_on(self._mark)
+        occurred_on = _occurred_on(self.mark)
         try:
             event = self._store.stored_event(oldest)
         except UnreadableEventError:
@@ -111,17 +116,17 @@ class Anchor:
         if event and occurred_on and occurred_on - event.occurred_on > _SAME_TIME:
             raise PositionMismatchError(
                 f"Exchange {self._exchange_name!r} has had event {self._event_id}, "
-                f"{readable(self._mark)!r}; the event store does not have it, though it has older "
+                f"{readable(self.mark)!r}; the event store does not have it, though it has older "
                 f"ones: nothing was pruned there. {self._advice}"
             )
 
     def _compare(self, found: str) -> None:
-        if not _tells(self._mark):
-            self._mark = found
-        if not _is_of_a_passed_event(self._mark, found) and found != self._mark:
+        if not _tells(self.mark):
+            self.mark = found
+        if not _is_of_a_passed_event(self.mark, found) and found != self.mark:
             raise PositionMismatchError(
                 f"Exchange {self._exchange_name!r} has had event {self._event_id}, which was "
-                f"{readable(self._mark)!r}; the event store now has {readable(found)!r} under that "
+                f"{readable(self.mark)!r}; the event store now has {readable(found)!r} under that "
                 f"id. {self._advice}"
             )
 

@@ -88,7 +88,7 @@ class Run:
         self._poison = Poison()
         self._stages = Stages(self.route.exchange_name, self.route.observers)
         self._checkpoints = Checkpoints(leased, self._tally, self._stages)
-        self._read_to = leased.open(self._checkpoints.make)
+        self._read_from(leased.open(self._checkpoints.make))
         self._attended_at = time.monotonic()
         self._batches = 0
         """How many were handed to the producer."""
@@ -157,7 +157,7 @@ class Run:
 
     def reopen(self) -> None:
         """Open the producer anew, to go on after the tracked position."""
-        self._read_to = self._checkpoints.begin_anew(self._open_again)
+        self._read_from(self._checkpoints.begin_anew(self._open_again))
 
     def _open_again(self) -> int:
         self._tally.look_for_unroutable(self._leased.exchange)
@@ -240,10 +240,20 @@ class Run:
         self._leased.exchange.wait(seconds)
         self._attended_at = time.monotonic()
 
+    def _read_from(self, event_id: int) -> None:
+        self._read_to = event_id
+        self._position.read_from(event_id)
+
+    def _went_on_to(self, event: StoredEvent) -> None:
+        self._read_to = event.event_id
+        self._position.read_to(event)
+
     def _read_and_send(self, size: int, up_to: int = MAX_EVENT_ID) -> int:
         try:
             with self._stages.during("read"), self.during_call():
                 events = self.route.event_store.all_stored_events_since(self._read_to, size)
+                if events:
+                    self._position.check_read()
         except UnreadableEventError as error:
             return self._unreadable(error) if error.event_id <= up_to else 0
         events = [event for event in events if event.event_id <= up_to]
@@ -270,7 +280,7 @@ class Run:
             self._take_back(batch, place)
             done, error = place, refusal
         if done:
-            self._read_to = events[done - 1].event_id
+            self._went_on_to(events[done - 1])
         if error is None:
             return events[done:]
         return events[done + 1 :] if self._undeliverable(events[done], error) else ()
@@ -293,9 +303,11 @@ class Run:
     def _unreadable(self, error: UnreadableEventError) -> int:
         """Deal with the next event, which cannot be read; return how many were read: it."""
         event, route = stand_in(error), self.route
+        with self.during_call():
+            self._position.check_read()
         if error.type_name is not None and not wanted(route.events, error.type_name):
             self._checkpoints.add([(event, False)])
-            self._read_to = event.event_id
+            self._went_on_to(event)
             self._checkpoints.make()
         else:
             self._undeliverable(event, unreadable(route.exchange_name, error))
@@ -349,6 +361,6 @@ class Run:
         if not route.passes_poison:
             self._position.stop_for(error)
         self._position.pass_by(event, str(error))
-        self._read_to = event.event_id
+        self._went_on_to(event)
         log.warning("%s: event %d is in quarantine: %s", route.exchange_name, event.event_id, error)
         route.observers.quarantined(route.exchange_name, event.event_id, str(error))

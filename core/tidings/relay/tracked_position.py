@@ -28,6 +28,10 @@ class TrackedPosition:
     What was sent, and could not be tracked, counts there, too: a database may lose in a crash what
     it had committed.
 
+    Such a store may grow past the last event that was read before anybody looks. What is read
+    behind it then does not follow it: what is new below would be passed. A broker that remembers
+    its newest id would even vouch for that. So nothing is sent before :meth:`check_read`.
+
     **Threads.** Used by one thread.
     """
 
@@ -44,6 +48,7 @@ class TrackedPosition:
         self._lease = lease
         self._connection = connection
         self._anchor = Anchor(route.event_store, lease.lease)
+        self._read = Anchor(route.event_store, lease.lease)
         self._reached = reached
 
     def check(self) -> None:
@@ -57,6 +62,19 @@ class TrackedPosition:
         if before is not None and _is_behind(here, before.position):
             Anchor(self._route.event_store, before).check()
         self._note_reached(here, self._lease.lease.fingerprint)
+
+    def read_from(self, event_id: int) -> None:
+        """Note that what is read next is to follow that event."""
+        is_tracked = event_id == self.position.event_id
+        self._read.stand_at(event_id, self._anchor.mark if is_tracked else None)
+
+    def read_to(self, event: StoredEvent) -> None:
+        """Note the same of an event that was read; its type may be mended while it is in flight."""
+        self._read.move(event._replace(type_name=""))
+
+    def check_read(self) -> None:
+        """Raise :class:`~tidings.errors.PositionMismatchError` if that event is another one now."""
+        self._read.check()
 
     def check_again(self) -> None:
         """Check if that is due again."""
