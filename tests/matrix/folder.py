@@ -79,7 +79,7 @@ def make(row: Row, folder: Path) -> None:
 
 def packages_of(row: Row) -> list[str]:
     """Return what is installed in the folder."""
-    return [*PACKAGES, row.mysql_package]
+    return [*PACKAGES, *row.others]
 
 
 def is_made(row: Row, folder: Path) -> bool:
