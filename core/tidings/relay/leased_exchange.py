@@ -6,7 +6,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tidings.errors import LeaseLostError, TidingsError, UnreadableEventError
+from tidings.errors import (
+    LeaseLostError,
+    TidingsError,
+    UnreadableEventError,
+    UnsafeStoreError,
+)
 from tidings.interfaces import Capability
 from tidings.relay.beginning import acquire_lease, refuse_pause, remembered_by_broker
 from tidings.relay.kept_connection import KeptConnection
@@ -20,7 +25,7 @@ from tidings.shown import escaping_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tidings.interfaces import Lease, OpenExchange
+    from tidings.interfaces import EventStore, Lease, OpenExchange
     from tidings.relay.owner import Owner
     from tidings.relay.route import Route
 
@@ -148,7 +153,7 @@ def _begin(
     name, tracker, store = route.exchange_name, route.tracker, route.event_store
     kept = stack.enter_context(KeptLease(tracker, lease, asked))
     stack.callback(store.close)
-    store.check()
+    _check(store, lease)
     connection = KeptConnection(partial(route.producer.wait, name), name)
     begun = LeasedExchange(route, kept, connection, owner)
     if not lease.position.event_id and (gone := describe_gone(store, 0)):
@@ -157,6 +162,20 @@ def _begin(
     stack.callback(begun.close)
     stack.enter_context(connection)
     return begun
+
+
+def _check(store: EventStore, lease: Lease) -> None:
+    """Let the store check itself for a reader that goes on behind the lease's position.
+
+    What it held against its last reader may be void. Meanwhile another relay has carried the
+    exchange, perhaps, and had marked in an outbox what this one had not read.
+    """
+    try:
+        store.check()
+    except UnsafeStoreError:
+        with suppress(UnreadableEventError):  # the run begins with what meets it
+            store.all_stored_events_since(lease.position.event_id, 1)
+        store.check()
 
 
 def _let_go(route: Route, let_go: Callable[[], None]) -> None:

@@ -123,6 +123,7 @@ class Run:
                 self._wait(min(max(part, SHORTEST_SETTLE), LONGEST_SETTLE))
         except UndeliverableEventError as error:
             self._start_over(error)
+        self._leased.lease.check()
         # A broker may accept nothing for long, and nothing moves. Before it moves: an outbox knows
         # our marks from somebody else's by what was read since.
         self._position.check_again()

@@ -47,9 +47,8 @@ class OutboxEventStore(SqlAlchemyEventStore):
 
     @override
     def all_stored_events_since(self, event_id: int, limit: int) -> Sequence[StoredEvent]:
-        events = super().all_stored_events_since(event_id, limit)
-        self._since = event_id
-        return events
+        self._since = event_id  # also if what comes next cannot be read
+        return super().all_stored_events_since(event_id, limit)
 
     @override
     def check(self) -> None:
