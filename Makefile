@@ -5,6 +5,8 @@ BIN := .venv/bin
 # They mostly wait for servers, of which each process starts its own. The quick ones start none.
 TEST_PROCESSES ?= 4
 QUICK_PROCESSES ?= 6
+# As they are collected: with the files of many tests first, those of few long ones would be last.
+BY_FILE := --dist loadfile --no-loadscope-reorder
 QUICK := 'not (server or slow or chaos or idle or packaging or chaos_long)'
 
 .PHONY: help demo test quick coverage matrix bench servers lint format docs release chaos planted clean
@@ -16,10 +18,10 @@ demo: .venv/demo ## events on their way through ZeroMQ; needs nothing but Python
 	$(BIN)/tidings demo
 
 test: .venv/dev servers ## every test, against real servers
-	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) $(BY_FILE) $(PYTEST_OPTIONS)
 
 quick: .venv/dev ## the tests that need no server and take no long time
-	$(BIN)/python -m pytest --numprocesses $(QUICK_PROCESSES) --dist loadfile -m $(QUICK) $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses $(QUICK_PROCESSES) $(BY_FILE) -m $(QUICK) $(PYTEST_OPTIONS)
 
 coverage: .venv/dev ## which lines the quick tests run: a report, no threshold
 	$(BIN)/coverage erase

@@ -94,5 +94,5 @@ class Result:
 def pytest_command(report: Path | str, *, short: bool) -> list[str]:
     """Return the command that writes `report`, to be run in a checkout with its `.venv`."""
     what = SHORT if short else ()
-    at_once = ["--numprocesses=4", "--dist=loadfile"]
+    at_once = ["--numprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
     return [".venv/bin/python", "-m", "pytest", "-q", *at_once, f"--junit-xml={report}", *what]
